@@ -1,0 +1,25 @@
+/* clock.c - reads the clocks. */
+#include "clock.h"
+
+#include <time.h>
+
+static int64_t
+read_ns(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * RK_NS_PER_S + ts.tv_nsec;
+}
+
+int64_t
+rk_now_ns(void)
+{
+    return read_ns(CLOCK_BOOTTIME);
+}
+
+struct rk_wall
+rk_wall_now(void)
+{
+    return (struct rk_wall){read_ns(CLOCK_REALTIME) / RK_NS_PER_MS};
+}

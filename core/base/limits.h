@@ -1,0 +1,62 @@
+/* limits.h - every limit of rekeyd, with its reason
+ *
+ * Sizes that are part of the plugin ABI are in include/rekey/.
+ */
+#ifndef RK_LIMITS_H
+#define RK_LIMITS_H
+
+/* One frame between rekeyd and a host, or rekeyctl [bytes]: 64 items of a call with their texts fit;
+ * well below the default socket buffer (212,992), so a send never needs to be split. */
+#define RK_FRAME_MAX 131072
+/* Descriptors in one frame: the kernel's SCM_MAX_FD is 253; one per item is needed. */
+#define RK_FRAME_FDS 64
+/* Items in one call: bounds the frame, and how long one batch can hold a device. */
+#define RK_BATCH_MAX 64
+/* Names of instances, plugins [bytes]. */
+#define RK_NAME_MAX 32
+/* Error text of a call [bytes]. */
+#define RK_TEXT_MAX 400
+/* Options of one plugin, and choices of one option: a schema is a page, not a book. */
+#define RK_OPTS_MAX 128
+#define RK_CHOICES_MAX 32
+/* One option's value [bytes]. */
+#define RK_VALUE_MAX 1024
+
+/* A configuration file [bytes], its nesting, its nodes: 100,000 links of 160 bytes fit. */
+#define RK_CONF_BYTES_MAX (64 * 1024 * 1024)
+#define RK_CONF_DEPTH_MAX 16
+#define RK_CONF_NODES_MAX 4000000
+/* Errors shown at once: more help nobody. */
+#define RK_CONF_ERRORS_MAX 50
+
+/* Worker threads of one host (design 3). */
+#define RK_WORKERS_MAX 64
+/* Instances in one host. */
+#define RK_INSTANCES_MAX 16384
+/* What a plugin gets after its cancel descriptor became readable, before its host is killed [ms]. */
+#define RK_GRACE_MS 1000
+/* A host that has not said hello by then is killed [ms]. */
+#define RK_HELLO_MS 10000
+/* Pauses between restarts of a host [ms]: doubled from the first to the last, reset after a minute of life. */
+#define RK_RESTART_MIN_MS 100
+#define RK_RESTART_MAX_MS 30000
+#define RK_RESTART_GOOD_MS 60000
+
+/* Budgets of calls [ms]. */
+#define RK_INIT_BUDGET_MS 10000
+#define RK_SOURCE_BUDGET_MS 10000
+#define RK_APPLY_BUDGET_MS 60000
+#define RK_OBSERVE_BUDGET_MS 30000
+#define RK_PUBLISH_BUDGET_MS 10000
+#define RK_WATCH_BUDGET_MS 30000
+
+/* Secret files [bytes]: a key or a short PEM. */
+#define RK_SECRET_FILE_MAX 4096
+
+/* A key pool file [bytes]: a million keys of 100 bytes. */
+#define RK_POOL_BYTES_MAX (100 * 1024 * 1024)
+
+/* Clients of the control socket at once. */
+#define RK_CTL_CLIENTS_MAX 32
+
+#endif

@@ -1,0 +1,147 @@
+/* secret.c - key material in memory and on its way between processes.
+ *
+ * A secret has mapped pages of its own: locked, left out of dumps, zero in a forked child, wiped when freed.  In a
+ * memfd only the size is sealed: the receiver must be able to wipe the pages, and it reads them once, into memory
+ * that the sender cannot reach.
+ */
+#include "secret.h"
+
+#include <rekey/err.h>
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+struct rk_secret {
+    size_t len, mapped; /* [bytes] */
+    unsigned char *bytes;
+};
+
+static struct rk_secret *
+make(size_t len)
+{
+    struct rk_secret *s = malloc(sizeof *s);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    if (!s)
+        return NULL;
+    s->len = len;
+    s->mapped = (len + page - 1) / page * page;
+    s->bytes = mmap(NULL, s->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (s->bytes == MAP_FAILED) {
+        free(s);
+        return NULL;
+    }
+    /* Locking may fail for want of RLIMIT_MEMLOCK; swap is then the operator's to encrypt (SECURITY.md). */
+    (void)mlock(s->bytes, s->mapped);
+    (void)madvise(s->bytes, s->mapped, MADV_DONTDUMP);
+    (void)madvise(s->bytes, s->mapped, MADV_WIPEONFORK);
+    return s;
+}
+
+int
+rk_secret_new(size_t len, rk_fill_fn *fill, void *arg, struct rk_secret **out)
+{
+    int err;
+
+    *out = NULL;
+    if (len == 0 || len > RK_SECRET_MAX)
+        return RK_E_CONTRACT;
+    *out = make(len);
+    if (!*out)
+        return RK_E_NOMEM;
+    err = fill((*out)->bytes, len, arg);
+    if (err)
+        rk_secret_free(out);
+    return err;
+}
+
+int
+rk_secret_use(const struct rk_secret *s, rk_use_fn *use, void *arg)
+{
+    return use(s->bytes, s->len, arg);
+}
+
+size_t
+rk_secret_len(const struct rk_secret *s)
+{
+    return s->len;
+}
+
+void
+rk_secret_free(struct rk_secret **s)
+{
+    if (!*s)
+        return;
+    explicit_bzero((*s)->bytes, (*s)->mapped);
+    munmap((*s)->bytes, (*s)->mapped);
+    free(*s);
+    *s = NULL;
+}
+
+int
+rk_secret_send(struct rk_secret **s)
+{
+    int fd = memfd_create("rekey", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd >= 0 && (write(fd, (*s)->bytes, (*s)->len) != (ssize_t)(*s)->len ||
+                    fcntl(fd, F_ADD_SEALS, SIZE_SEALS) < 0)) {
+        rk_secret_fd_wipe(fd);
+        fd = -1;
+    }
+    rk_secret_free(s);
+    return fd;
+}
+
+static int
+read_fd(unsigned char *bytes, size_t len, void *arg)
+{
+    return pread(*(int *)arg, bytes, len, 0) == (ssize_t)len ? RK_OK : RK_E_CONTRACT;
+}
+
+int
+rk_secret_receive(int fd, struct rk_secret **out)
+{
+    int seals = fcntl(fd, F_GET_SEALS), err = RK_E_CONTRACT;
+    struct stat st;
+
+    *out = NULL;
+    if (seals >= 0 && (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) == (F_SEAL_SHRINK | F_SEAL_GROW) &&
+        fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= RK_SECRET_MAX)
+        err = rk_secret_new((size_t)st.st_size, read_fd, &fd, out);
+    rk_secret_fd_wipe(fd);
+    return err;
+}
+
+void
+rk_secret_fd_wipe(int fd)
+{
+    static const unsigned char zeros[RK_SECRET_MAX];
+    struct stat st;
+
+    if (fd < 0)
+        return;
+    /* only a memfd: a file that a broken host passed by mistake must not be overwritten */
+    if (fcntl(fd, F_GET_SEALS) >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 &&
+        (size_t)st.st_size <= sizeof zeros && pwrite(fd, zeros, (size_t)st.st_size, 0) < 0)
+        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, st.st_size);
+    close(fd);
+}
+
+int
+rk_process_harden(void)
+{
+    const struct rlimit none = {0, 0};
+
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return RK_E_FATAL;
+    return RK_OK;
+}

@@ -1,0 +1,174 @@
+/* text.c - names, hex, suggestions.  Pure. */
+#include "text.h"
+
+#include <rekey/source.h>
+
+#include <ctype.h>
+#include <stdint.h>
+#include <string.h>
+
+bool
+rk_copy(char *dst, size_t size, const char *src)
+{
+    size_t n = strnlen(src, size);
+
+    if (n >= size) {
+        dst[0] = '\0';
+        return false;
+    }
+    memcpy(dst, src, n + 1);
+    return true;
+}
+
+static bool
+alnum(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool
+rk_name_ok(const char *name, size_t max)
+{
+    size_t n = strnlen(name, max + 1);
+
+    if (n == 0 || n > max || !alnum(name[0]))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!alnum(name[i]) && !strchr("._-", name[i]))
+            return false;
+    return true;
+}
+
+bool
+rk_key_id_ok(const char *id)
+{
+    size_t n = strnlen(id, RK_KEY_ID_MAX + 1);
+
+    if (n == 0 || n > RK_KEY_ID_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (id[i] <= ' ' || id[i] >= 0x7f || id[i] == '|' || id[i] == '/')
+            return false;
+    return true;
+}
+
+void
+rk_key_id_fold(char *id)
+{
+    if (strlen(id) != 36)
+        return;
+    for (size_t i = 0; i < 36; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+        if (dash ? id[i] != '-' : !isxdigit((unsigned char)id[i]))
+            return;
+    }
+    for (size_t i = 0; i < 36; i++)
+        id[i] = (char)tolower((unsigned char)id[i]);
+}
+
+void
+rk_hex_put(const unsigned char *bytes, size_t n, char *out)
+{
+    for (size_t i = 0; i < 2 * n; i++) {
+        unsigned v = i % 2 ? bytes[i / 2] & 15u : bytes[i / 2] >> 4;
+
+        /* '0' + v, and 39 more from 'a' on; no table that a cache could tell about */
+        out[i] = (char)('0' + v + (((9u - v) >> 8) & 39u));
+    }
+    out[2 * n] = '\0';
+}
+
+/* Value of a hex digit, or a number with bit 8 set; without branches on the digit. */
+static unsigned
+hex_value(unsigned c)
+{
+    unsigned digit = c - '0', letter = (c | 32u) - 'a';
+    unsigned is_digit = (digit - 10u) >> 31, is_letter = (letter - 6u) >> 31;
+
+    return (is_digit * (digit & 15u)) | (is_letter * ((letter + 10u) & 15u)) |
+           ((1u ^ (is_digit | is_letter)) << 8);
+}
+
+bool
+rk_hex_get(const char *hex, unsigned char *bytes, size_t n)
+{
+    unsigned bad = 0;
+
+    if (strnlen(hex, 2 * n + 1) != 2 * n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        unsigned hi = hex_value((unsigned char)hex[2 * i]), lo = hex_value((unsigned char)hex[2 * i + 1]);
+
+        bad |= (hi | lo) >> 8;
+        bytes[i] = (unsigned char)(hi << 4 | lo);
+    }
+    return bad == 0;
+}
+
+bool
+rk_same(const void *a, const void *b, size_t n)
+{
+    const volatile unsigned char *x = a, *y = b;
+    unsigned differ = 0;
+
+    for (size_t i = 0; i < n; i++)
+        differ |= (unsigned)(x[i] ^ y[i]);
+    return differ == 0;
+}
+
+/* Levenshtein distance of short words; longer than 31 counts as far. */
+static unsigned
+distance(const char *a, const char *b)
+{
+    unsigned row[32];
+    size_t n = strlen(b);
+
+    if (n > 31 || strlen(a) > 31)
+        return 99;
+    for (unsigned j = 0; j <= n; j++)
+        row[j] = j;
+    for (unsigned i = 1; a[i - 1]; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+const char *
+rk_nearest(const char *word, const char *const *names, size_t n)
+{
+    const char *best = NULL;
+    unsigned best_distance = strlen(word) < 4 ? 2 : 4; /* at most 1 or 3 letters off */
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned d = distance(word, names[i]);
+
+        if (d < best_distance && d < strlen(names[i])) {
+            best = names[i];
+            best_distance = d;
+        }
+    }
+    return best;
+}
+
+unsigned long long
+rk_hash(const char *text)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 1099511628211u;
+    return h;
+}

@@ -1,0 +1,76 @@
+/* conf.h - the configuration of rekeyd, typed and checked
+ *
+ * design.md 11.  Everything is checked at once; a struct rk_conf_set is either whole and right, or not there.
+ *
+ *   sae: SAE_A                          own SAE ID, required
+ *   state-dir: /var/lib/rekey           journal and durable state of plugins
+ *   control: /run/rekey/rekeyd.sock     control socket
+ *   log-level: info                     err|warning|notice|info|debug
+ *   sources: { NAME: { plugin: PLUGIN, <options of the plugin> } }
+ *   devices: { NAME: { plugin: ... } }
+ *   channels: { NAME: { plugin: ..., auth-key: "file:..." } }   auth-key: required; shared with the other site, signs the records
+ *   defaults: { <any link option but name> }
+ *   links: [ { name, device, interface, peer-sae, source, channel, ... } ]
+ */
+#ifndef RK_CONF_SET_H
+#define RK_CONF_SET_H
+
+#include "../ipc/msg.h"
+#include "tree.h"
+
+struct rk_instance_conf {
+    uint32_t kind;                      /* enum rk_kind */
+    char name[RK_NAME_MAX + 1], plugin[RK_NAME_MAX + 1];
+    int line, col;                      /* of its name */
+    struct rk_setting *settings;        /* n, as written; without "plugin" */
+    struct { int line, col; } *places;  /* n, of each setting's value */
+    size_t n;
+};
+
+enum rk_role_conf { RK_ROLE_AUTO, RK_ROLE_MASTER, RK_ROLE_SLAVE };
+
+struct rk_link_conf {
+    char name[RK_LINK_MAX + 1];
+    char peer_sae[RK_SAE_MAX + 1];      /* channel local: own SAE unless given */
+    size_t device, source, channel;     /* index in instances; channel: SIZE_MAX for "local" */
+    char iface[RK_IFACE_MAX + 1];
+    size_t peer_device, peer_source;    /* channel local only; peer_source is source unless given */
+    char peer_iface[RK_IFACE_MAX + 1];
+    int64_t interval_ms;                /* 100ms..30d, default 120s */
+    int64_t drain_ms;                   /* 0..1h, default 2s */
+    int64_t verify_ms;                  /* 100ms..1d, default 10s: device read back, record published again */
+    uint32_t bits;                      /* key-bits: 128..4096, multiple of 8, default 256 */
+    enum rk_role_conf role;             /* auto|master|slave */
+    int line, col;
+};
+
+struct rk_conf_set {
+    char file[256];
+    char sae[RK_SAE_MAX + 1];
+    char state_dir[256], control[108];
+    int log_level;                      /* enum rk_log_level */
+    struct rk_instance_conf *instances; /* sources, devices, channels */
+    size_t n_instances;
+    struct rk_link_conf *links;         /* sorted by name */
+    size_t n_links;
+};
+
+/* rk_conf_load - read and check FILE, all but the options of plugins
+ * out:  *set, owned by the caller (rk_conf_free), NULL unless RK_OK;  e  all errors found
+ * ret:  RK_OK; RK_E_CONFIG; RK_E_NOENT, RK_E_IO (also as an error in e); RK_E_NOMEM
+ * note: also refused: duplicate names, references to what is not there (with suggestion), a link whose
+ *       interface of a device is used by another link, RK_ROLE_* in conflict (role: master although both
+ *       sites of a local link..., a link with peer-sae equal to sae on a channel other than local, unless role is given), drain not below
+ *       interval, numbers without unit.  A channel without auth-key is an error: "auth-key" is in every channel's schema. */
+int rk_conf_load(const char *file, struct rk_conf_set **set, struct rk_conf_errors *e);
+void rk_conf_free(struct rk_conf_set **set);
+
+/* rk_conf_check_plugin - check one instance against its plugin's hello, adding errors at their places
+ * note: unknown option (with suggestion), wrong value, missing required one, kind that does not fit the section.
+ *       For channels the host's own option auth-key is accepted beside the plugin's (rk_conf_channel_opts) */
+void rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_hello *hello, struct rk_conf_errors *e);
+
+/* Options that the host adds to those of every channel plugin: auth-key (SECRET, REQUIRED). */
+extern const struct rk_opt rk_conf_channel_opts[];
+
+#endif

@@ -1,0 +1,31 @@
+/* opt.h - one option's value against its row of a schema
+ *
+ * Pure.  Used by rekeyd on the configuration and again by rekey-host before init.
+ */
+#ifndef RK_OPT_H
+#define RK_OPT_H
+
+#include <rekey/conf.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* rk_opt_find - the row called name; NULL: none.   opts ends with name == NULL, and may be NULL */
+const struct rk_opt *rk_opt_find(const struct rk_opt *opts, const char *name);
+
+/* rk_opt_value - check a value as written, and convert it
+ * in:   o;  value  text as in the configuration
+ * out:  *v  number for BOOL, INT, DURATION [ms], SIZE [bytes], ENUM (index), else 0; may be NULL
+ *       why[size]  when wrong: what is wanted, with range, unit, choices and a suggestion; never echoes the
+ *       value of a SECRET.  why may be NULL
+ * ret:  RK_OK or RK_E_CONFIG.   thread: any */
+int rk_opt_value(const struct rk_opt *o, const char *value, int64_t *v, char *why, size_t size);
+
+/* rk_opts_sane - is this a schema that can be used: names, types, ranges, defaults that fit, no duplicates
+ * out:  why[size].   ret: RK_OK or RK_E_CONTRACT */
+int rk_opts_sane(const struct rk_opt *opts, char *why, size_t size);
+
+/* rk_opt_type_name - "duration", ...; "?" for none */
+const char *rk_opt_type_name(uint32_t type);
+
+#endif

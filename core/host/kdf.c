@@ -1,0 +1,138 @@
+/* kdf.c - derivations by OpenSSL.  Intermediate keys are secrets; a tag is public once made. */
+#include "kdf.h"
+
+#include "../base/text.h"
+
+#include <openssl/evp.h>
+#include <openssl/core_names.h>
+#include <openssl/hmac.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <string.h>
+
+struct hkdf {
+    const struct rk_secret *key;
+    const void *info;
+    size_t info_len;
+    unsigned char *out;
+    size_t len;
+};
+
+static int
+hkdf_with(const unsigned char *key, size_t key_len, void *arg)
+{
+    struct hkdf *h = arg;
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(size_t)key, key_len),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)(size_t)h->info, h->info_len),
+        OSSL_PARAM_construct_end(),
+    };
+    int ok = ctx && EVP_KDF_derive(ctx, h->out, h->len, params) == 1;
+
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
+    return ok ? RK_OK : RK_E_FATAL;
+}
+
+static int
+hkdf_fill(unsigned char *out, size_t len, void *arg)
+{
+    struct hkdf *h = arg;
+
+    h->out = out;
+    h->len = len;
+    return rk_secret_use(h->key, hkdf_with, h);
+}
+
+int
+rk_kdf_derive(const struct rk_secret *key, const void *info, size_t info_len, size_t len, struct rk_secret **out)
+{
+    struct hkdf h = {key, info, info_len, NULL, 0};
+
+    *out = NULL;
+    if (len == 0 || len > 255 * 32)
+        return RK_E_CONTRACT;
+    return rk_secret_new(len, hkdf_fill, &h, out);
+}
+
+int
+rk_kdf_sha256(const void *data, size_t len, unsigned char out[32])
+{
+    return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1 ? RK_OK : RK_E_FATAL;
+}
+
+/* Public bytes that go into a tag: texts with their NUL, so that no two sequences of texts look alike. */
+struct text {
+    unsigned char bytes[1024];
+    size_t len;
+};
+
+static void
+add_text(struct text *t, const char *s)
+{
+    size_t n = strlen(s) + 1;
+
+    if (n <= sizeof t->bytes - t->len) {
+        memcpy(t->bytes + t->len, s, n);
+        t->len += n;
+    }
+}
+
+struct tag {
+    const struct text *text;
+    char *hex;
+};
+
+static int
+tag_with(const unsigned char *key, size_t len, void *arg)
+{
+    struct tag *t = arg;
+    unsigned char mac[32];
+
+    if (!HMAC(EVP_sha256(), key, (int)len, t->text->bytes, t->text->len, mac, NULL))
+        return RK_E_FATAL;
+    rk_hex_put(mac, RK_CONFIRM_HEX / 2, t->hex);
+    return RK_OK;
+}
+
+int
+rk_kdf_confirm(const struct rk_secret *key, const char *link, const char *key_id, uint64_t seq, uint32_t role,
+               char *hex)
+{
+    struct text info = {.len = 0}, text = {.len = 0};
+    struct tag tag = {&text, hex};
+    struct rk_secret *confirm_key;
+    int err;
+
+    add_text(&info, "rekey confirm v1");
+    add_text(&info, link);
+    add_text(&info, key_id);
+    add_text(&text, link);
+    add_text(&text, key_id);
+    for (int i = 7; i >= 0; i--)
+        text.bytes[text.len++] = (unsigned char)(seq >> 8 * i);
+    text.bytes[text.len++] = (unsigned char)role;
+    err = rk_kdf_derive(key, info.bytes, info.len, 32, &confirm_key);
+    if (err)
+        return err;
+    err = rk_secret_use(confirm_key, tag_with, &tag);
+    rk_secret_free(&confirm_key);
+    return err;
+}
+
+int
+rk_kdf_record(const struct rk_secret *auth_key, struct rk_parties parties, const char *text, char *hex)
+{
+    struct text input = {.len = 0};
+    struct tag tag = {&input, hex};
+
+    add_text(&input, "rekey record v1");
+    add_text(&input, parties.from_sae);
+    add_text(&input, parties.to_sae);
+    add_text(&input, text);
+    return rk_secret_use(auth_key, tag_with, &tag);
+}

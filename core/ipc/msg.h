@@ -1,0 +1,142 @@
+/* msg.h - the messages between rekeyd and a host, and between rekeyctl and rekeyd
+ *
+ * Each message is one frame: a type, a number, then tagged values.  Decoding checks every
+ * length and text; what does not fit is refused whole.  Pure; fuzzed.
+ *
+ *   host -> rekeyd   HELLO        once, after the module is loaded: what it is, and its options
+ *   rekeyd -> host   CONFIG       make instance `inst`; answered by REPLY with the same number
+ *   rekeyd -> host   DROP         end instance `inst` (no answer)
+ *   rekeyd -> host   CALL         run a verb on an instance; answered by REPLY
+ *   rekeyd -> host   CANCEL       make the cancel descriptor of call `number` readable (no answer)
+ *   rekeyctl -> rekeyd  ASK       one command
+ *   rekeyd -> rekeyctl  ROW       one JSON object of the answer; DONE ends it
+ */
+#ifndef RK_MSG_H
+#define RK_MSG_H
+
+#include "../base/limits.h"
+#include "tlv.h"
+
+#include <rekey/channel.h>
+#include <rekey/device.h>
+#include <rekey/source.h>
+
+enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK_MSG_CANCEL, RK_MSG_REPLY,
+                   RK_MSG_ASK = 20, RK_MSG_ROW, RK_MSG_DONE };
+
+enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
+               RK_V_WATCH };
+
+#define RK_CONFIRM_HEX 32 /* a confirm tag: HMAC-SHA-256 cut to 16 bytes, in hex */
+
+/* What a module says of itself.  Texts and options point into the message, valid as long as it is. */
+struct rk_hello {
+    uint32_t abi, kind, caps;
+    char name[RK_NAME_MAX + 1], version[RK_NAME_MAX + 1], summary[RK_WHY_MAX];
+    char error[RK_TEXT_MAX];     /* "" or why the module cannot be used; then the rest may be empty */
+    struct rk_opt *opts;         /* ends with name == NULL; with all texts in one block: rk_hello_free */
+    size_t n_opts;
+};
+
+struct rk_setting {
+    char name[RK_NAME_MAX + 1]; /* option, or RK_CONF_ name */
+    char value[RK_VALUE_MAX];   /* as written; one setting per element of a list */
+};
+
+struct rk_config {
+    uint32_t inst;
+    struct rk_setting *settings; /* n of them, one block: free() */
+    size_t n;
+};
+
+/* One element of a call, or of its reply.  A verb uses the members named behind it; the others are zero. */
+struct rk_item {
+    uint32_t op;                       /* APPLY: enum rk_dev_op_kind */
+    uint32_t state;                    /* OBSERVE reply: RK_IF_... */
+    uint32_t foreign;                  /* OBSERVE reply */
+    int32_t err;                       /* reply */
+    uint64_t seq;                      /* APPLY */
+    int fd;                            /* -1, or a sealed memfd: GET_* reply, APPLY STAGE; owned by the item */
+    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH; GET_*: for the log */
+    char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE */
+    char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH: peer SAE */
+    char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY */
+    char facts[RK_FACTS_MAX + 1];      /* APPLY, OBSERVE: the peer's; OBSERVE reply: own */
+    char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; APPLY: DESCRIBE text; reply: why */
+    char mine[RK_CONFIRM_HEX + 1];     /* APPLY STAGE reply: the confirm tag of this end ... */
+    char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show */
+    uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave */
+    struct {
+        char id[RK_KEY_ID_MAX + 1];    /* OBSERVE: key ID to look for, "" none */
+        uint64_t seq;
+        uint32_t held;                 /* OBSERVE reply: RK_HELD_... */
+    } key[RK_SEEN_KEYS];
+};
+
+struct rk_call_msg {
+    uint32_t number, verb, inst;
+    uint32_t budget_ms;
+    uint32_t bits;                     /* GET_* */
+    char peer_sae[RK_SAE_MAX + 1];     /* GET_*, SOURCE_STATUS */
+    struct rk_item *items;             /* n of them, one block */
+    size_t n;
+};
+
+struct rk_reply {
+    uint32_t number;
+    int32_t err;
+    uint32_t took_us;                  /* time the function ran [us] */
+    char text[RK_TEXT_MAX];            /* why, when err is not RK_OK; SOURCE_STATUS: one line */
+    int64_t stored_keys, max_per_request; /* SOURCE_STATUS */
+    struct rk_item *items;
+    size_t n;
+};
+
+struct rk_ask {
+    char command[RK_NAME_MAX + 1];     /* "status", "rotate", ... */
+    char arg[RK_VALUE_MAX];            /* link, plugin, file; "" none */
+    uint32_t limit;                    /* most rows; 0: the command's default */
+};
+
+struct rk_done {
+    uint32_t exit_code;                /* for rekeyctl, see rekeyctl(8) */
+    char text[RK_TEXT_MAX];            /* error or "" */
+};
+
+/* rk_msg_head - type and number of a frame
+ * ret: false when it is too short to have them */
+bool rk_msg_head(const void *frame, size_t len, uint32_t *type, uint32_t *number);
+
+/* Encoders: write one message to buf[RK_FRAME_MAX].  fds[RK_FRAME_FDS], *n: descriptors to send with it, in the
+ * order of the items (borrowed).  ret: length [bytes]; 0 when it does not fit.
+ * rk_*_get: decode; descriptors are moved into the items (rk_items_free closes what is left, and wipes memfds).
+ * ret: RK_OK, RK_E_PROTOCOL (nothing is returned, descriptors are closed), RK_E_NOMEM.
+ * thread: any.  src: design: doc/ipc.md */
+size_t rk_hello_put(void *buf, const struct rk_hello *m);
+int rk_hello_get(const void *frame, size_t len, struct rk_hello *m);
+void rk_hello_free(struct rk_hello *m);
+
+size_t rk_config_put(void *buf, uint32_t number, const struct rk_config *m);
+int rk_config_get(const void *frame, size_t len, struct rk_config *m);
+
+/* rk_number_put - a message that is its type and number only: DROP (number: instance), CANCEL (number: call) */
+size_t rk_number_put(void *buf, enum rk_msg_type type, uint32_t number);
+
+size_t rk_call_put(void *buf, const struct rk_call_msg *m, int *fds, size_t *n);
+int rk_call_get(const void *frame, size_t len, int *fds, size_t n, struct rk_call_msg *m);
+
+size_t rk_reply_put(void *buf, const struct rk_reply *m, int *fds, size_t *n);
+int rk_reply_get(const void *frame, size_t len, int *fds, size_t n, struct rk_reply *m);
+
+/* rk_items_new - n zeroed items with fd -1; NULL: no memory.   rk_items_free - close, wipe, free; items may be NULL */
+struct rk_item *rk_items_new(size_t n);
+void rk_items_free(struct rk_item *items, size_t n);
+
+size_t rk_ask_put(void *buf, const struct rk_ask *m);
+int rk_ask_get(const void *frame, size_t len, struct rk_ask *m);
+size_t rk_row_put(void *buf, const char *json);
+int rk_row_get(const void *frame, size_t len, char *json, size_t size);
+size_t rk_done_put(void *buf, const struct rk_done *m);
+int rk_done_get(const void *frame, size_t len, struct rk_done *m);
+
+#endif
