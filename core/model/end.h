@@ -1,0 +1,142 @@
+/* end.h - one end of a link: the rotation protocol as a pure state machine
+ *
+ * (state, event, now) -> (state, actions).  No I/O, no clock, no allocation.  An end asks for at most one
+ * action at a time, and may publish beside it; the outcome of the action comes back as an event.
+ * doc/rotation.md has the picture and the reasons.  Device class A.
+ */
+#ifndef RK_END_H
+#define RK_END_H
+
+#include "durable.h"
+#include "record.h"
+
+enum rk_state {
+    RK_ST_OBSERVE,      /* reading the device back: at start, after an unknown outcome, and to verify */
+    RK_ST_IDLE,         /* no rotation; master: until due, slave: until an offer */
+    RK_ST_J_INTENT,     /* journal: seq is taken */
+    RK_ST_FETCH,        /* source call */
+    RK_ST_J_FETCHED,    /* journal: key ID known (master) */
+    RK_ST_STAGE,        /* device: STAGE */
+    RK_ST_J_STAGED,     /* journal */
+    RK_ST_STAGED,       /* published; master waits for STAGED, slave for ACTIVE */
+    RK_ST_J_ACTIVATING, /* journal: from here on only forward */
+    RK_ST_ACTIVATE,     /* device: ACTIVATE */
+    RK_ST_J_ACTIVE,     /* journal */
+    RK_ST_ACTIVE,       /* master: published, waits for the slave's ACTIVE */
+    RK_ST_DRAIN,        /* frames under way still need the old receive key */
+    RK_ST_RETIRE,       /* device: RETIRE the old key */
+    RK_ST_J_IDLE,       /* journal: done */
+    RK_ST_J_BURNING,    /* journal: candidate given up */
+    RK_ST_UNSTAGE,      /* device: RETIRE the candidate */
+    RK_ST_J_BURNT,      /* journal: given up and gone */
+    RK_ST_COUNT
+};
+
+enum rk_event_type {
+    RK_EV_START,    /* the end was loaded: begin with reading the device */
+    RK_EV_TICK,     /* wake_ns has come */
+    RK_EV_DONE,     /* the action asked for was done (journal, STAGE with tags, ACTIVATE, RETIRE) */
+    RK_EV_KEY,      /* the source gave a key: key_id */
+    RK_EV_OBSERVED, /* the device was read: seen */
+    RK_EV_FAILED,   /* the action was not done, or its outcome is unknown: err, why */
+    RK_EV_PEER,     /* a record of the other end, its tag checked: record */
+    RK_EV_ROTATE,   /* an operator wants a rotation now */
+    RK_EV_COUNT
+};
+
+struct rk_seen {
+    uint32_t state;             /* RK_IF_... */
+    uint32_t cur, prev, cand;   /* RK_HELD_... of these keys */
+    uint32_t foreign;
+    const char *facts, *why;
+};
+
+struct rk_event {
+    enum rk_event_type type;
+    struct rk_wall wall;            /* now, for cur_since */
+    int err;                        /* FAILED */
+    const char *why;                /* FAILED */
+    const char *key_id;             /* KEY */
+    const char *mine, *theirs;      /* DONE of STAGE: confirm tags */
+    const struct rk_seen *seen;     /* OBSERVED */
+    const struct rk_record *record; /* PEER */
+};
+
+enum rk_act { RK_ACT_NONE, RK_ACT_OBSERVE, RK_ACT_JOURNAL, RK_ACT_GET_NEW, RK_ACT_GET_BY_ID, RK_ACT_STAGE, RK_ACT_ACTIVATE,
+              RK_ACT_RETIRE };
+
+/* What to do now.  Journal means: make e->d durable, with the note in the same transaction. */
+struct rk_todo {
+    enum rk_act act;
+    char key_id[RK_KEY_ID_MAX + 1]; /* GET_BY_ID, STAGE, ACTIVATE, RETIRE */
+    uint64_t seq;                   /* STAGE, ACTIVATE, RETIRE: the rotation that the key came with */
+    bool publish;                   /* publish rk_end_record() */
+    bool drop_key;                  /* the key fetched for this end is not wanted any more: wipe it */
+    const char *note;               /* history event, NULL: none: "rotated", "burnt", "lost", "start", ... */
+    char note_key[RK_KEY_ID_MAX + 1];
+};
+
+#define RK_ALARM_DUE 0x1u           /* key older than 1.25 intervals */
+#define RK_ALARM_OVERDUE 0x2u       /* 1.5 intervals */
+#define RK_ALARM_EXPIRED 0x4u       /* 3 intervals */
+#define RK_ALARM_ROLE_CONFLICT 0x8u /* both ends claim the same role; the smaller SAE ID is master */
+#define RK_ALARM_FOREIGN 0x10u      /* the device holds keys that are not ours */
+#define RK_ALARM_SPLIT 0x20u        /* the peer transmits on a key that this end does not know */
+#define RK_ALARM_NO_PEER 0x40u      /* nothing valid heard of the peer for three verify periods */
+#define RK_ALARM_JOURNAL 0x80u      /* the journal cannot be written: nothing new starts */
+#define RK_ALARM_DEVICE 0x100u      /* the device cannot be read or written */
+#define RK_ALARM_SOURCE 0x200u      /* the source gives no key */
+#define RK_ALARM_UNPROTECTED 0x400u /* the interface would let frames through in clear */
+
+struct rk_end {
+    struct rk_durable d;
+    /* configuration */
+    const char *own_sae, *peer_sae;            /* borrowed; "" when the role is not to be compared (local link) */
+    int64_t interval_ns, drain_ns, verify_ns;
+    /* volatile */
+    enum rk_state state;
+    int64_t wake_ns;                           /* when it wants a TICK; RK_NEVER */
+    int64_t due_ns, verify_at_ns, drain_until_ns;
+    int64_t cur_since_ns;                      /* when cur began to transmit, on the monotonic clock */
+    int64_t heard_ns, last_ns;
+    struct rk_record peer;                     /* newest record of the other end; role 0: none */
+    char peer_active[RK_KEY_ID_MAX + 1];       /* key that the peer last said it transmits on */
+    char facts[RK_FACTS_MAX + 1];              /* own facts, from the device */
+    uint32_t alarms;
+    unsigned failures;                         /* rotations in a row that failed */
+    unsigned tries;                            /* of the action at hand */
+    int nack_err;                              /* why the slave gave d.seq up */
+    bool retrying;                             /* waits for wake_ns to ask for the action again */
+    bool want;                                 /* rotate as soon as possible */
+    int last_err;
+    char last_why[RK_WHY_MAX];
+    uint64_t rotations, failed, orphaned;
+};
+
+/* rk_end_init - an end as it is before RK_EV_START
+ * in:   d  as the journal has it, or zeroed with link, end and role set;  the configuration members of e are set by the caller after */
+void rk_end_init(struct rk_end *e, const struct rk_durable *d);
+
+/* rk_end_step - one event
+ * in:   ev;  now_ns  monotonic [ns], never less than before.   out: *todo, all members set; e->wake_ns
+ * note: DONE, KEY, OBSERVED and FAILED answer the one action under way, and come exactly once for it.
+ * thread: loop only.  blocks: never.  cost: O(1).  src: design: doc/rotation.md */
+void rk_end_step(struct rk_end *e, const struct rk_event *ev, int64_t now_ns, struct rk_todo *todo);
+
+/* rk_end_waits - is it in a state in which it has something to say: idle, staged, active, with no action under way */
+bool rk_end_waits(const struct rk_end *e);
+
+/* rk_end_record - what this end says now.  Only while rk_end_waits(), or when todo.publish was just set */
+void rk_end_record(const struct rk_end *e, struct rk_record *r);
+
+/* rk_end_alarms - all alarms as of now_ns, RK_ALARM_... */
+uint32_t rk_end_alarms(const struct rk_end *e, int64_t now_ns);
+
+/* rk_end_age_ns - age of the key in use [ns]; -1: there is none */
+int64_t rk_end_age_ns(const struct rk_end *e, int64_t now_ns);
+
+/* Names for people: "idle", "staged", ... and of one alarm bit: "OVERDUE". */
+const char *rk_state_name(enum rk_state state);
+const char *rk_alarm_name(uint32_t bit);
+
+#endif

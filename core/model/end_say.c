@@ -1,0 +1,105 @@
+/* end_say.c - what an end says: to its peer (the record), and to people (names, age, alarms).  Pure. */
+#include "end_step.h"
+
+#include "../base/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const state_names[] = {
+    "observing", "idle",   "intent",   "fetching",   "fetched", "staging", "staging",  "staged", "activating",
+    "activating", "activating", "active", "draining", "retiring", "retiring", "burning", "burning", "burning",
+};
+_Static_assert(sizeof state_names / sizeof *state_names == RK_ST_COUNT, "a name for each state");
+
+const char *
+rk_state_name(enum rk_state state)
+{
+    return state < RK_ST_COUNT ? state_names[state] : "?";
+}
+
+const char *
+rk_alarm_name(uint32_t bit)
+{
+    static const char *const names[] = {"DUE",   "OVERDUE", "EXPIRED", "ROLE-CONFLICT", "FOREIGN",    "SPLIT",
+                                        "NO-PEER", "JOURNAL", "DEVICE",  "SOURCE",        "UNPROTECTED"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (bit == 1u << i)
+            return names[i];
+    return "?";
+}
+
+static uint32_t
+say(const struct rk_end *e)
+{
+    switch (e->d.phase) {
+    case RK_PH_STAGED:
+    case RK_PH_ACTIVATING:
+        return rk_is_master(e) ? RK_SAY_OFFER : RK_SAY_STAGED;
+    case RK_PH_ACTIVE: /* a slave says ACTIVE when it is idle again: the master then drops the old key */
+        return rk_is_master(e) ? RK_SAY_ACTIVE : RK_SAY_STAGED;
+    default:
+        break;
+    }
+    if (e->d.cur[0] && e->d.cur_seq == e->d.seq)
+        return RK_SAY_ACTIVE;
+    if (e->d.role == RK_SLAVE && e->nack_err)
+        return RK_SAY_NACK;
+    if (!e->d.cur[0])
+        return e->d.seq ? RK_SAY_LOST : RK_SAY_IDLE;
+    return rk_is_master(e) ? RK_SAY_WITHDRAWN : RK_SAY_NACK;
+}
+
+void
+rk_end_record(const struct rk_end *e, struct rk_record *r)
+{
+    bool candidate;
+
+    memset(r, 0, sizeof *r);
+    memcpy(r->link, e->d.link, sizeof r->link);
+    memcpy(r->facts, e->facts, sizeof r->facts);
+    r->role = e->d.role;
+    r->term = e->d.term;
+    r->seq = e->d.seq;
+    r->say = say(e);
+    candidate = r->say == RK_SAY_OFFER || r->say == RK_SAY_STAGED;
+    memcpy(r->key, candidate && e->d.cand[0] ? e->d.cand : e->d.cur, sizeof r->key);
+    if (candidate)
+        memcpy(r->prev, e->d.cand[0] ? e->d.cur : e->d.prev, sizeof r->prev);
+    if (r->say == RK_SAY_STAGED)
+        memcpy(r->confirm, e->d.mine, sizeof r->confirm);
+    if (!rk_is_master(e) && e->want && strlen(r->facts) + strlen(RK_REKEY_FACT) < sizeof r->facts)
+        strcat(r->facts, RK_REKEY_FACT);
+    if (r->say == RK_SAY_NACK)
+        snprintf(r->confirm, sizeof r->confirm, "%s", rk_err_name(e->nack_err ? e->nack_err : RK_E_CANCELED));
+}
+
+bool
+rk_end_waits(const struct rk_end *e)
+{
+    return !e->retrying && (e->state == RK_ST_IDLE || e->state == RK_ST_STAGED || e->state == RK_ST_ACTIVE);
+}
+
+int64_t
+rk_end_age_ns(const struct rk_end *e, int64_t now_ns)
+{
+    return e->d.cur[0] ? now_ns - e->cur_since_ns : -1;
+}
+
+uint32_t
+rk_end_alarms(const struct rk_end *e, int64_t now_ns)
+{
+    uint32_t alarms = e->alarms;
+    int64_t age_ns = rk_end_age_ns(e, now_ns);
+
+    if (age_ns > 3 * e->interval_ns)
+        alarms |= RK_ALARM_EXPIRED;
+    else if (age_ns > e->interval_ns / 2 * 3)
+        alarms |= RK_ALARM_OVERDUE;
+    else if (age_ns > e->interval_ns / 4 * 5)
+        alarms |= RK_ALARM_DUE;
+    if (now_ns - e->heard_ns > 3 * e->verify_ns)
+        alarms |= RK_ALARM_NO_PEER;
+    return alarms;
+}
