@@ -25,6 +25,13 @@ int rk_opt_value(const struct rk_opt *o, const char *value, int64_t *v, char *wh
  * out:  why[size].   ret: RK_OK or RK_E_CONTRACT */
 int rk_opts_sane(const struct rk_opt *opts, char *why, size_t size);
 
+/* rk_opt_shown - text of the configuration, to be put into a message: short, without control characters, well-formed
+ * ret:  shown->text */
+struct rk_shown {
+    char text[64];
+};
+const char *rk_opt_shown(const char *value, struct rk_shown *shown);
+
 /* rk_opt_type_name - "duration", ...; "?" for none */
 const char *rk_opt_type_name(uint32_t type);
 
