@@ -24,8 +24,10 @@
 enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK_MSG_CANCEL, RK_MSG_REPLY,
                    RK_MSG_ASK = 20, RK_MSG_ROW, RK_MSG_DONE };
 
+/* BIND is done by the host itself, for a channel instance: items (link, sae) say which links the instance carries and
+ * who the peer of each is; sae "" ends one.  WATCH returns records of bound links only. */
 enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
-               RK_V_WATCH };
+               RK_V_WATCH, RK_V_BIND };
 
 #define RK_CONFIRM_HEX 32 /* a confirm tag: HMAC-SHA-256 cut to 16 bytes, in hex */
 
@@ -57,9 +59,9 @@ struct rk_item {
     int32_t err;                       /* reply */
     uint64_t seq;                      /* APPLY */
     int fd;                            /* -1, or a sealed memfd: GET_* reply, APPLY STAGE; owned by the item */
-    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH; GET_*: for the log */
+    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, BIND; GET_*: for the log */
     char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE */
-    char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH: peer SAE */
+    char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, BIND: peer SAE */
     char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY */
     char facts[RK_FACTS_MAX + 1];      /* APPLY, OBSERVE: the peer's; OBSERVE reply: own */
     char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; APPLY: DESCRIBE text; reply: why */
