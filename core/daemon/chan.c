@@ -1,0 +1,288 @@
+/* chan.c - records out through channels, and in from them.
+ *
+ * One publish and one watch at a time per channel.  Of an end only the newest record is published.  The host signs and
+ * checks; what comes in here had a good tag, and is still only believed when it is a record of a link on this channel.
+ */
+#include "daemon.h"
+
+#include "../base/err.h"
+#include "../base/log.h"
+#include "../base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WATCH_PAUSE_MS 1000 /* after a watch that failed */
+
+struct posts { /* one publish under way */
+    struct inst *inst;
+    size_t n;
+    struct end *end[RK_BATCH_MAX];
+};
+
+/* ---- binding links ---- */
+
+static void
+bind_ends(struct inst *inst, struct end **ends, size_t n, bool on)
+{
+    struct rk_call_msg m = {.verb = RK_V_BIND, .budget_ms = RK_PUBLISH_BUDGET_MS, .n = n};
+
+    m.items = rk_items_new(n);
+    if (!m.items)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        snprintf(m.items[i].link, sizeof m.items[i].link, "%s", ends[i]->conf.name);
+        if (on)
+            snprintf(m.items[i].sae, sizeof m.items[i].sae, "%s", ends[i]->conf.peer_sae);
+    }
+    if (sup_call(inst, &m, NULL, NULL) == RK_OK)
+        for (size_t i = 0; i < n; i++)
+            ends[i]->bound = on;
+    rk_items_free(m.items, m.n);
+}
+
+void
+chan_unbind(struct end *end)
+{
+    if (end->channel && end->bound && end->channel->ready)
+        bind_ends(end->channel, &end, 1, false);
+}
+
+static void
+bind_all(struct inst *inst)
+{
+    struct daemon *d = inst->d;
+    struct end *some[RK_BATCH_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_ends; i++) {
+        if (d->ends[i]->channel != inst)
+            continue;
+        d->ends[i]->bound = false;
+        some[n++] = d->ends[i];
+        if (n == RK_BATCH_MAX) {
+            bind_ends(inst, some, n, true);
+            n = 0;
+        }
+    }
+    if (n)
+        bind_ends(inst, some, n, true);
+}
+
+/* ---- publishing ---- */
+
+static void
+post(struct inst *inst, struct end *end)
+{
+    if (end->post_due)
+        return;
+    end->post_due = true;
+    end->next_post = NULL;
+    *inst->post_last = end;
+    inst->post_last = &end->next_post;
+    inst_mark(inst);
+}
+
+static void
+post_local(struct end *end, const struct rk_record *record)
+{
+    struct daemon *d = end->d;
+    struct end *other = end->other;
+
+    other->inbox = *record;
+    if (other->inbox_due)
+        return;
+    other->inbox_due = true;
+    other->next_inbox = NULL;
+    *d->inbox_last = other;
+    d->inbox_last = &other->next_inbox;
+    turn_soon(d);
+}
+
+void
+chan_publish(struct end *end)
+{
+    struct rk_record record;
+    char text[RK_RECORD_MAX + 1];
+
+    rk_end_record(&end->e, &record);
+    if (!end->channel) {
+        post_local(end, &record);
+        return;
+    }
+    if (!rk_record_put(&record, text)) {
+        rk_log(RK_LOG_ERR, "ev=publish link=%s res=too-long", end->conf.name);
+        return;
+    }
+    memcpy(end->record, text, sizeof end->record);
+    post(end->channel, end);
+}
+
+void
+chan_local(struct daemon *d)
+{
+    while (d->inbox) {
+        struct end *end = d->inbox;
+        struct rk_record record = end->inbox;
+
+        d->inbox = end->next_inbox;
+        if (!d->inbox)
+            d->inbox_last = &d->inbox;
+        end->inbox_due = false;
+        if (!end->gone)
+            end_event(end, &(struct rk_event){.type = RK_EV_PEER, .record = &record});
+    }
+}
+
+static void
+published(void *arg, struct rk_reply *reply)
+{
+    struct posts *p = arg;
+
+    p->inst->publishing = false;
+    for (size_t i = 0; i < p->n; i++) {
+        int err = reply->err ? reply->err : reply->n == p->n ? reply->items[i].err : RK_E_CONTRACT;
+
+        p->end[i]->busy_posts--;
+        if (err && !p->end[i]->gone)
+            rk_log(RK_LOG_WARNING, "ev=publish link=%s channel=%s res=%s why=\"%s\"", p->end[i]->conf.name,
+                   p->inst->conf->name, rk_err_name(err), reply->err ? reply->text : reply->items[i].text);
+        end_release(p->end[i]); /* a record that was not published goes again with the next verification */
+    }
+    inst_mark(p->inst);
+    free(p);
+}
+
+static struct end *
+pop_post(struct inst *inst)
+{
+    struct end *end = inst->post_first;
+
+    inst->post_first = end->next_post;
+    if (!inst->post_first)
+        inst->post_last = &inst->post_first;
+    end->post_due = false;
+    end->next_post = NULL;
+    return end;
+}
+
+void
+chan_drop_posts(struct inst *inst)
+{
+    while (inst->post_first)
+        end_release(pop_post(inst));
+}
+
+static void
+publish_batch(struct inst *inst)
+{
+    struct rk_call_msg m = {.verb = RK_V_PUBLISH, .budget_ms = RK_PUBLISH_BUDGET_MS};
+    struct posts *p = calloc(1, sizeof *p);
+
+    m.items = rk_items_new(RK_BATCH_MAX);
+    if (!p || !m.items)
+        goto fail;
+    p->inst = inst;
+    while (inst->post_first && p->n < RK_BATCH_MAX) {
+        struct end *end = pop_post(inst);
+        struct rk_item *item = &m.items[p->n];
+
+        if (end->gone) {
+            end_release(end);
+            continue;
+        }
+        if (!end->bound)
+            bind_ends(inst, &end, 1, true);
+        snprintf(item->link, sizeof item->link, "%s", end->conf.name);
+        snprintf(item->sae, sizeof item->sae, "%s", end->conf.peer_sae);
+        snprintf(item->text, sizeof item->text, "%s", end->record);
+        p->end[p->n++] = end;
+    }
+    m.n = p->n;
+    if (p->n == 0 || sup_call(inst, &m, published, p) != RK_OK)
+        goto fail;
+    inst->publishing = true;
+    for (size_t i = 0; i < p->n; i++)
+        p->end[i]->busy_posts++;
+    rk_items_free(m.items, RK_BATCH_MAX);
+    return;
+fail:
+    rk_items_free(m.items, m.items ? RK_BATCH_MAX : 0);
+    free(p);
+}
+
+/* ---- watching ---- */
+
+static void watch(struct inst *inst);
+
+static void
+watch_again(struct daemon *d, struct wake *w)
+{
+    (void)d;
+    watch((struct inst *)w);
+}
+
+static void
+take_record(struct inst *inst, const struct rk_item *item)
+{
+    struct rk_record record;
+    struct end *end = end_find(inst->d, item->link, 'a');
+
+    if (rk_record_get(item->text, &record) != RK_OK || strcmp(record.link, item->link) != 0) {
+        rk_log(RK_LOG_WARNING, "ev=record-refused link=%s channel=%s why=\"not a record of this link\"", item->link,
+               inst->conf->name);
+        return;
+    }
+    if (!end || end->channel != inst)
+        return;
+    rk_log(RK_LOG_DEBUG, "ev=record link=%s role=%c seq=%llu says=%s key_id=%s", item->link,
+           record.role == RK_MASTER ? 'M' : 'S', (unsigned long long)record.seq, rk_say_name(record.say), record.key);
+    end_event(end, &(struct rk_event){.type = RK_EV_PEER, .record = &record});
+}
+
+static void
+watched(void *arg, struct rk_reply *reply)
+{
+    struct inst *inst = arg;
+
+    inst->watching = false;
+    for (size_t i = 0; i < reply->n; i++)
+        take_record(inst, &reply->items[i]);
+    if (!inst->ready)
+        return;
+    if (reply->err == RK_OK) {
+        watch(inst);
+        return;
+    }
+    rk_log(RK_LOG_WARNING, "ev=watch channel=%s res=%s why=\"%s\"", inst->conf->name, rk_err_name(reply->err),
+           reply->text);
+    inst->wake.fn = watch_again;
+    wake_at(inst->d, &inst->wake, rk_now_ns() + WATCH_PAUSE_MS * RK_NS_PER_MS);
+}
+
+static void
+watch(struct inst *inst)
+{
+    struct rk_call_msg m = {.verb = RK_V_WATCH, .budget_ms = RK_WATCH_BUDGET_MS};
+
+    if (inst->ready && !inst->watching)
+        inst->watching = sup_call(inst, &m, watched, inst) == RK_OK;
+}
+
+void
+chan_ready(struct inst *inst)
+{
+    bind_all(inst);
+    watch(inst);
+    for (size_t i = 0; i < inst->d->n_ends; i++)
+        if (inst->d->ends[i]->channel == inst && inst->d->ends[i]->record[0])
+            post(inst, inst->d->ends[i]);
+}
+
+void
+chan_dispatch(struct inst *inst)
+{
+    if (inst->ready && !inst->publishing && inst->post_first)
+        publish_batch(inst);
+}

@@ -1,0 +1,233 @@
+/* daemon.h - what the files of rekeyd share; private to core/daemon
+ *
+ * One process, one thread, one libevent loop.  It decides and dispatches: vendor code runs in hosts (sup.c), what must
+ * not be forgotten is in the journal (store.c), one struct end drives one end of a link (end_run.c) through the pure
+ * model in core/model.  It never maps a key: keys pass as descriptors of sealed memfds.
+ */
+#ifndef RK_DAEMON_H
+#define RK_DAEMON_H
+
+#include "../base/clock.h"
+#include "../base/limits.h"
+#include "../conf/conf.h"
+#include "../ipc/msg.h"
+#include "../model/end.h"
+#include "../sched/heap.h"
+#include "journal.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct event;
+struct event_base;
+struct daemon;
+struct inst;
+struct call;
+
+/* A thing that wants to be woken: first member of what the timer belongs to. */
+struct wake {
+    struct rk_timer timer;
+    void (*fn)(struct daemon *d, struct wake *w);
+};
+
+/* ---- sup.c: hosts, one a module ---- */
+
+enum host_state { HOST_STARTING, HOST_UP, HOST_BACKOFF };
+
+struct frame_out { /* a frame that the socket had no room for */
+    struct frame_out *next;
+    size_t len, n_fds;
+    int fds[RK_FRAME_FDS];
+    unsigned char bytes[];
+};
+
+struct host {
+    struct wake wake; /* hello deadline, or end of the pause before a restart */
+    struct daemon *d;
+    struct host *next;
+    char plugin[RK_NAME_MAX + 1];
+    enum host_state state;
+    pid_t pid; /* 0: none */
+    int sock;  /* -1: none */
+    struct event *read_ev, *write_ev;
+    struct frame_out *out, **out_end;
+    struct rk_hello hello;
+    bool has_hello;
+    char error[RK_TEXT_MAX]; /* why it is not up; "" */
+    char last_exit[80];
+    struct call *calls; /* under way */
+    unsigned restarts, failures;
+    uint64_t n_calls;
+    int64_t up_since_ns;
+    bool used; /* by the configuration in force */
+};
+
+typedef void call_done(void *arg, struct rk_reply *reply); /* reply and its items: valid during the call; take fds by setting -1 */
+
+struct call {
+    struct wake wake; /* budget and grace are over: the host is killed */
+    struct call *next;
+    struct host *host;
+    struct inst *inst; /* NULL for CONFIG calls whose instance went away */
+    uint32_t number;
+    uint32_t verb; /* 0: CONFIG */
+    call_done *done;
+    void *arg;
+};
+
+struct host *sup_host(struct daemon *d, const char *plugin);
+int sup_start(struct host *h);
+int sup_wait_hello(struct host *h, int64_t deadline_ns);
+int sup_call(struct inst *inst, struct rk_call_msg *m, call_done *done, void *arg);
+int sup_config(struct inst *inst, call_done *done);
+void sup_drop(struct inst *inst);
+void sup_reaped(struct daemon *d, pid_t pid, int status);
+void sup_stop(struct host *h);
+size_t sup_in_flight(const struct host *h);
+
+/* ---- inst.c: instances of plugins, and their queues ---- */
+
+struct end;
+
+struct queue { /* ends whose action waits for this instance, in order */
+    struct end *first, **last;
+    size_t n;
+};
+
+struct inst {
+    struct wake wake; /* next try of init, or of watch */
+    struct daemon *d;
+    struct inst *next;
+    struct rk_instance_conf *conf; /* copy of its own */
+    struct host *host;
+    uint32_t number; /* in its host */
+    bool ready, configuring, gone;
+    int err; /* why it is not ready */
+    char error[RK_TEXT_MAX];
+    unsigned failures;
+    struct queue queue; /* DEVICE: actions; SOURCE: key requests */
+    size_t in_flight;   /* calls */
+    bool dirty;         /* in d->dirty */
+    struct inst *next_dirty;
+    bool publishing, watching; /* CHANNEL */
+    struct end *post_first, **post_last; /* CHANNEL: ends with a record to publish */
+};
+
+struct inst *inst_new(struct daemon *d, const struct rk_instance_conf *conf);
+void inst_start(struct inst *inst);
+void inst_host_up(struct host *h);
+void inst_host_down(struct host *h);
+void inst_enqueue(struct inst *inst, struct end *end);
+void inst_mark(struct inst *inst);
+void inst_dispatch(struct inst *inst);
+void inst_retire(struct inst *inst);
+struct inst *inst_find(struct daemon *d, const char *name);
+
+/* ---- chan.c: records out and in ---- */
+
+void chan_publish(struct end *end);
+void chan_dispatch(struct inst *inst);
+void chan_ready(struct inst *inst);
+void chan_unbind(struct end *end);
+void chan_drop_posts(struct inst *inst);
+void chan_local(struct daemon *d);
+
+/* ---- end_run.c: one end of a link, at work ---- */
+
+struct end {
+    struct wake wake; /* e.wake_ns */
+    struct daemon *d;
+    struct end *next_queue, *next_commit, *next_post, *next_inbox; /* each in at most one list of each kind */
+    struct end *other;      /* the second end of a local link; NULL */
+    struct rk_link_conf conf; /* copy */
+    const char *iface;
+    char own_sae[RK_SAE_MAX + 1]; /* "" on a local link */
+    struct inst *device, *source, *channel; /* channel NULL: local */
+    struct rk_end e;
+    struct rk_todo todo; /* act under way; RK_ACT_NONE */
+    bool busy;           /* a call for it is under way: it must outlive the answer */
+    unsigned busy_posts; /* publish calls under way that name it */
+    bool gone;           /* not in the configuration any more: freed when it is not busy */
+    bool post_due, inbox_due;
+    bool bound; /* its channel's host knows the link */
+    int key_fd; /* sealed memfd of the candidate; -1 */
+    int64_t rotation_since_ns;
+    int put_err;                    /* of the journal entry in the open group */
+    char record[RK_RECORD_MAX + 1]; /* what was published last */
+    struct rk_record inbox;         /* local link: what the other end published */
+    uint32_t shown_alarms;
+};
+
+struct end *end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durable *durable);
+void end_start(struct end *end);
+void end_retire(struct end *end);
+void end_event(struct end *end, const struct rk_event *ev);
+void end_answer(struct end *end, const struct rk_event *ev);
+void end_failed(struct end *end, int err, const char *why);
+void end_release(struct end *end);
+struct end *end_find(struct daemon *d, const char *link, char which);
+
+/* ---- store.c: the journal, one group a turn of the loop ---- */
+
+void store_put(struct end *end);
+void store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms);
+bool store_flush(struct daemon *d);
+
+/* ---- setup.c: from a configuration to instances and ends ---- */
+
+int setup_check(struct daemon *d, const char *file, struct rk_conf_set **set, struct rk_conf_errors *errors);
+int setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size);
+int setup_reload(struct daemon *d, char *text, size_t size);
+
+/* ---- ctl.c, ctl_rows.c: the control socket ---- */
+
+struct ctl_client;
+int ctl_open(struct daemon *d, char *why, size_t size);
+void ctl_close(struct daemon *d);
+char *ctl_status_row(const struct end *end, int64_t now_ns);
+char *ctl_daemon_row(const struct daemon *d, int64_t now_ns);
+char *ctl_plugin_row(const struct host *h);
+char *ctl_history_row(const struct rk_journal_event *e);
+
+/* ---- daemon.c ---- */
+
+struct options {
+    const char *config, *plugin_dir, *host_path;
+    bool check, json;
+    int log_level; /* -1: as configured */
+};
+
+struct daemon {
+    struct options opt;
+    struct event_base *base;
+    struct event *timer_ev, *turn_ev, *sig_ev[4];
+    bool turn_due;
+    struct wake stop_wake;
+    struct rk_heap heap;
+    struct rk_conf_set *conf;
+    struct host *hosts;
+    struct inst *insts;
+    struct end **ends; /* sorted by (link, end) */
+    size_t n_ends;
+    struct inst *dirty;
+    struct end *commit, **commit_last; /* ends whose journal entry is in the open group */
+    struct rk_journal *journal;
+    char journal_error[RK_TEXT_MAX];
+    bool group_open;
+    struct end *inbox, **inbox_last; /* local ends whose other end has published */
+    uint32_t next_number, next_inst;
+    int64_t started_ns;
+    bool stopping;
+    int64_t stop_by_ns;
+    int ctl_sock;
+    struct event *ctl_ev;
+    struct ctl_client *clients;
+    size_t n_clients;
+};
+
+void wake_at(struct daemon *d, struct wake *w, int64_t at_ns);
+void wake_off(struct daemon *d, struct wake *w);
+void turn_soon(struct daemon *d); /* run dispatch and journal at the end of this turn of the loop */
+int rk_daemon_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,214 @@
+/* end_run.c - one end of a link, at work: carries out what the model asks for and tells it the outcome.
+ *
+ * Runs in the loop.  The candidate's key is here only as the descriptor of a sealed memfd, between the source's answer
+ * and the device's call.
+ */
+#include "daemon.h"
+
+#include "../base/err.h"
+#include "../base/log.h"
+#include "../base/secret.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- life ---- */
+
+static void
+tick(struct daemon *d, struct wake *w)
+{
+    (void)d;
+    end_event((struct end *)w, &(struct rk_event){.type = RK_EV_TICK});
+}
+
+struct end *
+end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durable *durable)
+{
+    struct end *end = calloc(1, sizeof *end);
+
+    if (!end)
+        return NULL;
+    end->wake.fn = tick;
+    end->d = d;
+    end->conf = *conf;
+    end->key_fd = -1;
+    end->iface = durable->end == 'a' ? end->conf.iface : end->conf.peer_iface;
+    rk_end_init(&end->e, durable);
+    end->e.interval_ns = conf->interval_ms * RK_NS_PER_MS;
+    end->e.drain_ns = conf->drain_ms * RK_NS_PER_MS;
+    end->e.verify_ns = conf->verify_ms * RK_NS_PER_MS;
+    return end;
+}
+
+void
+end_start(struct end *end)
+{
+    if (end->channel) { /* a local link has its roles by its ends */
+        memcpy(end->own_sae, end->d->conf->sae, sizeof end->own_sae);
+        end->e.own_sae = end->own_sae;
+        end->e.peer_sae = end->conf.peer_sae;
+    }
+    end_event(end, &(struct rk_event){.type = RK_EV_START});
+}
+
+/* Free an end that is not in the configuration any more, as soon as nothing refers to it. */
+void
+end_release(struct end *end)
+{
+    if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts || end->todo.act == RK_ACT_JOURNAL)
+        return;
+    free(end);
+}
+
+void
+end_retire(struct end *end)
+{
+    chan_unbind(end);
+    wake_off(end->d, &end->wake);
+    rk_secret_fd_wipe(end->key_fd);
+    end->key_fd = -1;
+    end->gone = true;
+    end_release(end);
+}
+
+static int
+compare(const struct end *end, const char *link, char which)
+{
+    int order = strcmp(end->conf.name, link);
+
+    return order ? order : end->e.d.end - which;
+}
+
+struct end *
+end_find(struct daemon *d, const char *link, char which)
+{
+    size_t low = 0, high = d->n_ends;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int order = compare(d->ends[mid], link, which);
+
+        if (order == 0)
+            return d->ends[mid];
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}
+
+/* ---- carrying out ---- */
+
+/* Alarms are told when they come and when they go. */
+static void
+show_alarms(struct end *end, int64_t now_ns)
+{
+    uint32_t alarms = rk_end_alarms(&end->e, now_ns), changed = alarms ^ end->shown_alarms;
+
+    for (uint32_t bit = 1; changed; bit <<= 1) {
+        if (!(changed & bit))
+            continue;
+        changed &= ~bit;
+        rk_log(alarms & bit ? RK_LOG_WARNING : RK_LOG_NOTICE, "ev=alarm link=%s end=%c alarm=%s state=%s why=\"%s\"",
+               end->conf.name, end->e.d.end, rk_alarm_name(bit), alarms & bit ? "raised" : "cleared",
+               alarms & bit && end->e.last_err ? end->e.last_why : "");
+    }
+    end->shown_alarms = alarms;
+}
+
+static void
+show_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
+{
+    const struct rk_end *e = &end->e;
+    bool bad = strcmp(todo->note, "burnt") == 0 || strcmp(todo->note, "lost") == 0 || strcmp(todo->note, "refused") == 0;
+    bool done = strcmp(todo->note, "rotated") == 0;
+
+    rk_log(bad ? RK_LOG_WARNING : done ? RK_LOG_NOTICE : RK_LOG_INFO,
+           "ev=%s link=%s end=%c role=%s seq=%llu key_id=%s took_ms=%lld res=%s%s%s%s", todo->note, end->conf.name,
+           e->d.end, e->d.role == RK_MASTER ? "master" : "slave", (unsigned long long)e->d.seq, todo->note_key,
+           (long long)took_ms, rk_err_name(bad ? e->last_err : RK_OK), bad ? " why=\"" : "", bad ? e->last_why : "",
+           bad ? "\"" : "");
+}
+
+static void
+take_note(struct end *end, const struct rk_todo *todo, int64_t now_ns)
+{
+    int64_t took_ms;
+
+    if (strcmp(todo->note, "start") == 0)
+        end->rotation_since_ns = now_ns;
+    took_ms = end->rotation_since_ns ? (now_ns - end->rotation_since_ns) / RK_NS_PER_MS : 0;
+    show_note(end, todo, took_ms);
+    store_note(end, todo, took_ms);
+}
+
+static void
+begin_act(struct end *end, const struct rk_todo *todo)
+{
+    end->todo = *todo;
+    switch (todo->act) {
+    case RK_ACT_NONE:
+        break;
+    case RK_ACT_JOURNAL:
+        store_put(end);
+        break;
+    case RK_ACT_GET_NEW:
+    case RK_ACT_GET_BY_ID:
+        inst_enqueue(end->source, end);
+        break;
+    default:
+        inst_enqueue(end->device, end);
+        break;
+    }
+}
+
+void
+end_event(struct end *end, const struct rk_event *ev)
+{
+    struct rk_event with_wall = *ev;
+    struct rk_todo todo;
+    int64_t now_ns = rk_now_ns();
+
+    with_wall.wall = rk_wall_now();
+    rk_end_step(&end->e, &with_wall, now_ns, &todo);
+    if (todo.drop_key) {
+        rk_secret_fd_wipe(end->key_fd);
+        end->key_fd = -1;
+    }
+    if (todo.publish)
+        chan_publish(end);
+    if (todo.note)
+        take_note(end, &todo, now_ns);
+    if (todo.act != RK_ACT_NONE)
+        begin_act(end, &todo);
+    if (end->e.wake_ns != RK_NEVER)
+        wake_at(end->d, &end->wake, end->e.wake_ns);
+    else
+        wake_off(end->d, &end->wake);
+    show_alarms(end, now_ns);
+}
+
+/* The answer to the action under way. */
+void
+end_answer(struct end *end, const struct rk_event *ev)
+{
+    end->busy = false;
+    end->todo.act = RK_ACT_NONE;
+    if (end->gone) {
+        rk_secret_fd_wipe(end->key_fd);
+        end->key_fd = -1;
+        end_release(end);
+        return;
+    }
+    end_event(end, ev);
+}
+
+void
+end_failed(struct end *end, int err, const char *why)
+{
+    rk_log(RK_LOG_DEBUG, "ev=failed link=%s end=%c state=%s res=%s why=\"%s\"", end->conf.name, end->e.d.end,
+           rk_state_name(end->e.state), rk_err_name(err), why);
+    end_answer(end, &(struct rk_event){.type = RK_EV_FAILED, .err = err, .why = why});
+}

@@ -1,0 +1,447 @@
+/* inst.c - instances of plugins: set up in their host, and the queues of work for them.
+ *
+ * A device does one call at a time, and everything that is due on it goes into one call.  A source is asked for the
+ * keys of all links that wait for the same peer at once.
+ */
+#include "daemon.h"
+
+#include "../base/err.h"
+#include "../base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOURCE_CALLS_MAX 4 /* calls at once to one KME: some are single-threaded, four hide the round trip */
+#define INIT_PAUSE_MIN_MS 500
+#define INIT_PAUSE_MAX_MS 30000
+
+struct batch { /* one call, and the ends that wait for it */
+    struct inst *inst;
+    uint32_t verb;
+    size_t n;
+    struct end *end[RK_BATCH_MAX];
+};
+
+struct inst *
+inst_find(struct daemon *d, const char *name)
+{
+    for (struct inst *i = d->insts; i; i = i->next)
+        if (!i->gone && strcmp(i->conf->name, name) == 0)
+            return i;
+    return NULL;
+}
+
+/* ---- setting up ---- */
+
+static void configure(struct inst *inst);
+
+static void
+try_again(struct daemon *d, struct wake *w)
+{
+    (void)d;
+    configure((struct inst *)w);
+}
+
+static void
+init_failed(struct inst *inst, int err, const char *why)
+{
+    int64_t pause_ms = INIT_PAUSE_MIN_MS;
+
+    for (unsigned i = 0; i < inst->failures && pause_ms < INIT_PAUSE_MAX_MS; i++)
+        pause_ms *= 2;
+    inst->failures++;
+    inst->err = err;
+    snprintf(inst->error, sizeof inst->error, "%s", why);
+    rk_log(RK_LOG_ERR, "ev=init inst=%s plugin=%s at=%s:%d:%d res=%s why=\"%s\"", inst->conf->name, inst->conf->plugin,
+           inst->d->conf->file, inst->conf->line, inst->conf->col, rk_err_name(err), why);
+    inst->wake.fn = try_again;
+    wake_at(inst->d, &inst->wake, rk_now_ns() + pause_ms * RK_NS_PER_MS);
+    inst_mark(inst);
+}
+
+static void
+configured(void *arg, struct rk_reply *reply)
+{
+    struct inst *inst = arg;
+
+    inst->configuring = false;
+    if (reply->err == RK_E_UNKNOWN)
+        return; /* the host died: inst_host_up() begins again */
+    if (reply->err) {
+        init_failed(inst, reply->err, reply->text);
+        return;
+    }
+    inst->ready = true;
+    inst->failures = 0;
+    inst->err = RK_OK;
+    inst->error[0] = '\0';
+    rk_log(RK_LOG_INFO, "ev=init inst=%s plugin=%s res=ok", inst->conf->name, inst->conf->plugin);
+    if (inst->conf->kind == RK_CHANNEL)
+        chan_ready(inst);
+    inst_mark(inst);
+}
+
+static void
+configure(struct inst *inst)
+{
+    int err;
+
+    if (inst->ready || inst->configuring || inst->gone || inst->host->state != HOST_UP)
+        return;
+    inst->configuring = true;
+    err = sup_config(inst, configured);
+    if (err) {
+        inst->configuring = false;
+        init_failed(inst, err, "its options could not be sent to the host");
+    }
+}
+
+struct inst *
+inst_new(struct daemon *d, const struct rk_instance_conf *conf)
+{
+    struct inst *inst = calloc(1, sizeof *inst);
+    struct rk_instance_conf *copy = calloc(1, sizeof *copy);
+
+    if (!inst || !copy || !(inst->host = sup_host(d, conf->plugin)))
+        goto fail;
+    *copy = *conf;
+    copy->places = NULL; /* only needed while the file is checked */
+    copy->settings = calloc(conf->n ? conf->n : 1, sizeof *copy->settings);
+    if (!copy->settings)
+        goto fail;
+    if (conf->n)
+        memcpy(copy->settings, conf->settings, conf->n * sizeof *copy->settings);
+    inst->d = d;
+    inst->conf = copy;
+    inst->number = ++d->next_inst;
+    inst->queue.last = &inst->queue.first;
+    inst->post_last = &inst->post_first;
+    inst->next = d->insts;
+    d->insts = inst;
+    return inst;
+fail:
+    free(copy);
+    free(inst);
+    return NULL;
+}
+
+void
+inst_start(struct inst *inst)
+{
+    configure(inst);
+}
+
+void
+inst_host_up(struct host *h)
+{
+    for (struct inst *i = h->d->insts; i; i = i->next)
+        if (i->host == h)
+            configure(i);
+}
+
+void
+inst_host_down(struct host *h)
+{
+    for (struct inst *i = h->d->insts; i; i = i->next)
+        if (i->host == h) {
+            i->ready = i->configuring = false;
+            i->publishing = i->watching = false;
+            inst_mark(i);
+        }
+}
+
+/* ---- queues ---- */
+
+void
+inst_mark(struct inst *inst)
+{
+    if (!inst->dirty) {
+        inst->dirty = true;
+        inst->next_dirty = inst->d->dirty;
+        inst->d->dirty = inst;
+        turn_soon(inst->d);
+    }
+}
+
+void
+inst_enqueue(struct inst *inst, struct end *end)
+{
+    end->next_queue = NULL;
+    end->busy = true;
+    *inst->queue.last = end;
+    inst->queue.last = &end->next_queue;
+    inst->queue.n++;
+    inst_mark(inst);
+}
+
+static uint32_t
+verb_of(const struct end *end)
+{
+    switch (end->todo.act) {
+    case RK_ACT_OBSERVE:
+        return RK_V_OBSERVE;
+    case RK_ACT_GET_NEW:
+        return RK_V_GET_NEW;
+    case RK_ACT_GET_BY_ID:
+        return RK_V_GET_BY_ID;
+    default:
+        return RK_V_APPLY;
+    }
+}
+
+static bool
+fits(const struct batch *b, const struct end *end)
+{
+    const struct end *first = b->end[0];
+
+    if (b->n == 0)
+        return true;
+    if (verb_of(end) != b->verb)
+        return false;
+    return b->inst->conf->kind == RK_DEVICE ||
+           (end->conf.bits == first->conf.bits && strcmp(end->conf.peer_sae, first->conf.peer_sae) == 0);
+}
+
+static struct end *
+pop(struct inst *inst, struct end **at)
+{
+    struct end *end = *at;
+
+    *at = end->next_queue;
+    if (inst->queue.last == &end->next_queue)
+        inst->queue.last = at;
+    inst->queue.n--;
+    end->next_queue = NULL;
+    return end;
+}
+
+/* The first in the queue, and all that may go with it in one call; the others stay, in order. */
+static void
+fill(struct inst *inst, struct batch *b)
+{
+    for (struct end **at = &inst->queue.first; *at && b->n < RK_BATCH_MAX;) {
+        struct end *end = *at;
+
+        if (end->gone) {
+            pop(inst, at);
+            end_release(end);
+        } else if (fits(b, end)) {
+            pop(inst, at);
+            b->verb = verb_of(end);
+            b->end[b->n++] = end;
+        } else {
+            at = &end->next_queue;
+        }
+    }
+}
+
+static void
+fail_all(struct inst *inst, int err, const char *why)
+{
+    struct end *end = inst->queue.first;
+
+    inst->queue = (struct queue){NULL, &inst->queue.first, 0};
+    while (end) {
+        struct end *next = end->next_queue;
+
+        end->next_queue = NULL;
+        end_failed(end, err, why);
+        end = next;
+    }
+}
+
+/* ---- requests ---- */
+
+static uint32_t
+op_of(enum rk_act act)
+{
+    return act == RK_ACT_STAGE ? RK_OP_STAGE : act == RK_ACT_ACTIVATE ? RK_OP_ACTIVATE : RK_OP_RETIRE;
+}
+
+static void
+ask_observe(const struct end *end, struct rk_item *item)
+{
+    const struct rk_durable *d = &end->e.d;
+    const struct {
+        const char *id;
+        uint64_t seq;
+    } keys[] = {{d->cur, d->cur_seq}, {d->prev, d->prev_seq}, {d->cand, d->seq}};
+
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        snprintf(item->key[k].id, sizeof item->key[k].id, "%s", keys[k].id);
+        item->key[k].seq = keys[k].seq;
+    }
+}
+
+static void
+request(struct end *end, uint32_t verb, struct rk_item *item)
+{
+    snprintf(item->link, sizeof item->link, "%s", end->conf.name);
+    snprintf(item->key_id, sizeof item->key_id, "%s", end->todo.key_id);
+    if (verb == RK_V_GET_NEW || verb == RK_V_GET_BY_ID)
+        return;
+    snprintf(item->iface, sizeof item->iface, "%s", end->iface);
+    snprintf(item->facts, sizeof item->facts, "%s", end->e.peer.facts);
+    if (verb == RK_V_OBSERVE) {
+        ask_observe(end, item);
+        return;
+    }
+    item->op = op_of(end->todo.act);
+    item->seq = end->todo.seq;
+    item->role = end->e.d.role;
+    if (item->op == RK_OP_STAGE) {
+        item->fd = end->key_fd;
+        end->key_fd = -1;
+    }
+}
+
+/* ---- answers ---- */
+
+static void
+answer_observe(struct end *end, const struct rk_item *item)
+{
+    struct rk_seen seen = {.state = item->state, .cur = item->key[0].held, .prev = item->key[1].held,
+                           .cand = item->key[2].held, .foreign = item->foreign, .facts = item->facts, .why = item->text};
+
+    end_answer(end, &(struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});
+}
+
+static void
+answer(struct end *end, uint32_t verb, struct rk_item *item)
+{
+    if (item->err) {
+        end_failed(end, item->err, item->text);
+    } else if (verb == RK_V_OBSERVE) {
+        answer_observe(end, item);
+    } else if (verb == RK_V_APPLY) {
+        end_answer(end, &(struct rk_event){.type = RK_EV_DONE, .mine = item->mine, .theirs = item->theirs});
+    } else if (item->fd < 0) {
+        end_failed(end, RK_E_CONTRACT, "the source said ok and gave no key");
+    } else {
+        end->key_fd = item->fd;
+        item->fd = -1;
+        end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id});
+    }
+}
+
+static void
+batch_done(void *arg, struct rk_reply *reply)
+{
+    struct batch *b = arg;
+    bool match = reply->n == b->n;
+
+    b->inst->in_flight--;
+    rk_log(RK_LOG_DEBUG, "ev=call inst=%s verb=%u n=%zu took_us=%u res=%s", b->inst->conf->name, b->verb, b->n,
+           reply->took_us, rk_err_name(reply->err));
+    for (size_t i = 0; i < b->n; i++) {
+        if (reply->err)
+            end_failed(b->end[i], reply->err, reply->text);
+        else if (!match)
+            end_failed(b->end[i], RK_E_UNKNOWN, "the host answered with the wrong number of results");
+        else
+            answer(b->end[i], b->verb, &reply->items[i]);
+    }
+    inst_mark(b->inst);
+    free(b);
+}
+
+static int64_t
+budget_ms(uint32_t verb)
+{
+    return verb == RK_V_APPLY ? RK_APPLY_BUDGET_MS : verb == RK_V_OBSERVE ? RK_OBSERVE_BUDGET_MS : RK_SOURCE_BUDGET_MS;
+}
+
+static int
+send_batch(struct batch *b)
+{
+    struct rk_call_msg m = {.verb = b->verb, .budget_ms = (uint32_t)budget_ms(b->verb), .n = b->n};
+    int err;
+
+    m.items = rk_items_new(b->n);
+    if (!m.items)
+        return RK_E_NOMEM;
+    if (b->verb == RK_V_GET_NEW || b->verb == RK_V_GET_BY_ID) {
+        m.bits = b->end[0]->conf.bits;
+        snprintf(m.peer_sae, sizeof m.peer_sae, "%s", b->end[0]->conf.peer_sae);
+    }
+    for (size_t i = 0; i < b->n; i++)
+        request(b->end[i], b->verb, &m.items[i]);
+    err = sup_call(b->inst, &m, batch_done, b);
+    rk_items_free(m.items, m.n); /* wipes the keys that were not sent */
+    return err;
+}
+
+static size_t
+calls_max(const struct inst *inst)
+{
+    return inst->conf->kind == RK_SOURCE && (inst->host->hello.caps & RK_CAP_PARALLEL) ? SOURCE_CALLS_MAX : 1;
+}
+
+static void
+dispatch_queue(struct inst *inst)
+{
+    while (inst->ready && inst->queue.first && inst->in_flight < calls_max(inst)) {
+        struct batch *b = calloc(1, sizeof *b);
+        int err = RK_E_NOMEM;
+
+        if (!b) {
+            fail_all(inst, RK_E_NOMEM, "out of memory");
+            return;
+        }
+        b->inst = inst;
+        fill(inst, b);
+        if (b->n && (err = send_batch(b)) == RK_OK) {
+            inst->in_flight++;
+            continue;
+        }
+        for (size_t i = 0; i < b->n; i++)
+            end_failed(b->end[i], err, "the call could not be sent to the plugin's host");
+        free(b);
+    }
+}
+
+void
+inst_dispatch(struct inst *inst)
+{
+    char why[RK_TEXT_MAX];
+
+    if (inst->conf->kind == RK_CHANNEL) {
+        chan_dispatch(inst);
+        return;
+    }
+    if (inst->ready) {
+        dispatch_queue(inst);
+    } else if (inst->err) {
+        snprintf(why, sizeof why, "%.60s: %.300s", inst->conf->name, inst->error);
+        fail_all(inst, inst->err, why);
+    } else if (inst->host->state == HOST_BACKOFF) {
+        snprintf(why, sizeof why, "plugin %s is not running: %.300s", inst->host->plugin, inst->host->error);
+        fail_all(inst, RK_E_UNREACHABLE, why);
+    }
+}
+
+/* Not in the configuration any more.  What waits for it is told, then it is freed: no end may refer to it after. */
+void
+inst_retire(struct inst *inst)
+{
+    struct inst **at = &inst->d->insts;
+
+    inst->gone = true;
+    inst->ready = false;
+    sup_drop(inst);
+    fail_all(inst, RK_E_UNREACHABLE, "the instance was taken out of the configuration");
+    chan_drop_posts(inst);
+    while (*at != inst)
+        at = &(*at)->next;
+    *at = inst->next;
+    wake_off(inst->d, &inst->wake);
+    for (struct inst **q = &inst->d->dirty; *q; q = &(*q)->next_dirty)
+        if (*q == inst) {
+            *q = inst->next_dirty;
+            break;
+        }
+    free(inst->conf->settings);
+    free(inst->conf);
+    free(inst);
+}

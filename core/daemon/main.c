@@ -1,0 +1,8 @@
+/* main.c - rekeyd */
+#include "daemon.h"
+
+int
+main(int argc, char **argv)
+{
+    return rk_daemon_main(argc, argv);
+}

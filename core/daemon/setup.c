@@ -1,0 +1,408 @@
+/* setup.c - from a configuration to hosts, instances and ends; at start, at --check and at a reload.
+ *
+ * A configuration is checked whole, plugin schemas included, before anything is changed.  A reload builds what is new,
+ * keeps what is the same untouched, and then lets go of what is not named any more.
+ */
+#include "daemon.h"
+
+#include "../base/err.h"
+#include "../base/log.h"
+#include "../base/text.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- checking ---- */
+
+/* The installed plugin that the name was most likely meant to be. */
+static void
+suggest_plugin(const struct daemon *d, const char *name, char *out, size_t size)
+{
+    static const char *const known[] = {"static", "file", "etsi014", "sim", "linux-macsec", "junos-netconf", "spool", "lldp",
+                                        "peer"};
+    char path[600];
+    const char *near = rk_nearest(name, known, sizeof known / sizeof *known);
+    DIR *dir = opendir(d->opt.plugin_dir);
+
+    out[0] = '\0';
+    if (!dir) {
+        snprintf(out, size, "; the plugin directory cannot be read");
+        return;
+    }
+    closedir(dir);
+    if (near) {
+        snprintf(path, sizeof path, "%s/%s.so", d->opt.plugin_dir, near);
+        snprintf(out, size, "; did you mean \"%s\"?", near);
+    }
+}
+
+static bool
+start_host(struct daemon *d, const struct rk_instance_conf *conf, struct rk_conf_errors *errors)
+{
+    struct host *h = sup_host(d, conf->plugin);
+    char hint[120];
+    int err = h ? RK_OK : RK_E_NOMEM;
+
+    if (h && h->has_hello)
+        return true;
+    if (h && h->state == HOST_BACKOFF)
+        err = sup_start(h);
+    if (!err)
+        err = sup_wait_hello(h, rk_now_ns() + RK_HELLO_MS * RK_NS_PER_MS);
+    if (!err)
+        return true;
+    suggest_plugin(d, conf->plugin, hint, sizeof hint);
+    rk_conf_error(errors, conf->line, conf->col, "plugin \"%s\" cannot be used: %.180s%s", conf->plugin,
+                  h ? h->error : "out of memory", strcmp(hint + (hint[0] ? 2 : 0), "") ? hint : "");
+    return false;
+}
+
+/* Device classes whose rotation is proved and built. */
+static void
+check_class(const struct rk_instance_conf *conf, const struct host *h, struct rk_conf_errors *errors)
+{
+    uint32_t class = RK_CAP_CLASS(h->hello.caps);
+
+    if (conf->kind == RK_DEVICE && class != RK_CLASS_A)
+        rk_conf_error(errors, conf->line, conf->col,
+                      "plugin \"%s\" drives devices of class %c, for which this release has no proved rotation; "
+                      "only class A can be used", conf->plugin, class ? (char)('A' + class - 1) : '?');
+}
+
+static void
+check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_conf_errors *errors)
+{
+    struct host *h;
+
+    if (!start_host(d, conf, errors))
+        return;
+    h = sup_host(d, conf->plugin);
+    rk_conf_check_plugin(conf, &h->hello, errors);
+    check_class(conf, h, errors);
+}
+
+static void
+drop_unused_hosts(struct daemon *d)
+{
+    for (struct host **at = &d->hosts; *at;) {
+        struct host *h = *at;
+
+        h->used = false;
+        for (const struct inst *i = d->insts; i; i = i->next)
+            h->used |= i->host == h;
+        if (h->used) {
+            at = &h->next;
+            continue;
+        }
+        *at = h->next;
+        sup_stop(h);
+        free(h);
+    }
+}
+
+int
+setup_check(struct daemon *d, const char *file, struct rk_conf_set **set, struct rk_conf_errors *errors)
+{
+    int err = rk_conf_load(file, set, errors);
+
+    if (err)
+        return err;
+    for (size_t i = 0; i < (*set)->n_instances; i++)
+        check_instance(d, &(*set)->instances[i], errors);
+    if (errors->n == 0)
+        return RK_OK;
+    rk_conf_free(set);
+    return RK_E_CONFIG;
+}
+
+/* ---- instances ---- */
+
+struct change { /* what a new configuration changes */
+    struct daemon *d;
+    const struct rk_conf_set *old, *new;
+    struct inst **inst; /* of each instance of the new one */
+    size_t kept, added, changed, removed;
+};
+
+static bool
+site_same(const struct change *c)
+{
+    return c->old && strcmp(c->old->sae, c->new->sae) == 0 && strcmp(c->old->state_dir, c->new->state_dir) == 0;
+}
+
+static int
+make_instances(struct change *c)
+{
+    for (size_t i = 0; i < c->new->n_instances; i++) {
+        const struct rk_instance_conf *conf = &c->new->instances[i];
+        struct inst *old = inst_find(c->d, conf->name);
+
+        if (old && site_same(c) && rk_conf_instance_same(old->conf, conf)) {
+            old->conf->line = conf->line;
+            old->conf->col = conf->col;
+            c->inst[i] = old;
+            continue;
+        }
+        c->inst[i] = inst_new(c->d, conf);
+        if (!c->inst[i])
+            return RK_E_NOMEM;
+    }
+    return RK_OK;
+}
+
+static bool
+is_kept(const struct change *c, const struct inst *inst)
+{
+    for (size_t i = 0; i < c->new->n_instances; i++)
+        if (c->inst[i] == inst)
+            return true;
+    return false;
+}
+
+static void
+retire_instances(struct change *c)
+{
+    for (struct inst *i = c->d->insts; i;) {
+        struct inst *next = i->next;
+
+        if (!is_kept(c, i))
+            inst_retire(i);
+        i = next;
+    }
+}
+
+/* ---- ends ---- */
+
+struct loaded { /* what the journal remembers of all ends */
+    struct rk_durable *list;
+    size_t n, cap;
+};
+
+static int
+load_one(const struct rk_durable *d, void *arg)
+{
+    struct loaded *l = arg;
+
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? 2 * l->cap : 64;
+        struct rk_durable *list = realloc(l->list, cap * sizeof *list);
+
+        if (!list)
+            return RK_E_NOMEM;
+        l->list = list;
+        l->cap = cap;
+    }
+    l->list[l->n++] = *d;
+    return RK_OK;
+}
+
+static int
+by_link(const void *a, const void *b)
+{
+    const struct rk_durable *x = a, *y = b;
+    int order = strcmp(x->link, y->link);
+
+    return order ? order : x->end - y->end;
+}
+
+static uint32_t
+role_of(const struct change *c, const struct rk_link_conf *conf, char which)
+{
+    if (conf->channel == SIZE_MAX)
+        return which == 'a' ? RK_MASTER : RK_SLAVE;
+    if (conf->role != RK_ROLE_AUTO)
+        return conf->role == RK_ROLE_MASTER ? RK_MASTER : RK_SLAVE;
+    return strcmp(c->new->sae, conf->peer_sae) < 0 ? RK_MASTER : RK_SLAVE;
+}
+
+/* What an end remembers: of itself before the reload, else from the journal, else nothing. */
+static struct rk_durable
+remembered(const struct change *c, const struct loaded *l, const struct rk_link_conf *conf, char which)
+{
+    const struct end *old = end_find(c->d, conf->name, which);
+    struct rk_durable key = {.end = which}, *found;
+
+    memcpy(key.link, conf->name, sizeof key.link);
+    found = l->n ? bsearch(&key, l->list, l->n, sizeof *l->list, by_link) : NULL;
+    if (old)
+        key = old->e.d;
+    else if (found)
+        key = *found;
+    if (key.phase == RK_PH_IDLE || key.role == 0) /* in the middle of a rotation the role stays */
+        key.role = role_of(c, conf, which);
+    return key;
+}
+
+static struct inst *
+inst_of(const struct change *c, size_t index)
+{
+    return index == SIZE_MAX ? NULL : c->inst[index];
+}
+
+static struct end *
+make_end(struct change *c, const struct loaded *l, const struct rk_link_conf *conf, char which)
+{
+    struct rk_durable durable = remembered(c, l, conf, which);
+    struct end *end = end_new(c->d, conf, &durable);
+
+    if (!end)
+        return NULL;
+    end->device = inst_of(c, which == 'a' ? conf->device : conf->peer_device);
+    end->source = inst_of(c, which == 'a' ? conf->source : conf->peer_source);
+    end->channel = inst_of(c, conf->channel);
+    (void)rk_journal_count(c->d->journal, conf->name, which, &end->e.rotations, &end->e.failed);
+    return end;
+}
+
+static bool
+end_kept(const struct change *c, const struct end *old, const struct rk_link_conf *conf)
+{
+    char which = old->e.d.end;
+
+    return rk_conf_link_same(c->old, &old->conf, c->new, conf) &&
+           old->device == inst_of(c, which == 'a' ? conf->device : conf->peer_device) &&
+           old->source == inst_of(c, which == 'a' ? conf->source : conf->peer_source) &&
+           old->channel == inst_of(c, conf->channel);
+}
+
+/* All ends of the new configuration: kept ones as they are, others made but not started. */
+static int
+make_ends(struct change *c, const struct loaded *l, struct end **ends, size_t *n)
+{
+    for (size_t i = 0; i < c->new->n_links; i++) {
+        const struct rk_link_conf *conf = &c->new->links[i];
+        bool local = conf->channel == SIZE_MAX;
+
+        for (char which = 'a'; which <= (local ? 'b' : 'a'); which++) {
+            struct end *old = end_find(c->d, conf->name, which);
+
+            c->changed += old != NULL;
+            if (old && end_kept(c, old, conf)) {
+                c->kept++;
+                c->changed--;
+                ends[*n] = old;
+            } else {
+                c->added += old == NULL;
+                ends[*n] = make_end(c, l, conf, which);
+            }
+            if (!ends[(*n)++])
+                return RK_E_NOMEM;
+        }
+        if (local) {
+            ends[*n - 2]->other = ends[*n - 1];
+            ends[*n - 1]->other = ends[*n - 2];
+        }
+    }
+    return RK_OK;
+}
+
+static bool
+holds(struct end *const *ends, size_t n, const struct end *end)
+{
+    for (size_t i = 0; i < n; i++) /* sorted by link: found near the front by name, but equality is by pointer */
+        if (ends[i] == end)
+            return true;
+    return false;
+}
+
+/* Swap: the new ends take their place, the old ones that are not among them go, the new ones begin. */
+static void
+swap_ends(struct change *c, struct end **ends, size_t n)
+{
+    struct daemon *d = c->d;
+    struct end **old = d->ends;
+    size_t n_old = d->n_ends;
+
+    for (size_t i = 0; i < n_old; i++) {
+        if (end_find(d, old[i]->conf.name, old[i]->e.d.end) && holds(ends, n, old[i])) {
+            /* its place in the configuration may have moved; nothing else */
+            continue;
+        }
+        end_retire(old[i]);
+        c->removed++;
+    }
+    c->removed -= c->changed;
+    d->ends = ends;
+    d->n_ends = n;
+    free(old);
+}
+
+static void
+start_ends(struct daemon *d)
+{
+    for (size_t i = 0; i < d->n_ends; i++)
+        if (d->ends[i]->e.heard_ns == 0)
+            end_start(d->ends[i]);
+}
+
+int
+setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size)
+{
+    struct change c = {.d = d, .old = d->conf, .new = set};
+    struct loaded l = {NULL, 0, 0};
+    struct end **ends = calloc(2 * set->n_links + 1, sizeof *ends);
+    size_t n = 0;
+    int err = RK_E_NOMEM;
+
+    c.inst = calloc(set->n_instances + 1, sizeof(struct inst *));
+    if (!ends || !c.inst)
+        goto out;
+    err = rk_journal_load(d->journal, load_one, &l);
+    if (err && err != RK_E_PROTOCOL) /* damaged rows were reported and left out */
+        goto out;
+    err = make_instances(&c);
+    if (!err)
+        err = make_ends(&c, &l, ends, &n);
+    if (err)
+        goto out;
+    swap_ends(&c, ends, n);
+    ends = NULL;
+    d->conf = set;
+    retire_instances(&c);
+    drop_unused_hosts(d);
+    for (struct inst *i = d->insts; i; i = i->next)
+        inst_start(i);
+    start_ends(d);
+    snprintf(text, size, "%zu links: %zu untouched, %zu changed, %zu new; %zu removed", set->n_links, c.kept, c.changed,
+             c.added, c.removed);
+    rk_conf_free((struct rk_conf_set **)(size_t)&c.old);
+out:
+    free(ends);
+    free(c.inst);
+    free(l.list);
+    return err;
+}
+
+int
+setup_reload(struct daemon *d, char *text, size_t size)
+{
+    struct rk_conf_errors errors = {.n = 0};
+    struct rk_conf_set *set = NULL;
+    int err = setup_check(d, d->opt.config, &set, &errors);
+    char line[600];
+
+    text[0] = '\0';
+    for (size_t i = 0; i < errors.n; i++) {
+        rk_conf_error_text(&errors, i, line, sizeof line);
+        rk_log(RK_LOG_ERR, "ev=reload res=refused %s", line);
+        if (i == 0)
+            snprintf(text, size, "%s%s", line, errors.n > 1 ? " (and more, see the log)" : "");
+    }
+    rk_conf_errors_free(&errors);
+    if (!err && strcmp(set->state_dir, d->conf->state_dir) != 0) {
+        snprintf(text, size, "%s: state-dir cannot be changed while running; restart rekeyd", d->opt.config);
+        rk_conf_free(&set);
+        err = RK_E_CONFIG;
+    }
+    if (!err) {
+        err = setup_apply(d, set, text, size);
+        if (err)
+            rk_conf_free(&set);
+    }
+    drop_unused_hosts(d);
+    rk_log(err ? RK_LOG_ERR : RK_LOG_NOTICE, "ev=reload res=%s note=\"%s\"", rk_err_name(err),
+           err ? "the old configuration stays" : text);
+    return err;
+}

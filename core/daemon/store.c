@@ -1,0 +1,80 @@
+/* store.c - the journal's side of the loop: what one turn brings is one group, and one fsync.
+ *
+ * No effect follows before its entry is durable: an end hears DONE only after the commit.
+ */
+#include "daemon.h"
+
+#include "../base/err.h"
+#include "../base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void
+store_put(struct end *end)
+{
+    struct daemon *d = end->d;
+
+    end->put_err = rk_journal_put(d->journal, &end->e.d);
+    end->next_commit = NULL;
+    *d->commit_last = end;
+    d->commit_last = &end->next_commit;
+    d->group_open = true;
+    turn_soon(d);
+}
+
+void
+store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
+{
+    const struct rk_end *e = &end->e;
+    bool good = strcmp(todo->note, "burnt") != 0 && strcmp(todo->note, "lost") != 0 && strcmp(todo->note, "refused") != 0;
+    struct rk_journal_event event = {.end = e->d.end, .seq = e->d.seq, .event = todo->note, .key_id = todo->note_key,
+                                     .result = good ? RK_OK : e->last_err, .why = good ? "" : e->last_why,
+                                     .took_ms = took_ms, .at = rk_wall_now()};
+
+    memcpy(event.link, e->d.link, sizeof event.link);
+    if (rk_journal_note(end->d->journal, &event) != RK_OK)
+        rk_log(RK_LOG_DEBUG, "ev=journal link=%s res=note-failed", e->d.link); /* the commit will say why */
+    end->d->group_open = true;
+    turn_soon(end->d);
+}
+
+/* Say once that the journal cannot be written, and once that it can again. */
+static void
+show_result(struct daemon *d, int err, const char *why)
+{
+    if (err && strcmp(d->journal_error, why) != 0)
+        rk_log(RK_LOG_ERR, "ev=journal res=%s why=\"%s\" note=\"no rotation starts until it can be written\"",
+               rk_err_name(err), why);
+    if (!err && d->journal_error[0])
+        rk_log(RK_LOG_NOTICE, "ev=journal res=ok note=\"it can be written again\"");
+    snprintf(d->journal_error, sizeof d->journal_error, "%s", err ? why : "");
+}
+
+bool
+store_flush(struct daemon *d)
+{
+    struct end *end = d->commit;
+    char why[RK_TEXT_MAX] = "";
+    int err;
+
+    if (!d->group_open)
+        return false;
+    d->group_open = false;
+    d->commit = NULL;
+    d->commit_last = &d->commit;
+    err = rk_journal_commit(d->journal, why, sizeof why);
+    show_result(d, err, why);
+    while (end) {
+        struct end *next = end->next_commit;
+        int end_err = err ? err : end->put_err;
+
+        end->next_commit = NULL;
+        if (end_err)
+            end_failed(end, end_err, err ? why : "the journal refused the entry");
+        else
+            end_answer(end, &(struct rk_event){.type = RK_EV_DONE});
+        end = next;
+    }
+    return true;
+}
