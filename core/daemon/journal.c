@@ -1,0 +1,781 @@
+/* journal.c - the journal in SQLite; the only file that includes sqlite3.h.
+ *
+ * Runs in the loop of rekeyd.  WAL with synchronous=FULL: a commit is one fsync, however many links are in the group.
+ * The first error inside a group fails all of it, for the caller starts no effect of it then.  An event's number is
+ * (links.no << 40) + n, n counting up per end: a link's history lies together, is read without an index, and what is
+ * too old is one short range.  Rows are checked when they are read: the disk is input like any other.
+ */
+#include "journal.h"
+
+#include "../base/log.h"
+#include "../base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#define SCHEMA 1
+#define APPLICATION_ID 0x524b4a31 /* "RKJ1" */
+#define PATH_BYTES 512
+#define EVENT_SHIFT 40    /* 8 million ends, 10^12 events of each */
+#define PRUNE_EVERY 32    /* events of one end between two deletions of its old ones */
+#define EVENT_NAME_MAX 32 /* [bytes] */
+
+/* role is NULL while an end has events but no state. */
+static const char schema[] =
+    "BEGIN;"
+    "CREATE TABLE links(no INTEGER PRIMARY KEY, link TEXT NOT NULL, end TEXT NOT NULL, role INTEGER, phase INTEGER,"
+    " term INTEGER, seq INTEGER, floor INTEGER, cur_seq INTEGER, prev_seq INTEGER, cur TEXT, prev TEXT, cand TEXT,"
+    " mine TEXT, theirs TEXT, cur_since_ms INTEGER, done INTEGER NOT NULL DEFAULT 0,"
+    " failed INTEGER NOT NULL DEFAULT 0, UNIQUE(link, end));"
+    "CREATE TABLE rotations(no INTEGER NOT NULL, seq INTEGER NOT NULL, key_id TEXT, started_ms INTEGER,"
+    " finished_ms INTEGER, result INTEGER, PRIMARY KEY(no, seq)) WITHOUT ROWID;"
+    "CREATE TABLE events(id INTEGER PRIMARY KEY, seq INTEGER, event TEXT, key_id TEXT, result INTEGER, why TEXT,"
+    " took_ms INTEGER, at_ms INTEGER);"
+    "PRAGMA application_id=1380665905;"
+    "PRAGMA user_version=1;"
+    "COMMIT;";
+_Static_assert(APPLICATION_ID == 1380665905 && SCHEMA == 1, "the numbers in the text above");
+
+#define STATE "role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,cur_since_ms"
+#define HISTORY "SELECT seq,event,key_id,result,why,took_ms,at_ms FROM events WHERE id>?1 AND id<?2 ORDER BY id DESC"
+
+enum statement { S_BEGIN, S_COMMIT, S_ROLLBACK, S_PUT, S_NUMBER, S_NUMBER_NEW, S_EVENT_LAST, S_EVENT_PUT, S_EVENT_PRUNE,
+                 S_ROTATION_PUT, S_ROTATION_PRUNE, S_COUNT_PUT, S_COUNT_GET, S_LOAD, S_HISTORY_A, S_HISTORY_B,
+                 S_FORGET, S_FORGET_ROTATIONS, STATEMENTS };
+
+static const char *const statements[STATEMENTS] = {
+    [S_BEGIN] = "BEGIN IMMEDIATE",
+    [S_COMMIT] = "COMMIT",
+    [S_ROLLBACK] = "ROLLBACK",
+    [S_PUT] = "INSERT INTO links(link,end," STATE ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
+              " ON CONFLICT(link,end) DO UPDATE SET role=?3,phase=?4,term=?5,seq=?6,floor=?7,cur_seq=?8,prev_seq=?9,"
+              "cur=?10,prev=?11,cand=?12,mine=?13,theirs=?14,cur_since_ms=?15",
+    [S_NUMBER] = "SELECT no FROM links WHERE link=?1 AND end=?2",
+    [S_NUMBER_NEW] = "INSERT INTO links(link,end) VALUES(?1,?2)",
+    [S_EVENT_LAST] = "SELECT id FROM events WHERE id>?1 AND id<?2 ORDER BY id DESC LIMIT 1",
+    [S_EVENT_PUT] = "INSERT INTO events(id,seq,event,key_id,result,why,took_ms,at_ms) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+    [S_EVENT_PRUNE] = "DELETE FROM events WHERE id>?1 AND id<=?2",
+    [S_ROTATION_PUT] = "INSERT INTO rotations(no,seq,key_id,started_ms,finished_ms,result) VALUES(?1,?2,?3,?4,?5,?6)"
+                       " ON CONFLICT(no,seq) DO UPDATE SET key_id=CASE ?3 WHEN '' THEN key_id ELSE ?3 END,"
+                       "finished_ms=coalesce(?5,finished_ms),result=coalesce(?6,result)",
+    [S_ROTATION_PRUNE] = "DELETE FROM rotations WHERE no=?1 AND seq<=(SELECT seq FROM rotations WHERE no=?1"
+                         " ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+    [S_COUNT_PUT] = "UPDATE links SET done=done+?2,failed=failed+?3 WHERE no=?1",
+    [S_COUNT_GET] = "SELECT done,failed FROM links WHERE link=?1 AND end=?2",
+    [S_LOAD] = "SELECT link,end," STATE ",no FROM links WHERE role IS NOT NULL ORDER BY link,end",
+    [S_HISTORY_A] = HISTORY,
+    [S_HISTORY_B] = HISTORY,
+    [S_FORGET] = "DELETE FROM links WHERE no=?1",
+    [S_FORGET_ROTATIONS] = "DELETE FROM rotations WHERE no=?1",
+};
+
+struct rk_journal {
+    sqlite3 *db;
+    sqlite3_stmt *stmt[STATEMENTS];
+    bool open;             /* a group is */
+    int failed;            /* RK_OK, or why the open group cannot be committed */
+    char why[RK_TEXT_MAX]; /* the same in words */
+    uint64_t damaged;
+    char path[PATH_BYTES];
+};
+
+/* ---- Errors ---- */
+
+/* Say what an SQLite code means for the operator; ret: enum rk_err. */
+static int
+explain(const struct rk_journal *j, int rc, char *why, size_t size)
+{
+    int sys = j->db ? sqlite3_system_errno(j->db) : 0;
+
+    switch (rc & 0xff) {
+    case SQLITE_NOMEM:
+        snprintf(why, size, "%s: out of memory", j->path);
+        return RK_E_NOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        snprintf(why, size, "%s: in use by another process: is another rekeyd running?", j->path);
+        return RK_E_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        snprintf(why, size, "%s: damaged (%s): stop rekeyd, move the file and %s-wal away, and start again: state is "
+                 "then read back from the devices", j->path, sqlite3_errstr(rc & 0xff), j->path);
+        return RK_E_UNSAFE;
+    case SQLITE_FULL:
+        snprintf(why, size, "%s: disk full: free some space on its file system", j->path);
+        return RK_E_IO;
+    }
+    if (sys == ENOSPC || sys == EDQUOT || sys == EFBIG)
+        snprintf(why, size, "%s: disk full (%s): free some space, or raise the limit", j->path, strerror(sys));
+    else
+        snprintf(why, size, "%s: %s%s%s", j->path, j->db ? sqlite3_errmsg(j->db) : sqlite3_errstr(rc),
+                 sys ? ": " : "", sys ? strerror(sys) : "");
+    return RK_E_IO;
+}
+
+/* The open group cannot be committed any more; the first reason counts. */
+static int
+group_failed(struct rk_journal *j, int rc)
+{
+    if (j->failed == RK_OK && explain(j, rc, j->why, sizeof j->why) == RK_E_NOMEM)
+        j->failed = RK_E_NOMEM;
+    else if (j->failed == RK_OK)
+        j->failed = RK_E_IO;
+    return j->failed;
+}
+
+/* ---- Statements ---- */
+
+static sqlite3_stmt *
+bound_ints(struct rk_journal *j, enum statement which, const int64_t *values, int n)
+{
+    for (int i = 0; i < n; i++)
+        sqlite3_bind_int64(j->stmt[which], i + 1, values[i]);
+    return j->stmt[which];
+}
+
+#define BOUND(j, which, ...) \
+    bound_ints(j, which, (const int64_t[]){__VA_ARGS__}, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
+
+static void
+bind_text(sqlite3_stmt *s, int at, const char *text)
+{
+    sqlite3_bind_text(s, at, text, -1, SQLITE_STATIC);
+}
+
+static sqlite3_stmt *
+bound_end(struct rk_journal *j, enum statement which, const char *link, const char *end)
+{
+    bind_text(j->stmt[which], 1, link);
+    bind_text(j->stmt[which], 2, end);
+    return j->stmt[which];
+}
+
+/* Run a statement that gives no rows, and make it ready for its next use. */
+static int
+run(sqlite3_stmt *s)
+{
+    int rc = sqlite3_step(s);
+
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* Run a statement for the number in its first row; *out stays as it is when there is no row. */
+static int
+run_number(sqlite3_stmt *s, int64_t *out)
+{
+    int rc = sqlite3_step(s);
+
+    if (rc == SQLITE_ROW)
+        *out = sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* ---- Opening ---- */
+
+static int
+check_file(const char *path, char *why, size_t size)
+{
+    struct stat st;
+    int fd;
+
+    if (path[0] != '/' || strlen(path) >= PATH_BYTES) {
+        snprintf(why, size, "%s: must be an absolute path below %d bytes", path, PATH_BYTES);
+        return RK_E_CONFIG;
+    }
+    /* SQLite would make it with the umask's mode; -wal gets the same mode as this */
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        close(fd);
+        return RK_OK;
+    }
+    if (errno != EEXIST || stat(path, &st) < 0) {
+        snprintf(why, size, "%s: cannot be made: %s: make its directory, writable for this user only", path,
+                 strerror(errno));
+        return errno == ENOENT || errno == ENOTDIR ? RK_E_NOENT : RK_E_IO;
+    }
+    if (!S_ISREG(st.st_mode) || (st.st_mode & 022) != 0) {
+        snprintf(why, size, "%s: %s", path, S_ISREG(st.st_mode) ? "others may write it: chmod 600 it" :
+                 "not a regular file");
+        return RK_E_UNSAFE;
+    }
+    return RK_OK;
+}
+
+static int
+query_number(sqlite3 *db, const char *sql, int64_t *out)
+{
+    sqlite3_stmt *s;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = run_number(s, out);
+    sqlite3_finalize(s);
+    return rc;
+}
+
+/* Refuse what is no journal, or a newer one, before anything is written to it. */
+static int
+check_version(struct rk_journal *j, int64_t *version, char *why, size_t size)
+{
+    int64_t application = 0, tables = 0;
+    int rc;
+
+    if ((rc = query_number(j->db, "SELECT count(*) FROM sqlite_master", &tables)) != SQLITE_OK ||
+        (rc = query_number(j->db, "PRAGMA application_id", &application)) != SQLITE_OK ||
+        (rc = query_number(j->db, "PRAGMA user_version", version)) != SQLITE_OK)
+        return explain(j, rc, why, size);
+    if (tables == 0 && *version == 0)
+        return RK_OK; /* new */
+    if (application != APPLICATION_ID || *version < 1) {
+        snprintf(why, size, "%s: a database, but not a journal of rekeyd: name another file", j->path);
+        return RK_E_UNSAFE;
+    }
+    if (*version > SCHEMA) {
+        snprintf(why, size, "%s: made by a newer rekeyd (schema %lld, this one knows %d): install that one again, or "
+                 "move the file away: state is then read back from the devices", j->path, (long long)*version, SCHEMA);
+        return RK_E_UNSUPPORTED;
+    }
+    return RK_OK;
+}
+
+static int
+check_pages(struct rk_journal *j, char *why, size_t size)
+{
+    sqlite3_stmt *s = NULL;
+    const char *text = NULL;
+    int rc = sqlite3_prepare_v2(j->db, "PRAGMA quick_check(1)", -1, &s, NULL), err = RK_OK;
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW)
+        text = (const char *)sqlite3_column_text(s, 0);
+    if (!text || strcmp(text, "ok") != 0) {
+        if (text)
+            rk_log(RK_LOG_ERR, "ev=journal-check file=%s res=damaged why=\"%s\"", j->path, text);
+        err = explain(j, text || rc == SQLITE_ROW ? SQLITE_CORRUPT : rc, why, size);
+    }
+    sqlite3_finalize(s);
+    return err;
+}
+
+static int
+prepare(struct rk_journal *j)
+{
+    int rc = SQLITE_OK;
+
+    for (int i = 0; i < STATEMENTS && rc == SQLITE_OK; i++)
+        rc = sqlite3_prepare_v3(j->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &j->stmt[i], NULL);
+    return rc;
+}
+
+static int
+set_up(struct rk_journal *j, char *why, size_t size)
+{
+    int64_t version = 0;
+    int rc, err;
+
+    sqlite3_extended_result_codes(j->db, 1);
+    sqlite3_db_config(j->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0); /* 48 KiB for a dozen statements */
+    sqlite3_db_config(j->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL); /* none of ours; a file may hold any */
+    rc = sqlite3_exec(j->db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-256; PRAGMA mmap_size=0;"
+                             "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+                             "BEGIN EXCLUSIVE; COMMIT", NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return explain(j, rc, why, size);
+    if ((err = check_version(j, &version, why, size)) != RK_OK || (err = check_pages(j, why, size)) != RK_OK)
+        return err;
+    rc = sqlite3_exec(j->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=8388608",
+                      NULL, NULL, NULL);
+    if (rc == SQLITE_OK && version == 0)
+        rc = sqlite3_exec(j->db, schema, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = prepare(j);
+    if (rc == SQLITE_ERROR) /* a table or column of ours is not there */
+        rc = SQLITE_CORRUPT;
+    return rc == SQLITE_OK ? RK_OK : explain(j, rc, why, size);
+}
+
+int
+rk_journal_open(const char *path, struct rk_journal **out, char *why, size_t size)
+{
+    struct rk_journal *j;
+    int rc, err = check_file(path, why, size);
+
+    *out = NULL;
+    if (err)
+        return err;
+    j = calloc(1, sizeof *j);
+    if (!j) {
+        snprintf(why, size, "%s: out of memory", path);
+        return RK_E_NOMEM;
+    }
+    (void)rk_copy(j->path, sizeof j->path, path); /* fits: check_file */
+    rc = sqlite3_open_v2(path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+    err = rc == SQLITE_OK ? set_up(j, why, size) : explain(j, rc, why, size);
+    if (err)
+        rk_journal_close(&j);
+    *out = j;
+    return err;
+}
+
+void
+rk_journal_close(struct rk_journal **j)
+{
+    if (!*j)
+        return;
+    for (int i = 0; i < STATEMENTS; i++)
+        sqlite3_finalize((*j)->stmt[i]);
+    sqlite3_close((*j)->db); /* rolls an open group back */
+    free(*j);
+    *j = NULL;
+}
+
+/* ---- Groups ---- */
+
+int
+rk_journal_begin(struct rk_journal *j)
+{
+    int rc;
+
+    if (j->open)
+        return j->failed;
+    j->open = true;
+    j->failed = RK_OK;
+    rc = run(j->stmt[S_BEGIN]);
+    return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+}
+
+int
+rk_journal_commit(struct rk_journal *j, char *why, size_t size)
+{
+    int rc = SQLITE_OK;
+
+    if (!j->open)
+        return RK_OK;
+    if (j->failed == RK_OK && (rc = run(j->stmt[S_COMMIT])) != SQLITE_OK)
+        group_failed(j, rc);
+    j->open = false;
+    if (j->failed == RK_OK)
+        return RK_OK;
+    snprintf(why, size, "%s", j->why);
+    if (!sqlite3_get_autocommit(j->db)) /* some errors roll back by themselves */
+        (void)run(j->stmt[S_ROLLBACK]);
+    return j->failed;
+}
+
+/* ---- State ---- */
+
+static bool
+confirm_ok(const char *tag)
+{
+    unsigned char bytes[RK_CONFIRM_HEX / 2];
+
+    return tag[0] == '\0' || rk_hex_get(tag, bytes, sizeof bytes);
+}
+
+static bool
+id_ok(const char *id)
+{
+    return id[0] == '\0' || rk_key_id_ok(id);
+}
+
+/* What is wrong with a state; NULL: nothing. */
+static const char *
+fault_of(const struct rk_durable *d)
+{
+    if (!rk_name_ok(d->link, RK_LINK_MAX))
+        return "link name";
+    if (d->end != 'a' && d->end != 'b')
+        return "end";
+    if (d->role != RK_MASTER && d->role != RK_SLAVE)
+        return "role";
+    if (d->phase > RK_PH_BURNING)
+        return "phase";
+    if (!id_ok(d->cur) || !id_ok(d->prev) || !id_ok(d->cand))
+        return "key ID";
+    if (!confirm_ok(d->mine) || !confirm_ok(d->theirs))
+        return "confirm tag";
+    if (d->phase >= RK_PH_FETCHED && d->phase <= RK_PH_ACTIVATING && d->cand[0] == '\0')
+        return "phase without its key ID";
+    return NULL;
+}
+
+int
+rk_journal_put(struct rk_journal *j, const struct rk_durable *d)
+{
+    const char end[2] = {d->end, '\0'};
+    sqlite3_stmt *s = j->stmt[S_PUT];
+    int rc, err, at = 1;
+
+    if (fault_of(d))
+        return RK_E_CONTRACT;
+    if ((err = rk_journal_begin(j)) != RK_OK)
+        return err;
+    bind_text(s, at++, d->link);
+    bind_text(s, at++, end);
+    sqlite3_bind_int64(s, at++, d->role);
+    sqlite3_bind_int64(s, at++, d->phase);
+    sqlite3_bind_int64(s, at++, (int64_t)d->term);
+    sqlite3_bind_int64(s, at++, (int64_t)d->seq);
+    sqlite3_bind_int64(s, at++, (int64_t)d->floor);
+    sqlite3_bind_int64(s, at++, (int64_t)d->cur_seq);
+    sqlite3_bind_int64(s, at++, (int64_t)d->prev_seq);
+    bind_text(s, at++, d->cur);
+    bind_text(s, at++, d->prev);
+    bind_text(s, at++, d->cand);
+    bind_text(s, at++, d->mine);
+    bind_text(s, at++, d->theirs);
+    sqlite3_bind_int64(s, at, d->cur_since.unix_ms);
+    rc = run(s);
+    return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+}
+
+/* Text of a column into dst[size]; false when it is no text, holds a NUL, or does not fit. */
+static bool
+take_text(sqlite3_stmt *s, int at, char *dst, size_t size)
+{
+    const char *text = (const char *)sqlite3_column_text(s, at);
+
+    dst[0] = '\0';
+    return sqlite3_column_type(s, at) == SQLITE_TEXT && text && rk_copy(dst, size, text) &&
+           strlen(dst) == (size_t)sqlite3_column_bytes(s, at);
+}
+
+static bool
+take_number(sqlite3_stmt *s, int at, uint64_t *out)
+{
+    *out = (uint64_t)sqlite3_column_int64(s, at);
+    return sqlite3_column_type(s, at) == SQLITE_INTEGER;
+}
+
+static bool
+take_small(sqlite3_stmt *s, int at, uint32_t *out)
+{
+    uint64_t n = 0;
+    bool ok = take_number(s, at, &n) && n <= UINT32_MAX;
+
+    *out = (uint32_t)n;
+    return ok;
+}
+
+/* One row of S_LOAD; ret: what is wrong with it, or NULL. */
+static const char *
+take_durable(sqlite3_stmt *s, struct rk_durable *d)
+{
+    char end[2] = "";
+    uint64_t since = 0;
+    bool ok;
+
+    *d = (struct rk_durable){0};
+    ok = take_text(s, 0, d->link, sizeof d->link);
+    ok = take_text(s, 1, end, sizeof end) && ok;
+    d->end = end[0];
+    ok = ok && take_small(s, 2, &d->role) && take_small(s, 3, &d->phase) && take_number(s, 4, &d->term) &&
+         take_number(s, 5, &d->seq) && take_number(s, 6, &d->floor) && take_number(s, 7, &d->cur_seq) &&
+         take_number(s, 8, &d->prev_seq) && take_text(s, 9, d->cur, sizeof d->cur) &&
+         take_text(s, 10, d->prev, sizeof d->prev) && take_text(s, 11, d->cand, sizeof d->cand) &&
+         take_text(s, 12, d->mine, sizeof d->mine) && take_text(s, 13, d->theirs, sizeof d->theirs) &&
+         take_number(s, 14, &since);
+    d->cur_since.unix_ms = (int64_t)since;
+    return ok ? fault_of(d) : "type or length of a column";
+}
+
+/* End of a loop over rows: err unless the rows ended with an error of the disk. */
+static int
+rows_end(struct rk_journal *j, int rc, int err)
+{
+    char why[RK_TEXT_MAX];
+
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+        return err;
+    (void)explain(j, rc, why, sizeof why);
+    rk_log(RK_LOG_ERR, "ev=journal-read res=io why=\"%s\"", why);
+    return RK_E_IO;
+}
+
+int
+rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d, void *arg), void *arg)
+{
+    sqlite3_stmt *s = j->stmt[S_LOAD];
+    struct rk_durable d;
+    uint64_t before = j->damaged;
+    int rc, err = RK_OK;
+
+    while (err == RK_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        const char *fault = take_durable(s, &d);
+
+        if (!fault) {
+            err = each(&d, arg);
+            continue;
+        }
+        j->damaged++;
+        rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld res=protocol why=\"damaged: %s; left out\"",
+               d.link[0] ? d.link : "?", d.end ? d.end : '?', (long long)sqlite3_column_int64(s, 15), fault);
+    }
+    sqlite3_reset(s);
+    err = rows_end(j, rc, err);
+    return err == RK_OK && j->damaged > before ? RK_E_PROTOCOL : err;
+}
+
+/* ---- History ---- */
+
+static int64_t
+first_id(int64_t no)
+{
+    return no << EVENT_SHIFT;
+}
+
+/* The number of an end, 0 when it is not known. */
+static int
+number_of(struct rk_journal *j, const char *link, char end, int64_t *no)
+{
+    const char text[2] = {end, '\0'};
+
+    *no = 0;
+    return run_number(bound_end(j, S_NUMBER, link, text), no);
+}
+
+static int
+number_or_new(struct rk_journal *j, const struct rk_journal_event *e, int64_t *no)
+{
+    const char end[2] = {e->end, '\0'};
+    int rc = number_of(j, e->link, e->end, no);
+
+    if (rc == SQLITE_OK && *no == 0) {
+        rc = run(bound_end(j, S_NUMBER_NEW, e->link, end));
+        *no = sqlite3_last_insert_rowid(j->db);
+    }
+    return rc;
+}
+
+static const char *
+key_of(const struct rk_journal_event *e)
+{
+    return e->key_id ? e->key_id : "";
+}
+
+static int
+put_event(struct rk_journal *j, const struct rk_journal_event *e, int64_t id)
+{
+    sqlite3_stmt *s = j->stmt[S_EVENT_PUT];
+    const char *why = e->why ? e->why : "";
+    size_t len = strnlen(why, RK_TEXT_MAX - 1);
+
+    if (why[len] != '\0') /* not within a UTF-8 character: readers of the history refuse half of one */
+        while (len > 0 && ((unsigned char)why[len] & 0xc0) == 0x80)
+            len--;
+    sqlite3_bind_int64(s, 1, id);
+    sqlite3_bind_int64(s, 2, (int64_t)e->seq);
+    bind_text(s, 3, e->event);
+    bind_text(s, 4, key_of(e));
+    sqlite3_bind_int64(s, 5, e->result);
+    sqlite3_bind_text(s, 6, why, (int)len, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 7, e->took_ms);
+    sqlite3_bind_int64(s, 8, e->at.unix_ms);
+    return run(s);
+}
+
+static int
+put_rotation(struct rk_journal *j, const struct rk_journal_event *e, int64_t no)
+{
+    bool done = strcmp(e->event, "rotated") == 0;
+    bool failed = strcmp(e->event, "burnt") == 0 || strcmp(e->event, "failed") == 0;
+    sqlite3_stmt *s = j->stmt[S_ROTATION_PUT];
+    int rc = SQLITE_OK;
+
+    if (e->seq != 0) {
+        sqlite3_bind_int64(s, 1, no);
+        sqlite3_bind_int64(s, 2, (int64_t)e->seq);
+        bind_text(s, 3, key_of(e));
+        sqlite3_bind_int64(s, 4, e->at.unix_ms);
+        if (done || failed) {
+            sqlite3_bind_int64(s, 5, e->at.unix_ms);
+            sqlite3_bind_int64(s, 6, e->result);
+        }
+        rc = run(s);
+    }
+    if (rc == SQLITE_OK && (done || failed))
+        rc = run(BOUND(j, S_COUNT_PUT, no, done, failed));
+    return rc;
+}
+
+static int
+prune(struct rk_journal *j, int64_t no, int64_t last_id)
+{
+    int rc = run(BOUND(j, S_EVENT_PRUNE, first_id(no), last_id - RK_JOURNAL_EVENTS_MAX));
+
+    return rc == SQLITE_OK ? run(BOUND(j, S_ROTATION_PRUNE, no, RK_JOURNAL_EVENTS_MAX)) : rc;
+}
+
+static int
+append(struct rk_journal *j, const struct rk_journal_event *e)
+{
+    int64_t no = 0, id;
+    int rc = number_or_new(j, e, &no);
+
+    if (rc != SQLITE_OK)
+        return rc;
+    if (no >= INT64_C(1) << (62 - EVENT_SHIFT))
+        return SQLITE_FULL;
+    id = first_id(no);
+    rc = run_number(BOUND(j, S_EVENT_LAST, first_id(no), first_id(no + 1)), &id);
+    if (rc == SQLITE_OK)
+        rc = put_event(j, e, ++id);
+    if (rc == SQLITE_OK)
+        rc = put_rotation(j, e, no);
+    if (rc == SQLITE_OK && id % PRUNE_EVERY == 0 && id - first_id(no) > RK_JOURNAL_EVENTS_MAX)
+        rc = prune(j, no, id);
+    return rc;
+}
+
+int
+rk_journal_note(struct rk_journal *j, const struct rk_journal_event *e)
+{
+    int rc, err;
+
+    if (!rk_name_ok(e->link, RK_LINK_MAX) || (e->end != 'a' && e->end != 'b') || !e->event ||
+        !rk_name_ok(e->event, EVENT_NAME_MAX) || !id_ok(key_of(e)))
+        return RK_E_CONTRACT;
+    if ((err = rk_journal_begin(j)) != RK_OK)
+        return err;
+    rc = append(j, e);
+    return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+}
+
+/* A row of one end's history, with room for its texts. */
+struct line {
+    sqlite3_stmt *s;
+    int rc; /* SQLITE_ROW: e is filled */
+    struct rk_journal_event e;
+    char event[EVENT_NAME_MAX + 1], key_id[RK_KEY_ID_MAX + 1], why[RK_TEXT_MAX];
+};
+
+static bool
+take_line(struct line *l)
+{
+    uint64_t result = 0, took = 0, at = 0;
+    bool ok = take_number(l->s, 0, &l->e.seq) && take_text(l->s, 1, l->event, sizeof l->event) &&
+              take_text(l->s, 2, l->key_id, sizeof l->key_id) && take_number(l->s, 3, &result) &&
+              take_text(l->s, 4, l->why, sizeof l->why) && take_number(l->s, 5, &took) &&
+              take_number(l->s, 6, &at);
+
+    l->e.result = (int)(int64_t)result;
+    l->e.took_ms = (int64_t)took;
+    l->e.at.unix_ms = (int64_t)at;
+    return ok && rk_name_ok(l->event, EVENT_NAME_MAX) && id_ok(l->key_id);
+}
+
+/* The next sound row of l. */
+static void
+next_line(struct rk_journal *j, struct line *l)
+{
+    while ((l->rc = sqlite3_step(l->s)) == SQLITE_ROW && !take_line(l)) {
+        j->damaged++;
+        rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c table=events res=protocol why=\"damaged; left out\"",
+               l->e.link, l->e.end);
+    }
+}
+
+static int
+first_line(struct rk_journal *j, const char *link, struct line *l)
+{
+    int64_t no = 0;
+    int rc = number_of(j, link, l->e.end, &no);
+
+    if (!rk_copy(l->e.link, sizeof l->e.link, link))
+        return SQLITE_OK; /* no such link; its lines have ended */
+    l->e.event = l->event;
+    l->e.key_id = l->key_id;
+    l->e.why = l->why;
+    if (rc != SQLITE_OK || no == 0)
+        return rc;
+    (void)BOUND(j, l->e.end == 'a' ? S_HISTORY_A : S_HISTORY_B, first_id(no), first_id(no + 1));
+    next_line(j, l);
+    return l->rc == SQLITE_ROW ? SQLITE_OK : l->rc;
+}
+
+int
+rk_journal_history(struct rk_journal *j, const char *link, uint32_t limit,
+                   int (*each)(const struct rk_journal_event *e, void *arg), void *arg)
+{
+    struct line a = {.s = j->stmt[S_HISTORY_A], .rc = SQLITE_DONE, .e.end = 'a'};
+    struct line b = {.s = j->stmt[S_HISTORY_B], .rc = SQLITE_DONE, .e.end = 'b'};
+    uint64_t before = j->damaged;
+    int rc, err = RK_OK;
+
+    if ((rc = first_line(j, link, &a)) != SQLITE_OK && rc != SQLITE_DONE)
+        goto out;
+    if ((rc = first_line(j, link, &b)) != SQLITE_OK && rc != SQLITE_DONE)
+        goto out;
+    /* Each end by its own order, whatever the clock did; the two by time. */
+    for (rc = SQLITE_DONE; limit > 0 && err == RK_OK && (a.rc == SQLITE_ROW || b.rc == SQLITE_ROW); limit--) {
+        bool from_b = b.rc == SQLITE_ROW && (a.rc != SQLITE_ROW || b.e.at.unix_ms > a.e.at.unix_ms);
+        struct line *l = from_b ? &b : &a;
+
+        err = each(&l->e, arg);
+        next_line(j, l);
+        if ((rc = l->rc) != SQLITE_ROW && rc != SQLITE_DONE)
+            break;
+    }
+out:
+    sqlite3_reset(a.s);
+    sqlite3_reset(b.s);
+    err = rows_end(j, rc, err);
+    return err == RK_OK && j->damaged > before ? RK_E_PROTOCOL : err;
+}
+
+/* ---- Counters, and the end of a link ---- */
+
+int
+rk_journal_count(struct rk_journal *j, const char *link, char end, uint64_t *done, uint64_t *failed)
+{
+    const char text[2] = {end, '\0'};
+    sqlite3_stmt *s = bound_end(j, S_COUNT_GET, link, text);
+    int rc = sqlite3_step(s);
+
+    *done = *failed = 0;
+    if (rc == SQLITE_ROW) {
+        *done = (uint64_t)sqlite3_column_int64(s, 0);
+        *failed = (uint64_t)sqlite3_column_int64(s, 1);
+    }
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    return rows_end(j, rc, RK_OK);
+}
+
+int
+rk_journal_forget(struct rk_journal *j, const char *link, char end)
+{
+    int64_t no = 0;
+    int rc, err;
+
+    if ((err = rk_journal_begin(j)) != RK_OK)
+        return err;
+    rc = number_of(j, link, end, &no);
+    if (rc == SQLITE_OK && no != 0) {
+        rc = run(BOUND(j, S_EVENT_PRUNE, first_id(no), first_id(no + 1) - 1));
+        if (rc == SQLITE_OK)
+            rc = run(BOUND(j, S_FORGET_ROTATIONS, no));
+        if (rc == SQLITE_OK)
+            rc = run(BOUND(j, S_FORGET, no));
+    }
+    return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+}
+
+uint64_t
+rk_journal_damaged(const struct rk_journal *j)
+{
+    return j->damaged;
+}
