@@ -84,7 +84,8 @@ static unsigned
 hex_value(unsigned c)
 {
     unsigned digit = c - '0', letter = (c | 32u) - 'a';
-    unsigned is_digit = (digit - 10u) >> 31, is_letter = (letter - 6u) >> 31;
+    /* x below n has the top bit of x - n set, and of x itself clear: a character below the first one wraps */
+    unsigned is_digit = ((digit - 10u) & ~digit) >> 31, is_letter = ((letter - 6u) & ~letter) >> 31;
 
     return (is_digit * (digit & 15u)) | (is_letter * ((letter + 10u) & 15u)) |
            ((1u ^ (is_digit | is_letter)) << 8);
