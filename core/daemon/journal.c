@@ -89,11 +89,24 @@ struct rk_journal {
 
 /* ---- Errors ---- */
 
+/* errno of the last failed system call; a failed COMMIT tells it only by the file of the write-ahead log. */
+static int
+system_error(sqlite3 *db, int rc)
+{
+    sqlite3_file *wal = NULL;
+    int sys = sqlite3_system_errno(db);
+
+    if (sys == 0 && (rc & 0xff) == SQLITE_IOERR &&
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal && wal->pMethods)
+        (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &sys);
+    return sys;
+}
+
 /* Say what an SQLite code means for the operator; ret: enum rk_err. */
 static int
 explain(const struct rk_journal *j, int rc, char *why, size_t size)
 {
-    int sys = j->db ? sqlite3_system_errno(j->db) : 0;
+    int sys = j->db ? system_error(j->db, rc) : 0;
 
     switch (rc & 0xff) {
     case SQLITE_NOMEM:

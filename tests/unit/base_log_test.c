@@ -1,0 +1,176 @@
+/* base_log_test.c - what reaches stderr: one line, one write, nothing that a terminal or journald would obey. */
+#include "core/base/log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char said[8192];
+static int memory, saved;
+
+static void
+listen_stderr(void)
+{
+    memory = memfd_create("stderr", MFD_CLOEXEC);
+    saved = dup(STDERR_FILENO);
+    assert_true(memory >= 0 && saved >= 0);
+    assert_true(dup2(memory, STDERR_FILENO) >= 0);
+}
+
+/* What was written since listen_stderr(), in said. */
+static size_t
+heard(void)
+{
+    ssize_t n;
+
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    n = pread(memory, said, sizeof said - 1, 0);
+    close(saved);
+    close(memory);
+    assert_true(n >= 0);
+    said[n] = '\0';
+    return (size_t)n;
+}
+
+static void
+test_journald_prefix(void **state)
+{
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    rk_log_start("rekeyd", RK_LOG_DEBUG);
+    listen_stderr();
+    rk_log(RK_LOG_ERR, "ev=a n=%d", 1);
+    rk_log(RK_LOG_DEBUG, "ev=b");
+    heard();
+    assert_string_equal(said, "<3>rekeyd: ev=a n=1\n<7>rekeyd: ev=b\n");
+}
+
+static void
+test_time_prefix(void **state)
+{
+    (void)state;
+    unsetenv("JOURNAL_STREAM");
+    rk_log_start("rekey-host[static]", RK_LOG_INFO);
+    listen_stderr();
+    rk_log(RK_LOG_WARNING, "ev=a");
+    heard();
+    /* 2026-01-01T00:00:00.000Z */
+    assert_int_equal(said[4], '-');
+    assert_int_equal(said[10], 'T');
+    assert_int_equal(said[19], '.');
+    assert_int_equal(said[23], 'Z');
+    assert_string_equal(said + 24, " warning rekey-host[static]: ev=a\n");
+}
+
+static void
+test_levels(void **state)
+{
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    rk_log_start("r", RK_LOG_NOTICE);
+    assert_int_equal(rk_log_level(), RK_LOG_NOTICE);
+    listen_stderr();
+    rk_log(RK_LOG_INFO, "ev=hidden");
+    rk_log(RK_LOG_NOTICE, "ev=shown");
+    rk_log_level_set(RK_LOG_INFO);
+    rk_log(RK_LOG_INFO, "ev=after");
+    rk_log(RK_LOG_DEBUG, "ev=hidden");
+    rk_log(-5, "ev=wild");
+    rk_log_level_set(99);
+    rk_log(42, "ev=hidden");
+    heard();
+    assert_string_equal(said, "<5>r: ev=shown\n<6>r: ev=after\n<3>r: ev=wild\n");
+}
+
+static void
+test_level_names(void **state)
+{
+    static const char *const names[] = {"err", "warning", "notice", "info", "debug"};
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(rk_log_level_parse(names[i]), RK_LOG_ERR + i);
+    assert_int_equal(rk_log_level_parse(""), -1);
+    assert_int_equal(rk_log_level_parse("INFO"), -1);
+    assert_int_equal(rk_log_level_parse("infos"), -1);
+}
+
+/* A text from outside can neither start a line of its own nor move the cursor. */
+static void
+test_control_characters(void **state)
+{
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    rk_log_start("r", RK_LOG_INFO);
+    listen_stderr();
+    rk_log(RK_LOG_INFO, "why=\"%s\"", "a\nb\r\tc\x1b[2J\x7f \xc3\xa9");
+    heard();
+    assert_string_equal(said, "<6>r: why=\"a?b??c?[2J? \xc3\xa9\"\n");
+}
+
+static void
+test_long_line(void **state)
+{
+    char text[5000];
+    size_t n;
+
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    rk_log_start("r", RK_LOG_INFO);
+    for (size_t len = 2030; len < 2060; len++) {
+        listen_stderr();
+        rk_log(RK_LOG_INFO, "%.*s", (int)len, text);
+        n = heard();
+        assert_true(n <= 2048 && n >= 2030);
+        assert_ptr_equal(strchr(said, '\n'), said + n - 1);
+        assert_int_equal(strlen(said), n);
+    }
+    listen_stderr();
+    rk_log(RK_LOG_INFO, "%s", text);
+    assert_true(heard() <= 2048);
+}
+
+static void
+test_assert_aborts(void **state)
+{
+    int status;
+    pid_t pid;
+
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    rk_log_start("r", RK_LOG_INFO);
+    listen_stderr();
+    rk_assert(1 + 1 == 2);
+    pid = fork();
+    if (pid == 0) {
+        rk_assert(1 + 1 == 3);
+        _exit(0);
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    heard();
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_non_null(strstr(said, "<3>r: ev=assert cond=\"1 + 1 == 3\" at="));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_journald_prefix), cmocka_unit_test(test_time_prefix),
+        cmocka_unit_test(test_levels),          cmocka_unit_test(test_level_names),
+        cmocka_unit_test(test_control_characters), cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_assert_aborts),
+    };
+
+    return cmocka_run_group_tests_name("base_log", tests, NULL, NULL);
+}
