@@ -8,8 +8,8 @@
  *   log-level: info                     err|warning|notice|info|debug
  *   sources: { NAME: { plugin: PLUGIN, <options of the plugin> } }
  *   devices: { NAME: { plugin: ... } }
- *   channels: { NAME: { plugin: ..., auth-key: "file:..." } }   auth-key: required; shared with the other site, signs the records
- *   defaults: { <any link option but name> }
+ *   channels: { NAME: { plugin: ..., auth-key: "file:..." } }   auth-key: shared with the other site, signs the records
+ *   defaults: { <any link option but name> }   role and peer-... are taken only by links that they fit
  *   links: [ { name, device, interface, peer-sae, source, channel, ... } ]
  */
 #ifndef RK_CONF_SET_H
@@ -34,7 +34,7 @@ struct rk_link_conf {
     char peer_sae[RK_SAE_MAX + 1];      /* channel local: own SAE unless given */
     size_t device, source, channel;     /* index in instances; channel: SIZE_MAX for "local" */
     char iface[RK_IFACE_MAX + 1];
-    size_t peer_device, peer_source;    /* channel local only; peer_source is source unless given */
+    size_t peer_device, peer_source;    /* channel local, else SIZE_MAX; peer_source is source unless given */
     char peer_iface[RK_IFACE_MAX + 1];
     int64_t interval_ms;                /* 100ms..30d, default 120s */
     int64_t drain_ms;                   /* 0..1h, default 2s */
@@ -56,21 +56,34 @@ struct rk_conf_set {
 };
 
 /* rk_conf_load - read and check FILE, all but the options of plugins
+ * in:   e  zeroed, or as rk_conf_errors_free leaves it
  * out:  *set, owned by the caller (rk_conf_free), NULL unless RK_OK;  e  all errors found
  * ret:  RK_OK; RK_E_CONFIG; RK_E_NOENT, RK_E_IO (also as an error in e); RK_E_NOMEM
- * note: also refused: duplicate names, references to what is not there (with suggestion), a link whose
- *       interface of a device is used by another link, RK_ROLE_* in conflict (role: master although both
- *       sites of a local link..., a link with peer-sae equal to sae on a channel other than local, unless role is given), drain not below
- *       interval, numbers without unit.  A channel without auth-key is an error: "auth-key" is in every channel's schema. */
+ * thread: any.  blocks: as the file system does
+ * note: also refused: a file that everyone may write; duplicate names; references to what is not there (with
+ *       suggestion); an interface that two links use; a role on channel local; peer-sae equal to sae on another
+ *       channel, unless role is given; peer-device, peer-interface, peer-source on another channel than local; drain
+ *       not below interval; numbers without unit; a channel without auth-key, which is in every channel's schema */
 int rk_conf_load(const char *file, struct rk_conf_set **set, struct rk_conf_errors *e);
 void rk_conf_free(struct rk_conf_set **set);
 
+/* rk_conf_parse - rk_conf_load of text[len] that is in memory; e->file is its name.   blocks: never */
+int rk_conf_parse(const char *text, size_t len, struct rk_conf_set **set, struct rk_conf_errors *e);
+
 /* rk_conf_check_plugin - check one instance against its plugin's hello, adding errors at their places
- * note: unknown option (with suggestion), wrong value, missing required one, kind that does not fit the section.
- *       For channels the host's own option auth-key is accepted beside the plugin's (rk_conf_channel_opts) */
+ * note: unknown option (with suggestion), wrong value, missing required one, kind that does not fit the section, a
+ *       schema that is not sane.  For channels the host's own option auth-key is accepted beside the plugin's
+ *       (rk_conf_channel_opts).   thread: any.  blocks: never */
 void rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_hello *hello, struct rk_conf_errors *e);
 
 /* Options that the host adds to those of every channel plugin: auth-key (SECRET, REQUIRED). */
 extern const struct rk_opt rk_conf_channel_opts[];
+
+/* rk_conf_instance_same, rk_conf_link_same - are two equal in all that matters, so that a reload leaves it alone
+ * note: places do not matter, nor the order of options.  Links are compared with their own SAE and by the names of
+ *       their instances; whether those changed is asked apart.   thread: any.  blocks: never */
+bool rk_conf_instance_same(const struct rk_instance_conf *a, const struct rk_instance_conf *b);
+bool rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a, const struct rk_conf_set *set_b,
+                       const struct rk_link_conf *b);
 
 #endif

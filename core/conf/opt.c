@@ -7,6 +7,7 @@
 
 #include "../base/limits.h"
 #include "../base/text.h"
+#include "utf8.h"
 
 #include <rekey/err.h>
 
@@ -45,24 +46,6 @@ wrong(const struct why *why, const char *fmt, ...)
     return RK_E_CONFIG;
 }
 
-/* Bytes of the well-formed UTF-8 character at s; 0: none.  Overlong forms, surrogates and > U+10FFFF are none. */
-static size_t
-utf8_len(const char *s)
-{
-    const unsigned char *c = (const unsigned char *)s;
-    size_t n = c[0] < 0x80 ? 1 : c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
-
-    if (n == 1)
-        return 1;
-    if (c[0] < 0xc2 || c[0] > 0xf4 || (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
-        (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f))
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 const char *
 rk_opt_shown(const char *value, struct rk_shown *shown)
 {
@@ -70,7 +53,7 @@ rk_opt_shown(const char *value, struct rk_shown *shown)
     const char *end = shown->text + sizeof shown->text - sizeof "...";
 
     while (*value) {
-        size_t n = utf8_len(value);
+        size_t n = rk_utf8_len(value, 4);
 
         if (out + (n ? n : 1) > end) {
             memcpy(out, "...", 3);
@@ -421,6 +404,17 @@ rk_opt_value(const struct rk_opt *o, const char *value, int64_t *v, char *text, 
     if (err)
         *number = 0;
     return err;
+}
+
+void
+rk_opt_number_text(const struct rk_opt *o, int64_t v, char *out, size_t size)
+{
+    if (o->type == RK_OPT_BOOL)
+        snprintf(out, size, "%s", v ? "yes" : "no");
+    else if (o->type == RK_OPT_ENUM)
+        snprintf(out, size, "%s", v >= 0 && (size_t)v < count_choices(o) ? o->choices[v] : "?");
+    else
+        bound_text(v, o->type == RK_OPT_DURATION ? duration_units : o->type == RK_OPT_SIZE ? size_units : NULL, out, size);
 }
 
 static bool

@@ -32,6 +32,10 @@ struct rk_shown {
 };
 const char *rk_opt_shown(const char *value, struct rk_shown *shown);
 
+/* rk_opt_number_text - v as one would write it, with the largest unit that fits: "2m", "64KiB", "7", "yes"
+ * in:   o  of type BOOL, INT, DURATION, SIZE or ENUM;  v  as rk_opt_value gives it.   out: out[size] */
+void rk_opt_number_text(const struct rk_opt *o, int64_t v, char *out, size_t size);
+
 /* rk_opt_type_name - "duration", ...; "?" for none */
 const char *rk_opt_type_name(uint32_t type);
 

@@ -1,0 +1,354 @@
+/* conf_link.c - the links: each with what it inherits from the defaults, then all of them against each other.
+ *
+ * Pure but for memory.  There may be 100,000 links, so what is compared between links is sorted, never searched.
+ */
+#include "conf_priv.h"
+
+#include <rekey/plugin.h>
+
+#include <stdio.h>
+
+enum {
+    NAME, DEVICE, INTERFACE, PEER_SAE, SOURCE, CHANNEL, PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE,
+    INTERVAL, DRAIN, VERIFY, KEY_BITS, ROLE, N_KEYS
+};
+
+#define MS 1
+#define S (1000 * MS)
+#define H (3600 * S)
+#define D (24LL * H)
+
+static const char *const roles[] = {"auto", "master", "slave", NULL};
+
+/* What a link may say.  Names of things are checked by what they name. */
+static const struct rk_opt link_opts[N_KEYS + 1] = {
+    [NAME] = {"name", RK_OPT_STRING, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "the same at both ends"},
+    [DEVICE] = {"device", RK_OPT_STRING, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "device of this end"},
+    [INTERFACE] = {"interface", RK_OPT_STRING, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "interface of the device"},
+    [PEER_SAE] = {"peer-sae", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "SAE ID of the other end"},
+    [SOURCE] = {"source", RK_OPT_STRING, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "where keys come from"},
+    [CHANNEL] = {"channel", RK_OPT_STRING, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "how key IDs reach the other end"},
+    [PEER_DEVICE] = {"peer-device", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "channel local: device of the other end"},
+    [PEER_INTERFACE] = {"peer-interface", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "channel local: its interface"},
+    [PEER_SOURCE] = {"peer-source", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "channel local: its source"},
+    [INTERVAL] = {"interval", RK_OPT_DURATION, 0, NULL, 100 * MS, 30 * D, "120s", NULL, "time between rotations"},
+    [DRAIN] = {"drain", RK_OPT_DURATION, 0, NULL, 0, 1 * H, "2s", NULL, "time for frames under way before a key goes"},
+    [VERIFY] = {"verify", RK_OPT_DURATION, 0, NULL, 100 * MS, 1 * D, "10s", NULL, "time between looks at the device"},
+    [KEY_BITS] = {"key-bits", RK_OPT_INT, 0, "bits", 128, 4096, "256", NULL, "size of the keys"},
+    [ROLE] = {"role", RK_OPT_ENUM, 0, NULL, 0, 0, "auto", roles, "who asks for new keys"},
+    [N_KEYS] = {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
+};
+
+/* A link as it is read: its own values, and those of the defaults where it has none. */
+struct reading {
+    struct rk_conf_read *r;
+    struct rk_link_conf *link;
+    struct rk_node *own[N_KEYS], *v[N_KEYS];
+};
+
+/* One end of a link, for finding interfaces that are used twice. */
+struct end {
+    size_t device;
+    const char *iface;
+    const char *link;
+    int line, col;  /* where the interface is said */
+    int link_line;
+};
+
+/* A value of the link, or the option's default.  *v stays 0 when it is wrong. */
+static void
+number(struct reading *g, int key, int64_t *v)
+{
+    *v = 0;
+    if (g->v[key])
+        rk_conf_value(g->r, &link_opts[key], g->v[key], v);
+    else
+        rk_opt_value(&link_opts[key], link_opts[key].dflt, v, NULL, 0);
+}
+
+static void
+missing(struct reading *g, int key, const char *when)
+{
+    struct rk_shown shown = {""};
+
+    if (g->v[NAME] && g->v[NAME]->text)
+        rk_opt_shown(g->v[NAME]->text, &shown);
+    rk_conf_wrong(g->r, g->link->line, g->link->col, "link%s%s%s: \"%s\" is missing%s", shown.text[0] ? " \"" : "",
+                  shown.text, shown.text[0] ? "\"" : "", link_opts[key].name, when);
+}
+
+static void
+read_name(struct reading *g)
+{
+    struct rk_node *node = g->v[NAME];
+    struct rk_shown shown;
+
+    if (!node) {
+        missing(g, NAME, "");
+    } else if (rk_conf_is_text(g->r, node)) {
+        if (rk_name_ok(node->text, RK_LINK_MAX))
+            rk_copy(g->link->name, sizeof g->link->name, node->text);
+        else
+            rk_conf_wrong(g->r, node->line, node->col,
+                          "\"%s\" is no name: 1 to %d letters, digits, '.', '_' and '-', first a letter or digit",
+                          rk_opt_shown(node->text, &shown), RK_LINK_MAX);
+    }
+}
+
+/* An interface of RK_IFACE_MAX bytes at most, as devices name them. */
+static void
+read_iface(struct reading *g, int key, char *out)
+{
+    struct rk_node *node = g->v[key];
+    struct rk_shown shown;
+    const char *c;
+
+    if (!rk_conf_is_text(g->r, node))
+        return;
+    for (c = node->text; *c > ' ' && *c <= '~'; c++)
+        ;
+    if (!*c && c > node->text && rk_copy(out, RK_IFACE_MAX + 1, node->text))
+        return;
+    node->bad = true;
+    rk_conf_wrong(g->r, node->line, node->col,
+                  "%s: \"%s\" is no interface name: 1 to %d printable ASCII characters without blank",
+                  link_opts[key].name, rk_opt_shown(node->text, &shown), RK_IFACE_MAX);
+}
+
+static size_t
+reference(struct reading *g, int key, uint32_t kind)
+{
+    return g->v[key] ? rk_conf_find(g->r, kind, g->v[key]) : SIZE_MAX;
+}
+
+/* What only makes sense when this daemon has both ends. */
+static void
+read_local(struct reading *g)
+{
+    struct rk_link_conf *link = g->link;
+    const struct rk_node *role = g->own[ROLE];
+
+    for (int key = PEER_DEVICE; key <= PEER_INTERFACE; key++)
+        if (!g->v[key])
+            missing(g, key, " (channel: local has both ends here)");
+    link->peer_device = reference(g, PEER_DEVICE, RK_DEVICE);
+    link->peer_source = g->v[PEER_SOURCE] ? reference(g, PEER_SOURCE, RK_SOURCE) : link->source;
+    if (g->v[PEER_INTERFACE])
+        read_iface(g, PEER_INTERFACE, link->peer_iface);
+    if (g->v[PEER_SAE])
+        rk_conf_sae(g->r, g->v[PEER_SAE], link->peer_sae);
+    else
+        rk_copy(link->peer_sae, sizeof link->peer_sae, g->r->set->sae);
+    if (role && link->role != RK_ROLE_AUTO)
+        rk_conf_wrong(g->r, role->line, role->col, "role: both ends of channel: local are here: leave it out");
+    link->role = RK_ROLE_AUTO; /* one of the defaults is for links with another site */
+}
+
+static void
+read_remote(struct reading *g)
+{
+    struct rk_link_conf *link = g->link;
+    const struct rk_node *sae = g->v[PEER_SAE];
+
+    for (int key = PEER_DEVICE; key <= PEER_SOURCE; key++)
+        if (g->own[key])
+            rk_conf_wrong(g->r, g->own[key]->key_line, g->own[key]->key_col,
+                          "\"%s\" is only for channel: local, where both ends are here", link_opts[key].name);
+    if (!sae)
+        missing(g, PEER_SAE, "");
+    else if (rk_conf_sae(g->r, g->v[PEER_SAE], link->peer_sae) && link->role == RK_ROLE_AUTO &&
+             strcmp(link->peer_sae, g->r->set->sae) == 0 && !(g->v[ROLE] && g->v[ROLE]->bad))
+        rk_conf_wrong(g->r, sae->line, sae->col,
+                      "peer-sae is this site's own SAE: give role: master at one end and role: slave at the other");
+}
+
+static void
+read_times(struct reading *g)
+{
+    struct rk_link_conf *link = g->link;
+    const struct rk_node *at = g->own[DRAIN] ? g->own[DRAIN] : g->own[INTERVAL] ? g->own[INTERVAL] : NULL;
+
+    char drain[32], interval[32];
+
+    number(g, INTERVAL, &link->interval_ms);
+    number(g, DRAIN, &link->drain_ms);
+    number(g, VERIFY, &link->verify_ms);
+    if (!at)
+        at = g->v[DRAIN] ? g->v[DRAIN] : g->v[INTERVAL];
+    if (!at || link->interval_ms <= 0 || link->drain_ms < link->interval_ms)
+        return;
+    rk_opt_number_text(&link_opts[DRAIN], link->drain_ms, drain, sizeof drain);
+    rk_opt_number_text(&link_opts[INTERVAL], link->interval_ms, interval, sizeof interval);
+    rk_conf_wrong(g->r, at->line, at->col, "drain (%s%s) must be below interval (%s)", drain,
+                  g->v[DRAIN] ? "" : ", the default", interval);
+}
+
+static void
+read_bits(struct reading *g)
+{
+    const struct rk_node *node = g->v[KEY_BITS];
+    int64_t bits;
+
+    number(g, KEY_BITS, &bits);
+    g->link->bits = (uint32_t)bits;
+    if (bits % 8)
+        rk_conf_wrong(g->r, node->line, node->col, "key-bits: must be a multiple of 8");
+}
+
+static void
+read_link(struct reading *g, struct rk_node *const *defaults)
+{
+    struct rk_link_conf *link = g->link;
+    bool local;
+    int64_t role;
+
+    for (int key = 0; key < N_KEYS; key++)
+        g->v[key] = g->own[key] ? g->own[key] : defaults[key];
+    read_name(g);
+    number(g, ROLE, &role);
+    link->role = (enum rk_role_conf)role;
+    for (int key = DEVICE; key <= CHANNEL; key++)
+        if (!g->v[key] && (link_opts[key].flags & RK_OPT_REQUIRED))
+            missing(g, key, "");
+    local = g->v[CHANNEL] && g->v[CHANNEL]->text && strcmp(g->v[CHANNEL]->text, "local") == 0;
+    link->device = reference(g, DEVICE, RK_DEVICE);
+    link->source = reference(g, SOURCE, RK_SOURCE);
+    link->channel = local ? SIZE_MAX : reference(g, CHANNEL, RK_CHANNEL);
+    link->peer_device = link->peer_source = SIZE_MAX;
+    if (g->v[INTERFACE])
+        read_iface(g, INTERFACE, link->iface);
+    if (local)
+        read_local(g);
+    else if (link->channel != SIZE_MAX)
+        read_remote(g);
+    read_times(g);
+    read_bits(g);
+}
+
+static int
+compare_ends(const void *a, const void *b)
+{
+    const struct end *x = a, *y = b;
+    int order = x->device < y->device ? -1 : x->device > y->device;
+
+    if (order == 0)
+        order = strcmp(x->iface, y->iface);
+    if (order == 0)
+        order = x->line < y->line ? -1 : x->line > y->line;
+    return order ? order : x->col < y->col ? -1 : x->col > y->col;
+}
+
+static void
+add_end(struct end *ends, size_t *n, const struct reading *g, int key)
+{
+    const struct rk_link_conf *link = g->link;
+    bool peer = key == PEER_INTERFACE;
+    const struct rk_node *node = g->own[key];
+    struct end end = {.device = peer ? link->peer_device : link->device,
+                      .iface = peer ? link->peer_iface : link->iface,
+                      .link = link->name,
+                      .line = node ? node->line : link->line,
+                      .col = node ? node->col : link->col,
+                      .link_line = link->line};
+
+    if (end.device != SIZE_MAX && end.iface[0])
+        ends[(*n)++] = end;
+}
+
+static void
+check_ends(struct rk_conf_read *r, struct end *ends, size_t n)
+{
+    size_t first = 0;
+
+    qsort(ends, n, sizeof *ends, compare_ends);
+    for (size_t i = 1; i < n; i++) {
+        const struct end *e = &ends[i], *f = &ends[first];
+
+        if (e->device != f->device || strcmp(e->iface, f->iface) != 0)
+            first = i;
+        else if (e->link == f->link)
+            rk_conf_wrong(r, e->line, e->col, "both ends of the link are interface \"%s\" of device \"%s\"", e->iface,
+                          r->set->instances[e->device].name);
+        else
+            rk_conf_wrong(r, e->line, e->col,
+                          "interface \"%s\" of device \"%s\" is used already, by link \"%s\" in line %d", e->iface,
+                          r->set->instances[e->device].name, f->link, f->link_line);
+    }
+}
+
+static int
+compare_links(const void *a, const void *b)
+{
+    const struct rk_link_conf *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+
+    if (order == 0)
+        order = x->line < y->line ? -1 : x->line > y->line;
+    return order ? order : x->col < y->col ? -1 : x->col > y->col;
+}
+
+static void
+sort_links(struct rk_conf_read *r)
+{
+    struct rk_link_conf *links = r->set->links;
+    size_t first = 0;
+
+    qsort(links, r->set->n_links, sizeof *links, compare_links);
+    for (size_t i = 1; i < r->set->n_links; i++)
+        if (strcmp(links[i].name, links[first].name) != 0)
+            first = i;
+        else if (links[i].name[0])
+            rk_conf_wrong(r, links[i].line, links[i].col, "there is a link \"%s\" already, in line %d", links[i].name,
+                          links[first].line);
+}
+
+/* Every value of the defaults is checked once here, also when no link takes it. */
+static void
+read_defaults(struct rk_conf_read *r, struct rk_node *map, struct rk_node **defaults)
+{
+    memset(defaults, 0, N_KEYS * sizeof *defaults);
+    if (!map || !rk_conf_is(r, map, RK_NODE_MAP))
+        return;
+    rk_conf_keys(r, map, link_opts, defaults);
+    if (defaults[NAME])
+        rk_conf_wrong(r, defaults[NAME]->key_line, defaults[NAME]->key_col, "\"name\" cannot have a default");
+    defaults[NAME] = NULL;
+    for (int key = 0; key < N_KEYS; key++)
+        if (defaults[key])
+            rk_conf_value(r, &link_opts[key], defaults[key], NULL);
+}
+
+void
+rk_conf_links(struct rk_conf_read *r, struct rk_node *list, struct rk_node *defaults_map)
+{
+    struct rk_node *defaults[N_KEYS];
+    size_t n = 0, n_ends = 0;
+    struct end *ends = NULL;
+
+    read_defaults(r, defaults_map, defaults);
+    if (list && rk_conf_is(r, list, RK_NODE_LIST))
+        n = rk_conf_count(list);
+    r->set->links = calloc(n ? n : 1, sizeof *r->set->links);
+    ends = calloc(n ? 2 * n : 1, sizeof *ends);
+    if (!r->set->links || !ends) {
+        r->nomem = true;
+        goto out;
+    }
+    for (struct rk_node *node = n ? list->first : NULL; node; node = node->next) {
+        struct reading g = {.r = r, .link = &r->set->links[r->set->n_links]};
+
+        if (!rk_conf_is(r, node, RK_NODE_MAP))
+            continue;
+        r->set->n_links++;
+        g.link->line = node->line;
+        g.link->col = node->col;
+        rk_conf_keys(r, node, link_opts, g.own);
+        read_link(&g, defaults);
+        add_end(ends, &n_ends, &g, INTERFACE);
+        add_end(ends, &n_ends, &g, PEER_INTERFACE);
+    }
+    check_ends(r, ends, n_ends);
+    sort_links(r);
+out:
+    free(ends);
+}

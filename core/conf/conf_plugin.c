@@ -1,0 +1,106 @@
+/* conf_plugin.c - the options of one instance against what its plugin says it takes.
+ *
+ * Pure but for memory.  The hello comes from another process: its schema is checked before it is used.
+ */
+#include "conf_priv.h"
+
+const struct rk_opt rk_conf_channel_opts[] = {
+    {"auth-key", RK_OPT_SECRET, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL,
+     "key shared with the other site, signs the records"},
+    {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
+};
+
+static const struct rk_opt *
+find(const struct rk_hello *hello, const char *name)
+{
+    const struct rk_opt *o = rk_opt_find(hello->opts, name);
+
+    return o || hello->kind != RK_CHANNEL ? o : rk_opt_find(rk_conf_channel_opts, name);
+}
+
+static void
+unknown(const struct rk_instance_conf *inst, size_t i, const struct rk_hello *hello, struct rk_conf_errors *e)
+{
+    const char *names[RK_OPTS_MAX + 1], *near;
+    struct rk_shown shown;
+    size_t n = 0;
+
+    for (const struct rk_opt *o = hello->opts; o && o->name && n < RK_OPTS_MAX; o++)
+        names[n++] = o->name;
+    if (hello->kind == RK_CHANNEL)
+        names[n++] = rk_conf_channel_opts[0].name;
+    near = rk_nearest(inst->settings[i].name, names, n);
+    rk_conf_error(e, inst->places[i].line, inst->places[i].col, "plugin %s has no option \"%s\"%s%s%s", inst->plugin,
+                  rk_opt_shown(inst->settings[i].name, &shown), near ? ": did you mean \"" : "", near ? near : "",
+                  near ? "\"?" : "");
+}
+
+/* Settings of one option stand together, as its list was written. */
+static bool
+first_of_option(const struct rk_instance_conf *inst, size_t i)
+{
+    return i == 0 || strcmp(inst->settings[i].name, inst->settings[i - 1].name) != 0;
+}
+
+static void
+check_setting(const struct rk_instance_conf *inst, size_t i, const struct rk_hello *hello, struct rk_conf_errors *e)
+{
+    const struct rk_opt *o = find(hello, inst->settings[i].name);
+    int line = inst->places[i].line, col = inst->places[i].col;
+    char why[240];
+
+    if (!o) {
+        if (first_of_option(inst, i))
+            unknown(inst, i, hello, e);
+        return;
+    }
+    if (!(o->flags & RK_OPT_LIST) && !first_of_option(inst, i))
+        rk_conf_error(e, line, col, "%s: one value expected, not a list", o->name);
+    else if (rk_opt_value(o, inst->settings[i].value, NULL, why, sizeof why))
+        rk_conf_error(e, line, col, "%s: %s", o->name, why);
+}
+
+static bool
+given(const struct rk_instance_conf *inst, const char *name)
+{
+    for (size_t i = 0; i < inst->n; i++)
+        if (strcmp(inst->settings[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void
+check_required(const struct rk_instance_conf *inst, const struct rk_opt *opts, struct rk_conf_errors *e)
+{
+    for (const struct rk_opt *o = opts; o && o->name; o++)
+        if ((o->flags & RK_OPT_REQUIRED) && !given(inst, o->name))
+            rk_conf_error(e, inst->line, inst->col, "%s \"%s\": \"%s\" is missing (%s%s%.100s)",
+                          rk_conf_kind_name(inst->kind), inst->name, o->name, rk_opt_type_name(o->type),
+                          o->help && *o->help ? ": " : "", o->help ? o->help : "");
+}
+
+void
+rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_hello *hello, struct rk_conf_errors *e)
+{
+    char why[200];
+
+    if (hello->error[0]) {
+        rk_conf_error(e, inst->line, inst->col, "plugin %s cannot be used: %.200s", inst->plugin, hello->error);
+        return;
+    }
+    if (hello->kind != inst->kind) {
+        rk_conf_error(e, inst->line, inst->col, "plugin %s is a %s: it belongs in section %s, not %s", inst->plugin,
+                      rk_conf_kind_name(hello->kind), rk_conf_section_name(hello->kind),
+                      rk_conf_section_name(inst->kind));
+        return;
+    }
+    if (rk_opts_sane(hello->opts, why, sizeof why)) {
+        rk_conf_error(e, inst->line, inst->col, "plugin %s cannot be used: %s", inst->plugin, why);
+        return;
+    }
+    for (size_t i = 0; i < inst->n; i++)
+        check_setting(inst, i, hello, e);
+    check_required(inst, hello->opts, e);
+    if (hello->kind == RK_CHANNEL)
+        check_required(inst, rk_conf_channel_opts, e);
+}

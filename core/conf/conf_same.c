@@ -1,0 +1,61 @@
+/* conf_same.c - what a reload leaves alone.  Pure. */
+#include "conf_priv.h"
+
+/* The k-th setting called like s, from 0; NULL: there are fewer. */
+static const struct rk_setting *
+nth(const struct rk_instance_conf *inst, const char *name, size_t k)
+{
+    for (size_t i = 0; i < inst->n; i++)
+        if (strcmp(inst->settings[i].name, name) == 0 && k-- == 0)
+            return &inst->settings[i];
+    return NULL;
+}
+
+/* Which of the settings with its name is setting i, from 0. */
+static size_t
+rank(const struct rk_instance_conf *inst, size_t i)
+{
+    size_t k = 0;
+
+    for (size_t j = 0; j < i; j++)
+        k += strcmp(inst->settings[j].name, inst->settings[i].name) == 0;
+    return k;
+}
+
+bool
+rk_conf_instance_same(const struct rk_instance_conf *a, const struct rk_instance_conf *b)
+{
+    if (a->kind != b->kind || strcmp(a->name, b->name) != 0 || strcmp(a->plugin, b->plugin) != 0 || a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct rk_setting *s = &a->settings[i], *t = &b->settings[i];
+
+        if (strcmp(s->name, t->name) != 0)
+            t = nth(b, s->name, rank(a, i)); /* written in another order */
+        if (!t || strcmp(s->value, t->value) != 0)
+            return false;
+    }
+    return true;
+}
+
+static const char *
+name_at(const struct rk_conf_set *set, size_t index)
+{
+    return index == SIZE_MAX ? "" : set->instances[index].name;
+}
+
+bool
+rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a, const struct rk_conf_set *set_b,
+                  const struct rk_link_conf *b)
+{
+    const size_t in_a[] = {a->device, a->source, a->channel, a->peer_device, a->peer_source};
+    const size_t in_b[] = {b->device, b->source, b->channel, b->peer_device, b->peer_source};
+
+    for (size_t i = 0; i < sizeof in_a / sizeof *in_a; i++)
+        if (strcmp(name_at(set_a, in_a[i]), name_at(set_b, in_b[i])) != 0)
+            return false;
+    return strcmp(set_a->sae, set_b->sae) == 0 && strcmp(a->name, b->name) == 0 &&
+           strcmp(a->peer_sae, b->peer_sae) == 0 && strcmp(a->iface, b->iface) == 0 &&
+           strcmp(a->peer_iface, b->peer_iface) == 0 && a->interval_ms == b->interval_ms &&
+           a->drain_ms == b->drain_ms && a->verify_ms == b->verify_ms && a->bits == b->bits && a->role == b->role;
+}
