@@ -12,6 +12,7 @@
 #include "../conf/conf.h"
 #include "../ipc/msg.h"
 #include "../model/end.h"
+#include "../sched/bucket.h"
 #include "../sched/heap.h"
 #include "journal.h"
 
@@ -107,6 +108,7 @@ struct inst {
     unsigned failures;
     struct queue queue; /* DEVICE: actions; SOURCE: key requests */
     size_t in_flight;   /* calls */
+    struct rk_bucket bucket; /* SOURCE: how often a KME is asked */
     bool dirty;         /* in d->dirty */
     struct inst *next_dirty;
     bool publishing, watching; /* CHANNEL */
@@ -188,6 +190,7 @@ char *ctl_status_row(const struct end *end, int64_t now_ns);
 char *ctl_daemon_row(const struct daemon *d, int64_t now_ns);
 char *ctl_plugin_row(const struct host *h);
 char *ctl_history_row(const struct rk_journal_event *e);
+void check_print_json(const char *file, const struct rk_conf_errors *errors, const struct rk_conf_set *set);
 
 /* ---- daemon.c ---- */
 
@@ -219,6 +222,7 @@ struct daemon {
     int64_t started_ns;
     bool stopping;
     int64_t stop_by_ns;
+    char control[108]; /* path of the control socket, as at start */
     int ctl_sock;
     struct event *ctl_ev;
     struct ctl_client *clients;

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #define SOURCE_CALLS_MAX 4 /* calls at once to one KME: some are single-threaded, four hide the round trip */
+#define SOURCE_CALLS_PER_S 100
+#define SOURCE_BURST 20
 #define INIT_PAUSE_MIN_MS 500
 #define INIT_PAUSE_MAX_MS 30000
 
@@ -115,6 +117,7 @@ inst_new(struct daemon *d, const struct rk_instance_conf *conf)
     inst->d = d;
     inst->conf = copy;
     inst->number = ++d->next_inst;
+    inst->bucket = (struct rk_bucket){.rate_per_s = SOURCE_CALLS_PER_S, .burst = SOURCE_BURST};
     inst->queue.last = &inst->queue.first;
     inst->post_last = &inst->post_first;
     inst->next = d->insts;
@@ -379,9 +382,32 @@ calls_max(const struct inst *inst)
 }
 
 static void
+ask_again(struct daemon *d, struct wake *w)
+{
+    (void)d;
+    inst_mark((struct inst *)w);
+}
+
+/* A source is asked in bursts of links, but not more often than its bucket allows: meanwhile the batch grows. */
+static bool
+may_ask(struct inst *inst)
+{
+    int64_t now_ns = rk_now_ns(), pause_ns;
+
+    if (inst->conf->kind != RK_SOURCE)
+        return true;
+    pause_ns = rk_bucket_take(&inst->bucket, now_ns);
+    if (pause_ns == 0)
+        return true;
+    inst->wake.fn = ask_again;
+    wake_at(inst->d, &inst->wake, now_ns + pause_ns);
+    return false;
+}
+
+static void
 dispatch_queue(struct inst *inst)
 {
-    while (inst->ready && inst->queue.first && inst->in_flight < calls_max(inst)) {
+    while (inst->ready && inst->queue.first && inst->in_flight < calls_max(inst) && may_ask(inst)) {
         struct batch *b = calloc(1, sizeof *b);
         int err = RK_E_NOMEM;
 

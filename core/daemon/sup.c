@@ -464,7 +464,7 @@ spawn(struct host *h, int theirs)
 {
     struct daemon *d = h->d;
     char module[512], level[16], fd[16];
-    char *argv[] = {(char *)(size_t)d->opt.host_path, "--fd", fd, "--module", module, "--log-level", level, NULL};
+    const char *argv[] = {d->opt.host_path, "--fd", fd, "--module", module, "--log-level", level, NULL};
     static const char *const levels[] = {"err", "warning", "notice", "info", "debug"};
     extern char **environ;
     posix_spawn_file_actions_t actions;
@@ -477,7 +477,7 @@ spawn(struct host *h, int theirs)
         return RK_E_NOMEM;
     err = posix_spawn_file_actions_adddup2(&actions, theirs, HOST_FD);
     if (!err)
-        err = posix_spawn(&h->pid, d->opt.host_path, &actions, NULL, argv, environ);
+        err = posix_spawn(&h->pid, d->opt.host_path, &actions, NULL, (char *const *)(size_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (err) {
         h->pid = 0;

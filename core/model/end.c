@@ -46,7 +46,7 @@ retry_later(struct step *s)
     struct rk_end *e = s->e;
 
     e->retrying = true;
-    e->wake_ns = s->now_ns + rk_pace_backoff(e->tries++, e->interval_ns, rk_hash(e->d.link) ^ (uint64_t)s->now_ns);
+    e->wake_ns = s->now_ns + rk_pace_backoff(++e->tries, e->interval_ns, rk_hash(e->d.link) ^ (uint64_t)s->now_ns);
 }
 
 /* Give the candidate up: first in the journal, then on the device, then for good. */
@@ -276,11 +276,10 @@ static void
 on_burnt(struct step *s)
 {
     struct rk_end *e = s->e;
-    int64_t pause_ns = rk_pace_backoff(e->failures ? e->failures - 1 : 0, e->interval_ns,
-                                       rk_hash(e->d.link) ^ (uint64_t)s->now_ns);
+    uint64_t seed = rk_hash(e->d.link) ^ (uint64_t)s->now_ns;
 
     if (e->failures)
-        e->due_ns = s->now_ns + pause_ns;
+        e->due_ns = s->now_ns + rk_pace_backoff(e->failures, e->interval_ns, seed);
     rk_end_go(s, RK_ST_IDLE);
 }
 

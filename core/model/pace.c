@@ -1,40 +1,50 @@
-/* pace.c - due times and pauses.  Pure. */
+/* pace.c - grid slots and backoff.  Pure. */
 #include "pace.h"
 
 #include "../base/clock.h"
+#include "../base/log.h"
 #include "../base/text.h"
 
-#define FIRST_NS (250 * RK_NS_PER_MS)
-#define LAST_NS (30 * RK_NS_PER_S)
+#define BACKOFF_MIN_NS (250 * RK_NS_PER_MS)
+#define BACKOFF_MAX_NS (30 * RK_NS_PER_S)
+
+/* splitmix64: every bit of the result depends on every bit of x, so that names that differ in one letter do not
+ * get neighbouring phases. */
+static uint64_t
+mix(uint64_t x)
+{
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
 
 int64_t
 rk_pace_next(const char *link, int64_t interval_ns, int64_t now_ns)
 {
-    int64_t phase_ns = (int64_t)(rk_hash(link) % (uint64_t)interval_ns);
-    int64_t into_ns = ((now_ns - phase_ns) % interval_ns + interval_ns) % interval_ns;
+    int64_t phase, since;
 
-    return now_ns - into_ns + interval_ns;
-}
-
-/* splitmix64: spreads a seed over all bits */
-static uint64_t
-mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
+    rk_assert(interval_ns > 0);
+    phase = (int64_t)(mix(rk_hash(link)) % (uint64_t)interval_ns);
+    /* time since the last slot, 0..interval-1; by remainders, for now - phase may overflow */
+    since = now_ns % interval_ns - phase;
+    since += since < 0 ? interval_ns : 0;
+    since += since < 0 ? interval_ns : 0; /* now before 0 */
+    if (now_ns > RK_NEVER - (interval_ns - since))
+        return RK_NEVER;
+    return now_ns + (interval_ns - since);
 }
 
 int64_t
 rk_pace_backoff(unsigned failures, int64_t interval_ns, uint64_t seed)
 {
-    int64_t most_ns = interval_ns / 4 < LAST_NS ? interval_ns / 4 : LAST_NS;
-    int64_t pause_ns = FIRST_NS;
+    int64_t most = interval_ns / 4 < BACKOFF_MAX_NS ? interval_ns / 4 : BACKOFF_MAX_NS, pause = BACKOFF_MIN_NS;
 
-    while (failures-- && pause_ns < most_ns)
-        pause_ns *= 2;
-    if (pause_ns > most_ns)
-        pause_ns = most_ns > FIRST_NS ? most_ns : FIRST_NS;
-    return pause_ns - pause_ns / 4 + (int64_t)(mix(seed) % (uint64_t)(pause_ns / 2));
+    for (unsigned i = 1; i < failures && pause < most; i++)
+        pause *= 2;
+    if (pause > most)
+        pause = most;
+    if (pause < BACKOFF_MIN_NS)
+        pause = BACKOFF_MIN_NS;
+    return pause - pause / 4 + (int64_t)(mix(seed) % (uint64_t)(pause / 2 + 1));
 }

@@ -1,6 +1,7 @@
 /* sched_pace_test.c - the grid, the spread of phases, the bounds of backoff, token buckets; all in virtual time. */
 #include "core/base/clock.h"
-#include "core/sched/pace.h"
+#include "core/model/pace.h"
+#include "core/sched/bucket.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,195 @@
+/* ctl_rows.c - what rekeyctl shows, as JSON objects.  The members are documented in rekeyctl(8). */
+#include "daemon.h"
+
+#include "../base/err.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char *
+text_of(json_t *row)
+{
+    char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
+
+    json_decref(row);
+    return text;
+}
+
+static json_t *
+text_or_null(const char *s)
+{
+    return s && s[0] ? json_string(s) : json_null();
+}
+
+static json_t *
+ms_or_null(int64_t ns)
+{
+    return ns < 0 ? json_null() : json_integer(ns / RK_NS_PER_MS);
+}
+
+static json_t *
+alarms_of(const struct end *end, int64_t now_ns)
+{
+    uint32_t alarms = rk_end_alarms(&end->e, now_ns);
+    json_t *list = json_array();
+
+    for (uint32_t bit = 1; alarms; bit <<= 1)
+        if (alarms & bit) {
+            json_array_append_new(list, json_string(rk_alarm_name(bit)));
+            alarms &= ~bit;
+        }
+    return list;
+}
+
+static json_t *
+last_of(const struct rk_end *e, int64_t now_ns)
+{
+    if (e->last_ns == 0)
+        return json_null();
+    return json_pack("{ss ss sI}", "result", rk_err_name(e->last_err), "why", e->last_why, "ago_ms",
+                     (json_int_t)((now_ns - e->last_ns) / RK_NS_PER_MS));
+}
+
+static json_t *
+peer_of(const struct rk_end *e, int64_t now_ns)
+{
+    if (e->peer.role == 0)
+        return json_null();
+    return json_pack("{sI ss ss sI}", "heard_ms", (json_int_t)((now_ns - e->heard_ns) / RK_NS_PER_MS), "role",
+                     e->peer.role == RK_MASTER ? "master" : "slave", "phase", rk_say_name(e->peer.say), "seq",
+                     (json_int_t)e->peer.seq);
+}
+
+static const char *
+state_of(const struct rk_end *e)
+{
+    if (e->state == RK_ST_IDLE && e->d.role == RK_MASTER && e->peer.role == 0)
+        return "waiting-peer";
+    return rk_state_name(e->state);
+}
+
+char *
+ctl_status_row(const struct end *end, int64_t now_ns)
+{
+    static const char *const phases[] = {"idle", "intent", "fetched", "staged", "activating", "active", "burning"};
+    const struct rk_end *e = &end->e;
+    int64_t next_ns = e->d.role == RK_MASTER && e->due_ns > now_ns ? e->due_ns - now_ns : -1;
+    char which[2] = {e->d.end, '\0'};
+
+    return text_of(json_pack(
+        "{ss ss ss ss ss ss ss ss ss ss ss sI so so sI so sI sI sI so so so}", "link", e->d.link, "end", which, "role",
+        e->d.role == RK_MASTER ? "master" : "slave", "state", state_of(e), "phase",
+        e->d.phase < sizeof phases / sizeof *phases ? phases[e->d.phase] : "?", "device", end->device->conf->name,
+        "interface", end->iface, "source", end->source->conf->name, "channel",
+        end->channel ? end->channel->conf->name : "local", "peer_sae", end->conf.peer_sae, "class", "A", "seq",
+        (json_int_t)e->d.seq, "key_id", text_or_null(e->d.cur), "key_age_ms", ms_or_null(rk_end_age_ns(e, now_ns)),
+        "interval_ms", (json_int_t)end->conf.interval_ms, "next_ms", ms_or_null(next_ns), "rotations",
+        (json_int_t)e->rotations, "failed", (json_int_t)e->failed, "orphaned", (json_int_t)e->orphaned, "last",
+        last_of(e, now_ns), "alarms", alarms_of(end, now_ns), "peer", peer_of(e, now_ns)));
+}
+
+char *
+ctl_daemon_row(const struct daemon *d, int64_t now_ns)
+{
+    return text_of(json_pack("{s{ss sI sI sI ss ss ss}}", "daemon", "version", PACKAGE_VERSION, "pid",
+                             (json_int_t)getpid(), "uptime_ms", (json_int_t)((now_ns - d->started_ns) / RK_NS_PER_MS),
+                             "links", (json_int_t)d->conf->n_links, "journal",
+                             d->journal_error[0] ? d->journal_error : "ok", "config", d->opt.config, "sae",
+                             d->conf->sae));
+}
+
+static json_t *
+caps_of(uint32_t caps)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } names[] = {{RK_CAP_PARALLEL, "parallel"}, {RK_CAP_NEEDS_NET, "net"}, {RK_CAP_NEEDS_NET_ADMIN, "net-admin"}};
+    json_t *list = json_array();
+    char class[] = "class-A";
+
+    if (RK_CAP_CLASS(caps)) {
+        class[sizeof class - 2] = (char)('A' + RK_CAP_CLASS(caps) - 1);
+        json_array_append_new(list, json_string(class));
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (caps & names[i].bit)
+            json_array_append_new(list, json_string(names[i].name));
+    return list;
+}
+
+static const char *
+host_state(const struct host *h)
+{
+    if (h->state == HOST_UP)
+        return "up";
+    if (h->state == HOST_STARTING)
+        return "starting";
+    return h->has_hello || h->failures < 5 ? "backoff" : "failed";
+}
+
+static json_t *
+instances_of(const struct host *h)
+{
+    json_t *list = json_array();
+
+    for (const struct inst *i = h->d->insts; i; i = i->next)
+        if (i->host == h)
+            json_array_append_new(list, json_string(i->conf->name));
+    return list;
+}
+
+/* Why it does not work: the process, or an instance whose options it refused. */
+static json_t *
+error_of(const struct host *h)
+{
+    if (h->state != HOST_UP)
+        return text_or_null(h->error);
+    for (const struct inst *i = h->d->insts; i; i = i->next)
+        if (i->host == h && i->err)
+            return json_sprintf("%s: %s", i->conf->name, i->error);
+    return json_null();
+}
+
+char *
+ctl_plugin_row(const struct host *h)
+{
+    static const char *const kinds[] = {"?", "source", "device", "channel"};
+    uint32_t kind = h->hello.kind <= RK_CHANNEL ? h->hello.kind : 0;
+
+    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so}", "plugin", h->plugin, "kind", kinds[kind],
+                             "version", h->hello.version, "state", host_state(h), "pid",
+                             h->pid > 0 ? json_integer(h->pid) : json_null(), "restarts", (json_int_t)h->restarts,
+                             "instances", instances_of(h), "calls", (json_int_t)h->n_calls, "in_flight",
+                             (json_int_t)sup_in_flight(h), "last_exit", text_or_null(h->last_exit), "caps",
+                             caps_of(h->hello.caps), "error", error_of(h)));
+}
+
+char *
+ctl_history_row(const struct rk_journal_event *e)
+{
+    char which[2] = {e->end, '\0'};
+
+    return text_of(json_pack("{sI ss ss sI ss so ss so sI}", "time_unix_ms", (json_int_t)e->at.unix_ms, "link", e->link,
+                             "end", which, "seq", (json_int_t)e->seq, "event", e->event, "key_id",
+                             text_or_null(e->key_id), "result", rk_err_name(e->result), "why", text_or_null(e->why),
+                             "took_ms", (json_int_t)e->took_ms));
+}
+
+void
+check_print_json(const char *file, const struct rk_conf_errors *errors, const struct rk_conf_set *set)
+{
+    json_t *list = json_array();
+    char *text;
+
+    for (size_t i = 0; i < errors->n; i++)
+        json_array_append_new(list, json_pack("{si si ss}", "line", errors->list[i].line, "col", errors->list[i].col,
+                                              "message", errors->list[i].text));
+    text = text_of(json_pack("{ss sb so sI}", "file", file, "ok", set != NULL, "errors", list, "links",
+                             (json_int_t)(set ? set->n_links : 0)));
+    if (text)
+        puts(text);
+    free(text);
+}
