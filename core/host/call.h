@@ -1,0 +1,74 @@
+/* call.h - one call on an instance, from the frame that asked for it to the reply
+ *
+ * Made and ended by the main thread; between start and finish the worker that runs it has msg, config, reply, err and
+ * text to itself.  What both touch meanwhile (cancel) is under the call's lock.
+ */
+#ifndef RK_CALL_H
+#define RK_CALL_H
+
+#include "inst.h"
+#include "pool.h"
+
+#include "../ipc/msg.h"
+
+#include <pthread.h>
+
+/* Verbs that no CALL can carry: an instance's begin and end. */
+enum { RK_V_INIT = 1000, RK_V_FINI };
+
+enum rk_call_state {
+    RK_CALL_WAITING,  /* for a thread or for its turn */
+    RK_CALL_RUNNING,
+    RK_CALL_CANCELED, /* its cancel descriptor is readable */
+    RK_CALL_POISONED, /* and it did not return within RK_GRACE_MS */
+    RK_CALL_DONE
+};
+
+struct rk_call {
+    struct rk_job job;             /* first: the pool gives it back */
+    struct rk_call *prev, *next;   /* in the list of its state */
+    enum rk_call_state state;
+    struct rk_inst *inst;          /* NULL: there is none, and reply says why */
+    uint32_t number, verb;
+    int64_t deadline_ns;           /* end of the budget; not changed after the call is made */
+    int64_t begun_ns, grace_end_ns;
+    pthread_mutex_t lock;
+    bool canceled;                 /* under lock */
+    int cancel_fd;                 /* under lock; eventfd, -1 until the plugin asks for it */
+    struct rk_call_msg msg;        /* CALL */
+    struct rk_config config;       /* RK_V_INIT */
+    struct rk_reply reply;
+    char text[RK_TEXT_MAX];        /* of the last fail() */
+};
+
+struct rk_calls { /* a list, in the order of adding */
+    struct rk_call *first, *last;
+    size_t n;
+};
+
+/* rk_call_new - a call with nothing in it;  NULL: no memory.   rk_call_free - free all it holds, wipe keys in it */
+struct rk_call *rk_call_new(uint32_t number, uint32_t verb, uint32_t budget_ms);
+void rk_call_free(struct rk_call **call);
+
+/* rk_call_cancel - make its cancel descriptor readable, and nothing left of its budget.   thread: any */
+void rk_call_cancel(struct rk_call *call);
+
+/* rk_call_fail - struct rk_host.fail
+ * rk_call_left_ms, rk_call_cancel_fd - struct rk_host.left_ms, .cancel_fd; documented in rekey/plugin.h */
+int rk_call_fail(struct rk_call *call, int err, const char *fmt, ...) RK_PRINTF(3, 4);
+int rk_call_left_ms(const struct rk_call *call);
+int rk_call_cancel_fd(const struct rk_call *call);
+
+/* rk_call_end - set what the reply says: err, made safe, and the text of the last fail() */
+void rk_call_end(struct rk_call *call, int err);
+
+/* rk_call_refuse - end a call that is not run, with this text */
+void rk_call_refuse(struct rk_call *call, int err, const char *fmt, ...) RK_PRINTF(3, 4);
+
+/* rk_verb_name - "apply", ...; "?" for none */
+const char *rk_verb_name(uint32_t verb);
+
+void rk_calls_add(struct rk_calls *list, struct rk_call *call);
+void rk_calls_remove(struct rk_calls *list, struct rk_call *call);
+
+#endif

@@ -1,0 +1,186 @@
+/* pool.c - worker threads of a host.
+ *
+ * Everything shared is in struct rk_pool under its lock; a job belongs to the worker between submit and done.
+ */
+#include "pool.h"
+
+#include <rekey/err.h>
+
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Enough for libcurl, OpenSSL and libxml2; 64 of them are 16 MiB of address space, and touched pages only. */
+#define STACK_BYTES (256 * 1024)
+
+struct rk_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct rk_job *todo;             /* submitted; each has an idle thread that will take it */
+    struct rk_job *done, **done_end; /* finished, oldest first */
+    bool ending;
+    int fd;                          /* eventfd: something is in done */
+    /* the owner's alone: */
+    unsigned max, threads, busy;
+    pthread_t ids[];
+};
+
+static void
+finish(struct rk_pool *p, struct rk_job *job)
+{
+    const uint64_t one = 1;
+
+    job->next = NULL;
+    *p->done_end = job;
+    p->done_end = &job->next;
+    /* cannot fail: the counter is reset by each rk_pool_done, long before 2^64 */
+    if (write(p->fd, &one, sizeof one) < 0)
+        abort();
+}
+
+static void *
+work(void *arg)
+{
+    struct rk_pool *p = arg;
+
+    pthread_mutex_lock(&p->lock);
+    for (;;) {
+        struct rk_job *job = p->todo;
+
+        if (job) {
+            p->todo = job->next;
+            pthread_mutex_unlock(&p->lock);
+            job->run(job);
+            pthread_mutex_lock(&p->lock);
+            finish(p, job);
+        } else if (p->ending) {
+            break;
+        } else {
+            pthread_cond_wait(&p->work, &p->lock);
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+int
+rk_pool_new(unsigned max, struct rk_pool **out)
+{
+    struct rk_pool *p = calloc(1, sizeof *p + max * sizeof p->ids[0]);
+
+    *out = NULL;
+    if (!p)
+        return RK_E_NOMEM;
+    p->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (p->fd < 0) {
+        free(p);
+        return RK_E_IO;
+    }
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->work, NULL);
+    p->done_end = &p->done;
+    p->max = max;
+    *out = p;
+    return RK_OK;
+}
+
+void
+rk_pool_free(struct rk_pool **pool)
+{
+    struct rk_pool *p = *pool;
+
+    if (!p)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->ending = true;
+    pthread_cond_broadcast(&p->work);
+    pthread_mutex_unlock(&p->lock);
+    for (unsigned i = 0; i < p->threads; i++)
+        pthread_join(p->ids[i], NULL);
+    pthread_cond_destroy(&p->work);
+    pthread_mutex_destroy(&p->lock);
+    close(p->fd);
+    free(p);
+    *pool = NULL;
+}
+
+/* One more thread, with all signals blocked: they are the main thread's. */
+static int
+add_thread(struct rk_pool *p)
+{
+    pthread_attr_t attr;
+    sigset_t all, old;
+    size_t stack = STACK_BYTES;
+    int failed;
+
+    if (stack < (size_t)PTHREAD_STACK_MIN)
+        stack = (size_t)PTHREAD_STACK_MIN;
+    if (pthread_attr_init(&attr) != 0)
+        return RK_E_NOMEM;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    failed = pthread_attr_setstacksize(&attr, stack);
+    if (!failed)
+        failed = pthread_create(&p->ids[p->threads], &attr, work, p);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    if (failed)
+        return RK_E_NOMEM;
+    p->threads++;
+    return RK_OK;
+}
+
+int
+rk_pool_submit(struct rk_pool *p, struct rk_job *job)
+{
+    struct rk_job **end;
+
+    if (p->busy == p->max)
+        return RK_E_BUSY;
+    if (p->busy == p->threads && add_thread(p) != RK_OK)
+        return RK_E_NOMEM;
+    p->busy++;
+    job->next = NULL;
+    pthread_mutex_lock(&p->lock);
+    for (end = &p->todo; *end; end = &(*end)->next)
+        ;
+    *end = job;
+    pthread_cond_signal(&p->work);
+    pthread_mutex_unlock(&p->lock);
+    return RK_OK;
+}
+
+int
+rk_pool_fd(const struct rk_pool *p)
+{
+    return p->fd;
+}
+
+struct rk_job *
+rk_pool_done(struct rk_pool *p)
+{
+    struct rk_job *done;
+    uint64_t count;
+
+    pthread_mutex_lock(&p->lock);
+    done = p->done;
+    p->done = NULL;
+    p->done_end = &p->done;
+    if (done && read(p->fd, &count, sizeof count) < 0)
+        abort(); /* it was written once for each of these, under the lock */
+    pthread_mutex_unlock(&p->lock);
+    for (const struct rk_job *j = done; j; j = j->next)
+        p->busy--;
+    return done;
+}
+
+unsigned
+rk_pool_free_threads(const struct rk_pool *p)
+{
+    return p->max - p->busy;
+}

@@ -1,0 +1,168 @@
+/* run.c - a worker's way through a call. */
+#include "run.h"
+
+#include "options.h"
+#include "services.h"
+
+#include "conf_secret.h"
+
+#include "../base/clock.h"
+#include "../base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int
+unknown_verb(struct rk_call *c)
+{
+    return rk_call_fail(c, RK_E_CONTRACT, "verb %u is not known", c->verb);
+}
+
+static int
+run_verb(struct rk_call *c)
+{
+    switch (c->verb) {
+    case RK_V_GET_NEW:
+    case RK_V_GET_BY_ID:
+        return rk_run_get(c);
+    case RK_V_SOURCE_STATUS:
+        return rk_run_source_status(c);
+    case RK_V_APPLY:
+        return rk_run_apply(c);
+    case RK_V_OBSERVE:
+        return rk_run_observe(c);
+    case RK_V_PUBLISH:
+        return rk_run_publish(c);
+    case RK_V_WATCH:
+        return rk_run_watch(c);
+    case RK_V_INIT:
+        return rk_run_init(c);
+    case RK_V_FINI:
+        return rk_run_fini(c);
+    default:
+        return unknown_verb(c);
+    }
+}
+
+void
+rk_run(struct rk_job *job)
+{
+    struct rk_call *c = (struct rk_call *)job;
+    int64_t begun_ns = rk_now_ns(), took_us;
+
+    rk_call_end(c, run_verb(c));
+    took_us = (rk_now_ns() - begun_ns) / 1000;
+    c->reply.took_us = took_us < UINT32_MAX ? (uint32_t)took_us : UINT32_MAX;
+}
+
+/* ---- before a call ---- */
+
+static uint32_t
+kind_of(uint32_t verb)
+{
+    switch (verb) {
+    case RK_V_GET_NEW:
+    case RK_V_GET_BY_ID:
+    case RK_V_SOURCE_STATUS:
+        return RK_SOURCE;
+    case RK_V_APPLY:
+    case RK_V_OBSERVE:
+        return RK_DEVICE;
+    case RK_V_PUBLISH:
+    case RK_V_WATCH:
+    case RK_V_BIND:
+        return RK_CHANNEL;
+    default:
+        return 0;
+    }
+}
+
+static const char *
+wrong_item(const struct rk_call *c, const struct rk_item *item)
+{
+    bool stage = c->verb == RK_V_APPLY && item->op == RK_OP_STAGE;
+
+    if (stage != (item->fd >= 0))
+        return stage ? "STAGE without a key" : "a key where none belongs";
+    if (stage && item->role != 1 && item->role != 2)
+        return "STAGE without the role of this end";
+    if (c->verb == RK_V_APPLY && (item->op < RK_OP_STAGE || item->op > RK_OP_DESCRIBE))
+        return "an operation that is not known";
+    if (c->verb == RK_V_APPLY && item->op != RK_OP_DESCRIBE && !rk_key_id_ok(item->key_id))
+        return "no key ID";
+    if (c->verb == RK_V_GET_BY_ID && !rk_key_id_ok(item->key_id))
+        return "no key ID";
+    if ((c->verb == RK_V_APPLY || c->verb == RK_V_OBSERVE) && !item->iface[0])
+        return "no interface";
+    return NULL;
+}
+
+int
+rk_run_check(struct rk_call *c)
+{
+    bool wants_items = c->verb != RK_V_SOURCE_STATUS && c->verb != RK_V_WATCH;
+    const char *wrong = NULL;
+
+    if (kind_of(c->verb) != c->inst->module->kind)
+        wrong = "this verb is not for a plugin of its kind";
+    else if (wants_items != (c->msg.n > 0))
+        wrong = wants_items ? "no items" : "items where none belong";
+    else if ((c->verb == RK_V_GET_NEW || c->verb == RK_V_GET_BY_ID) &&
+             (c->msg.bits == 0 || c->msg.bits % 8 || c->msg.bits / 8 > RK_SECRET_MAX))
+        wrong = "bits is not a multiple of 8 in range";
+    for (size_t i = 0; !wrong && i < c->msg.n; i++)
+        wrong = wrong_item(c, &c->msg.items[i]);
+    if (!wrong)
+        return RK_OK;
+    rk_call_refuse(c, RK_E_CONTRACT, "%s on %s: %s", rk_verb_name(c->verb), c->inst->name, wrong);
+    return RK_E_CONTRACT;
+}
+
+/* ---- instances ---- */
+
+/* What every instance is told: its name and this site's SAE ID. */
+static void
+keep_site(struct rk_inst *inst, const struct rk_conf *conf)
+{
+    const char *name = rk_options_raw(conf, RK_CONF_NAME, 0), *sae = rk_options_raw(conf, RK_CONF_SAE, 0);
+
+    if (!rk_copy(inst->name, sizeof inst->name, name ? name : ""))
+        snprintf(inst->name, sizeof inst->name, "%u", inst->id);
+    (void)rk_copy(inst->sae, sizeof inst->sae, sae ? sae : "");
+}
+
+static int
+read_auth_key(struct rk_call *c, const struct rk_conf *conf)
+{
+    const char *name = rk_host_channel_opts[0].name;
+    char why[RK_TEXT_MAX] = "";
+    int err = rk_conf_secret_read(rk_options_raw(conf, name, 0), &c->inst->auth_key, why, sizeof why);
+
+    return err ? rk_call_fail(c, err, "%s: %.350s", name, why) : RK_OK;
+}
+
+int
+rk_run_init(struct rk_call *c)
+{
+    const struct rk_module *m = c->inst->module;
+    const struct rk_conf conf = {m, c->config.settings, c->config.n};
+    char why[RK_TEXT_MAX] = "";
+    int err;
+
+    if (rk_options_check(&conf, why, sizeof why) != RK_OK)
+        return rk_call_fail(c, RK_E_CONFIG, "%s", why);
+    keep_site(c->inst, &conf);
+    if (m->kind == RK_CHANNEL) {
+        err = read_auth_key(c, &conf);
+        if (err)
+            return err;
+    }
+    return m->init(&rk_services, c, &conf, &c->inst->data);
+}
+
+int
+rk_run_fini(struct rk_call *c)
+{
+    c->inst->module->fini(c->inst->data);
+    return RK_OK;
+}

@@ -1,0 +1,34 @@
+/* run.h - what a worker does with a call: the plugin's function between two checks
+ *
+ * Runs on worker threads.  It never touches anything but its call, and of the instance what is constant after init.
+ */
+#ifndef RK_RUN_H
+#define RK_RUN_H
+
+#include "call.h"
+
+/* rk_run - run the call's verb and fill its reply;  job is the first member of a struct rk_call */
+void rk_run(struct rk_job *job);
+
+/* rk_run_check - can this call be run on its instance: verb and kind fit, items are as the verb wants them
+ * out: a refused call's reply is set.  ret: RK_OK or RK_E_CONTRACT.   thread: main.  blocks: never */
+int rk_run_check(struct rk_call *call);
+
+/* The verbs of each kind: fill call->reply.items, return what the reply says; a text by rk_call_fail. */
+int rk_run_get(struct rk_call *call);
+int rk_run_source_status(struct rk_call *call);
+int rk_run_apply(struct rk_call *call);
+int rk_run_observe(struct rk_call *call);
+int rk_run_publish(struct rk_call *call);
+int rk_run_watch(struct rk_call *call);
+
+/* rk_run_init, rk_run_fini - make and end an instance; with the host's own options of a channel */
+int rk_run_init(struct rk_call *call);
+int rk_run_fini(struct rk_call *call);
+
+/* rk_watch_verify - leave in a WATCH reply only records of bound links whose tag is right, without their tags
+ * note: on the main thread, as bindings may change while a watch waits.  What is refused is counted, and logged
+ *       once a minute and link.   blocks: never */
+void rk_watch_verify(struct rk_call *call, int64_t now_ns);
+
+#endif

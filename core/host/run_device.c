@@ -1,0 +1,185 @@
+/* run_device.c - calls of devices.  A key comes out of its memfd here, is lent to the plugin, and is freed here. */
+#include "run.h"
+
+#include "kdf.h"
+#include "safe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Both ends of a key show that they hold it with tags that differ by role. */
+struct tags {
+    char mine[RK_CONFIRM_HEX + 1], theirs[RK_CONFIRM_HEX + 1];
+};
+
+/* One apply, whatever it needs; freed whole. */
+struct batch {
+    struct rk_dev_op *ops;      /* n of each */
+    struct rk_secret **keys;
+    struct tags *tags;
+    size_t n;
+};
+
+static void
+batch_free(struct batch *b)
+{
+    for (size_t i = 0; b->keys && i < b->n; i++)
+        rk_secret_free(&b->keys[i]);
+    free(b->keys);
+    free(b->ops);
+    free(b->tags);
+}
+
+static int
+take_key(struct rk_call *c, struct batch *b, size_t i)
+{
+    struct rk_item *in = &c->msg.items[i];
+    uint32_t other = in->role == 1 ? 2 : 1;
+    int err = rk_secret_receive(in->fd, &b->keys[i]);
+
+    in->fd = -1;
+    if (err)
+        return rk_call_fail(c, err, "%s %s: the key did not arrive", in->link, in->iface);
+    b->ops[i].key = b->keys[i];
+    /* Made before the key is installed, so that what can fail has failed by then; told only when it is. */
+    err = rk_kdf_confirm(b->keys[i], in->link, in->key_id, in->seq, in->role, b->tags[i].mine);
+    if (!err)
+        err = rk_kdf_confirm(b->keys[i], in->link, in->key_id, in->seq, other, b->tags[i].theirs);
+    return err ? rk_call_fail(c, err, "%s %s: no confirm tag can be made", in->link, in->iface) : RK_OK;
+}
+
+static int
+batch_fill(struct rk_call *c, struct batch *b)
+{
+    int err = RK_OK;
+
+    b->n = c->msg.n;
+    b->ops = calloc(b->n, sizeof *b->ops);
+    b->keys = calloc(b->n, sizeof(struct rk_secret *));
+    b->tags = calloc(b->n, sizeof *b->tags);
+    if (!b->ops || !b->keys || !b->tags)
+        return rk_call_fail(c, RK_E_NOMEM, "out of memory");
+    for (size_t i = 0; !err && i < b->n; i++) {
+        const struct rk_item *in = &c->msg.items[i];
+
+        b->ops[i] = (struct rk_dev_op){
+            .kind = in->op, .seq = in->seq, .link = in->link, .iface = in->iface,
+            .key_id = in->op == RK_OP_DESCRIBE ? "" : in->key_id, .peer_facts = in->facts,
+            .text = in->op == RK_OP_DESCRIBE ? in->text : NULL, .err = RK_E_CONTRACT,
+        };
+        if (in->op == RK_OP_STAGE)
+            err = take_key(c, b, i);
+    }
+    return err;
+}
+
+static void
+batch_result(struct rk_call *c, const struct batch *b, int err)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct rk_item *out = &c->reply.items[i];
+        struct rk_dev_op *op = &b->ops[i];
+
+        out->err = rk_safe_err(err ? err : op->err);
+        if (out->err) {
+            op->why[sizeof op->why - 1] = '\0';
+            rk_safe_copy(out->text, sizeof out->text, op->why);
+        } else if (c->msg.items[i].op == RK_OP_STAGE) {
+            strcpy(out->mine, b->tags[i].mine);
+            strcpy(out->theirs, b->tags[i].theirs);
+        }
+    }
+}
+
+int
+rk_run_apply(struct rk_call *c)
+{
+    const struct rk_device_ops *ops = &c->inst->module->device;
+    struct batch b = {0};
+    int err = batch_fill(c, &b);
+
+    if (err)
+        goto out;
+    c->reply.items = rk_items_new(b.n);
+    if (!c->reply.items) {
+        err = rk_call_fail(c, RK_E_NOMEM, "out of memory");
+        goto out;
+    }
+    c->reply.n = b.n;
+    err = ops->apply(c->inst->data, c, b.ops, b.n);
+    batch_result(c, &b, err);
+out:
+    batch_free(&b);
+    return err;
+}
+
+/* ---- observe ---- */
+
+static void
+ask(const struct rk_item *in, struct rk_dev_seen *seen)
+{
+    seen->link = in->link;
+    seen->iface = in->iface;
+    seen->peer_facts = in->facts;
+    for (size_t k = 0; k < RK_SEEN_KEYS; k++) {
+        seen->key_ids[k] = in->key[k].id[0] ? in->key[k].id : NULL;
+        seen->seqs[k] = in->key[k].seq;
+    }
+}
+
+static bool
+facts_ok(const char *facts)
+{
+    return rk_safe_ended(facts, RK_FACTS_MAX + 1) &&
+           facts[strspn(facts, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:=,.-")] == '\0';
+}
+
+static void
+tell(const struct rk_item *in, struct rk_dev_seen *seen, struct rk_item *out)
+{
+    out->err = rk_safe_err(seen->err);
+    rk_safe_text(seen->why, sizeof seen->why);
+    strcpy(out->text, seen->why);
+    if (!out->err && !facts_ok(seen->facts)) {
+        out->err = RK_E_CONTRACT;
+        strcpy(out->text, "the plugin gave facts that are none");
+    }
+    if (out->err)
+        return;
+    out->state = seen->state & (RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED | RK_IF_REKEY);
+    out->foreign = seen->foreign;
+    strcpy(out->facts, seen->facts);
+    for (size_t k = 0; k < RK_SEEN_KEYS; k++) {
+        if (!in->key[k].id[0])
+            continue;
+        strcpy(out->key[k].id, in->key[k].id);
+        out->key[k].seq = in->key[k].seq;
+        out->key[k].held = seen->held[k] & (RK_HELD_RX | RK_HELD_TX | RK_SENDING | RK_PEER_USES);
+    }
+}
+
+int
+rk_run_observe(struct rk_call *c)
+{
+    const struct rk_device_ops *ops = &c->inst->module->device;
+    size_t n = c->msg.n;
+    struct rk_dev_seen *seen = calloc(n, sizeof *seen);
+    int err;
+
+    c->reply.items = rk_items_new(n);
+    if (!seen || !c->reply.items) {
+        free(seen);
+        return rk_call_fail(c, RK_E_NOMEM, "out of memory");
+    }
+    c->reply.n = n;
+    for (size_t i = 0; i < n; i++)
+        ask(&c->msg.items[i], &seen[i]);
+    err = ops->observe(c->inst->data, c, seen, n);
+    for (size_t i = 0; i < n; i++) {
+        if (err)
+            seen[i].err = err;
+        tell(&c->msg.items[i], &seen[i], &c->reply.items[i]);
+    }
+    free(seen);
+    return err;
+}

@@ -1,0 +1,176 @@
+/* run_source.c - calls of key sources: what a source gave is checked, and leaves this process as sealed memfds. */
+#include "run.h"
+
+#include "safe.h"
+
+#include "../base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Drop a key, stating why in its entry. */
+static void
+drop(struct rk_call *c, struct rk_key *key, int err, const char *why)
+{
+    rk_secret_free(&key->secret);
+    key->err = rk_call_fail(c, err, "%s: %s", c->inst->name, why);
+}
+
+/* A secret that stands in two entries has one owner still: forget the second pointer before anything is freed. */
+static void
+part_shared(struct rk_call *c, struct rk_key *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; keys[i].secret && k < i; k++)
+            if (keys[k].secret == keys[i].secret) {
+                keys[i].secret = NULL;
+                drop(c, &keys[i], RK_E_CONTRACT, "the plugin gave the same secret twice");
+                keys[k].err = RK_E_CONTRACT;
+            }
+}
+
+static void
+check_key(struct rk_call *c, struct rk_key *key, const struct rk_item *asked)
+{
+    if (key->err != RK_OK) {
+        rk_secret_free(&key->secret);
+        key->err = rk_safe_err(key->err);
+        return;
+    }
+    if (!key->secret) {
+        drop(c, key, RK_E_CONTRACT, "the plugin says it has a key, but gave none");
+    } else if (!rk_safe_ended(key->id, sizeof key->id) || !rk_key_id_ok(key->id)) {
+        drop(c, key, RK_E_PROTOCOL, "the source gave a key ID that is none");
+    } else {
+        rk_key_id_fold(key->id);
+        if (c->verb == RK_V_GET_BY_ID && strcmp(key->id, asked->key_id) != 0)
+            drop(c, key, RK_E_PROTOCOL, "the source gave another key ID than was asked for");
+        else if (rk_secret_len(key->secret) != c->msg.bits / 8)
+            drop(c, key, RK_E_KEY_SIZE, "the source gave a key of another size than was asked for");
+    }
+}
+
+/* Two keys with one ID: the peer, asking by ID, could get either; so neither can be used. */
+static void
+check_twins(struct rk_call *c, struct rk_key *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool twin = false;
+
+        for (size_t k = i + 1; keys[i].err == RK_OK && k < n; k++)
+            if (keys[k].err == RK_OK && strcmp(keys[i].id, keys[k].id) == 0) {
+                drop(c, &keys[k], RK_E_PROTOCOL, "the source gave one key ID twice");
+                twin = true;
+            }
+        if (twin)
+            drop(c, &keys[i], RK_E_PROTOCOL, "the source gave one key ID twice");
+    }
+}
+
+/* Into the reply; ret: RK_OK when at least one key is there, else why not. */
+static int
+pass_on(struct rk_call *c, struct rk_key *keys, size_t n)
+{
+    int first = RK_OK;
+    size_t good = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct rk_item *out = &c->reply.items[i];
+
+        if (keys[i].err == RK_OK) {
+            strcpy(out->key_id, keys[i].id);
+            out->fd = rk_secret_send(&keys[i].secret);
+            if (out->fd < 0)
+                keys[i].err = rk_call_fail(c, RK_E_NOMEM, "%s: the kernel gave no memory for a key", c->inst->name);
+        }
+        if (c->verb == RK_V_GET_BY_ID)
+            strcpy(out->key_id, c->msg.items[i].key_id);
+        out->err = keys[i].err;
+        good += keys[i].err == RK_OK;
+        if (keys[i].err && !first)
+            first = keys[i].err;
+        if (keys[i].err)
+            rk_safe_copy(out->text, sizeof out->text, c->text);
+    }
+    return good ? RK_OK : first;
+}
+
+static int
+check_asked(struct rk_call *c)
+{
+    struct rk_item *items = c->msg.items;
+
+    for (size_t i = 0; c->verb == RK_V_GET_BY_ID && i < c->msg.n; i++) {
+        rk_key_id_fold(items[i].key_id);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(items[k].key_id, items[i].key_id) == 0)
+                return rk_call_fail(c, RK_E_CONTRACT, "one key ID was asked for twice");
+    }
+    return RK_OK;
+}
+
+static int
+get(struct rk_call *c, struct rk_key *keys, size_t n)
+{
+    const struct rk_source_ops *ops = &c->inst->module->source;
+    int err;
+
+    for (size_t i = 0; i < n; i++) {
+        keys[i].err = RK_E_CONTRACT;
+        if (c->verb == RK_V_GET_BY_ID)
+            strcpy(keys[i].id, c->msg.items[i].key_id);
+    }
+    if (c->verb == RK_V_GET_NEW)
+        err = ops->get_new(c->inst->data, c, c->msg.peer_sae, c->msg.bits, keys, n);
+    else
+        err = ops->get_by_id(c->inst->data, c, c->msg.peer_sae, c->msg.bits, keys, n);
+    part_shared(c, keys, n);
+    for (size_t i = 0; i < n; i++) {
+        if (err != RK_OK)
+            keys[i].err = keys[i].err == RK_OK || keys[i].err == RK_E_CONTRACT ? err : keys[i].err;
+        check_key(c, &keys[i], &c->msg.items[i]);
+    }
+    check_twins(c, keys, n);
+    return err ? err : RK_OK;
+}
+
+int
+rk_run_get(struct rk_call *c)
+{
+    size_t n = c->msg.n;
+    struct rk_key *keys;
+    int err = check_asked(c), passed;
+
+    if (err)
+        return err;
+    keys = calloc(n, sizeof *keys);
+    c->reply.items = rk_items_new(n);
+    if (!keys || !c->reply.items) {
+        free(keys);
+        return rk_call_fail(c, RK_E_NOMEM, "out of memory");
+    }
+    c->reply.n = n;
+    err = get(c, keys, n);
+    passed = pass_on(c, keys, n);
+    free(keys);
+    return err ? err : passed;
+}
+
+int
+rk_run_source_status(struct rk_call *c)
+{
+    const struct rk_source_ops *ops = &c->inst->module->source;
+    struct rk_source_status st = {.stored_keys = -1, .max_per_request = -1, .min_bits = -1, .max_bits = -1};
+    int err;
+
+    if (!ops->status)
+        return rk_call_fail(c, RK_E_UNSUPPORTED, "plugin %s tells no status", c->inst->module->name);
+    err = ops->status(c->inst->data, c, c->msg.peer_sae, &st);
+    if (err)
+        return err;
+    c->reply.stored_keys = st.stored_keys < 0 ? -1 : st.stored_keys;
+    c->reply.max_per_request = st.max_per_request < 0 ? -1 : st.max_per_request;
+    rk_safe_text(st.text, sizeof st.text);
+    strcpy(c->reply.text, st.text);
+    return RK_OK;
+}

@@ -1,0 +1,221 @@
+/* serve.c - a host's main loop.  It blocks in poll() only, and never calls a plugin. */
+#include "serve.h"
+
+#include "dispatch.h"
+#include "safe.h"
+
+#include "../base/clock.h"
+#include "../base/err.h"
+#include "../base/log.h"
+#include "../ipc/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What is taken from the socket before time and finished calls are looked at again. */
+#define FRAMES_PER_TURN 16
+/* Calls in the house; at more, reading pauses.  rekeyd has one or two per instance under way. */
+#define CALLS_MAX (3 * RK_INSTANCES_MAX)
+/* For calls to return when rekeyd is gone. */
+#define END_NS (1 * RK_NS_PER_S)
+/* Before a reply is tried again for which the kernel had no room, although the socket has. */
+#define RETRY_NS (10 * RK_NS_PER_MS)
+
+struct serve {
+    int sock;
+    struct rk_dispatch d;
+    bool gone;          /* rekeyd closed the socket */
+    bool fatal;         /* a plugin asked for the end, and rekeyd was told */
+    bool full;          /* the socket takes no more now */
+    int64_t retry_ns;   /* RK_NEVER, or when sending is tried again */
+    unsigned char *frame; /* RK_FRAME_MAX */
+};
+
+/* ---- hello ---- */
+
+int
+rk_serve_hello(int sock, const struct rk_module *m, const char *error)
+{
+    struct rk_hello *hello = calloc(1, sizeof *hello);
+    unsigned char *frame = malloc(RK_FRAME_MAX);
+    size_t len = 0;
+    int err = RK_E_IO;
+
+    if (!hello || !frame)
+        goto out;
+    if (m) {
+        hello->abi = m->abi;
+        hello->kind = m->kind;
+        hello->caps = m->caps;
+        strcpy(hello->name, m->name);
+        strcpy(hello->version, m->version);
+        strcpy(hello->summary, m->summary);
+        hello->opts = m->opts;
+        hello->n_opts = m->n_opts;
+    }
+    rk_safe_copy(hello->error, sizeof hello->error, error);
+    len = rk_hello_put(frame, hello);
+    if (len == 0)
+        err = RK_E_CONTRACT;
+    else if (rk_frame_send(sock, frame, len, NULL, 0) == 0)
+        err = RK_OK;
+out:
+    free(hello);
+    free(frame);
+    return err;
+}
+
+/* ---- replies ---- */
+
+static bool
+ends_host(const struct rk_call *c)
+{
+    bool fatal = rk_err_class(c->reply.err) == RK_CLASS_FATAL;
+
+    for (size_t i = 0; i < c->reply.n; i++)
+        fatal |= rk_err_class(c->reply.items[i].err) == RK_CLASS_FATAL;
+    return fatal;
+}
+
+/* false: not now */
+static bool
+send_reply(struct serve *s, struct rk_call *c, int64_t now_ns)
+{
+    int fds[RK_FRAME_FDS];
+    size_t n = 0, len = rk_reply_put(s->frame, &c->reply, fds, &n);
+
+    if (len == 0) { /* 64 items with all texts full do fit: so this is a bug of ours, and the call has its answer */
+        rk_items_free(c->reply.items, c->reply.n);
+        c->reply.items = NULL;
+        c->reply.n = 0;
+        rk_call_refuse(c, RK_E_CONTRACT, "the reply does not fit in a frame");
+        len = rk_reply_put(s->frame, &c->reply, fds, &n);
+    }
+    if (rk_frame_send(s->sock, s->frame, len, fds, n) == 0) {
+        s->fatal |= ends_host(c);
+        return true;
+    }
+    if (errno == EAGAIN)
+        s->full = true;
+    else if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
+        s->retry_ns = now_ns + RETRY_NS; /* descriptors under way are limited per user, sockets of others count too */
+    else
+        s->gone = true;
+    return false;
+}
+
+static void
+send_replies(struct serve *s, int64_t now_ns)
+{
+    struct rk_call *c;
+
+    s->full = false;
+    s->retry_ns = RK_NEVER;
+    while (!s->fatal && (c = s->d.outbox.first) && send_reply(s, c, now_ns)) {
+        rk_calls_remove(&s->d.outbox, c);
+        rk_call_free(&c);
+    }
+}
+
+/* ---- frames ---- */
+
+static bool
+crowded(const struct serve *s)
+{
+    return s->d.waiting.n + s->d.running.n + s->d.outbox.n >= CALLS_MAX;
+}
+
+static void
+receive(struct serve *s)
+{
+    int fds[RK_FRAME_FDS];
+    size_t n;
+
+    for (int i = 0; i < FRAMES_PER_TURN && !crowded(s); i++) {
+        long len = rk_frame_recv(s->sock, s->frame, fds, &n);
+
+        if (len > 0) {
+            rk_dispatch_frame(&s->d, s->frame, (size_t)len, fds, n);
+        } else if (len < 0 && errno == EMSGSIZE) {
+            rk_log(RK_LOG_WARNING, "ev=bad-frame why=\"too long, or too many descriptors\"");
+        } else {
+            s->gone |= len == 0 || errno != EAGAIN;
+            return;
+        }
+    }
+}
+
+/* ---- the loop ---- */
+
+static int
+timeout_ms(int64_t until_ns, int64_t now_ns)
+{
+    int64_t ms;
+
+    if (until_ns == RK_NEVER)
+        return -1;
+    ms = until_ns > now_ns ? (until_ns - now_ns + RK_NS_PER_MS - 1) / RK_NS_PER_MS : 0;
+    return ms < 3600000 ? (int)ms : 3600000;
+}
+
+static void
+turn(struct serve *s)
+{
+    struct pollfd p[2] = {
+        {.fd = s->sock, .events = (short)((crowded(s) ? 0 : POLLIN) | (s->full ? POLLOUT : 0))},
+        {.fd = rk_pool_fd(s->d.pool), .events = POLLIN},
+    };
+    int64_t now_ns = rk_now_ns(), next_ns = rk_dispatch_next_ns(&s->d);
+
+    if (s->retry_ns < next_ns)
+        next_ns = s->retry_ns;
+    if (poll(p, 2, timeout_ms(next_ns, now_ns)) < 0 && errno != EINTR) {
+        rk_log(RK_LOG_ERR, "ev=poll why=\"%s\"", strerror(errno));
+        s->fatal = true;
+        return;
+    }
+    if (p[0].revents & (POLLIN | POLLHUP | POLLERR))
+        receive(s);
+    now_ns = rk_now_ns();
+    rk_dispatch_step(&s->d, now_ns);
+    send_replies(s, now_ns);
+}
+
+/* rekeyd is gone: give calls and instances a second to end as they should, in which nobody waits for replies. */
+static void
+wind_up(struct serve *s)
+{
+    int64_t end_ns = rk_now_ns() + END_NS;
+    struct pollfd done = {.fd = rk_pool_fd(s->d.pool), .events = POLLIN};
+
+    rk_dispatch_drop_all(&s->d);
+    rk_dispatch_step(&s->d, rk_now_ns());
+    while (!rk_dispatch_idle(&s->d) && rk_now_ns() < end_ns) {
+        (void)poll(&done, 1, timeout_ms(end_ns, rk_now_ns()));
+        rk_dispatch_step(&s->d, rk_now_ns());
+    }
+    rk_log(RK_LOG_DEBUG, "ev=end running=%zu", s->d.running.n);
+}
+
+int
+rk_serve(int sock, const struct rk_module *m)
+{
+    struct serve s = {.sock = sock, .retry_ns = RK_NEVER, .frame = malloc(RK_FRAME_MAX)};
+    int flags = fcntl(sock, F_GETFL);
+
+    if (!s.frame || flags < 0 || fcntl(sock, F_SETFL, flags | O_NONBLOCK) < 0 || rk_dispatch_start(&s.d, m) != RK_OK) {
+        rk_log(RK_LOG_ERR, "ev=start why=\"no memory or descriptors\"");
+        return RK_EXIT_FATAL;
+    }
+    while (!s.gone && !s.fatal)
+        turn(&s);
+    if (s.gone)
+        wind_up(&s);
+    else
+        rk_log(RK_LOG_ERR, "ev=fatal why=\"the plugin cannot go on\"");
+    return s.fatal ? RK_EXIT_FATAL : RK_EXIT_OK;
+}
