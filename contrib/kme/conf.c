@@ -1,0 +1,427 @@
+/* conf.c - the YAML file of rekey-kme to struct kme_conf: a table of fields, one walker.
+ *
+ * The first error ends the reading, with file and line.  What joins several KMEs is checked in conf_pairs.c.
+ */
+#include "conf_reader.h"
+
+#include <core/base/text.h>
+#include <rekey/err.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+struct reader {
+    const char *path;
+    int dir_len;           /* of path up to its last '/', that one included */
+    yaml_document_t doc;
+    char *why;
+};
+
+typedef int set_fn(struct reader *r, const yaml_node_t *node, void *value);
+
+struct field {
+    const char *name;
+    set_fn *set;
+    size_t offset;  /* of the value in the object */
+    int64_t lo, hi; /* numbers */
+    bool required;
+};
+
+struct fields {
+    const struct field *field;
+    size_t n;
+    const char *of; /* what the map is, for error texts */
+};
+
+static int fail(struct reader *r, unsigned long line, const char *fmt, ...) RK_PRINTF(3, 4);
+
+static int
+fail(struct reader *r, unsigned long line, const char *fmt, ...)
+{
+    char text[KME_CONF_TEXT_MAX / 2];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return kme_conf_fail(r->why, r->path, line, text);
+}
+
+static unsigned long
+line_of(const yaml_node_t *node)
+{
+    return node->start_mark.line + 1;
+}
+
+/* The text of a scalar without NUL in it; NULL when it is something else. */
+static const char *
+scalar(const yaml_node_t *node)
+{
+    if (node->type != YAML_SCALAR_NODE || strlen((const char *)node->data.scalar.value) != node->data.scalar.length)
+        return NULL;
+    return (const char *)node->data.scalar.value;
+}
+
+static yaml_node_t *
+child(struct reader *r, int index)
+{
+    return yaml_document_get_node(&r->doc, index);
+}
+
+static int
+unknown(struct reader *r, const yaml_node_t *key, const struct fields *fields)
+{
+    const char *names[24], *word = scalar(key), *near;
+
+    if (!word)
+        return fail(r, line_of(key), "a key of %s must be text", fields->of);
+    for (size_t i = 0; i < fields->n; i++)
+        names[i] = fields->field[i].name;
+    near = rk_nearest(word, names, fields->n);
+    return fail(r, line_of(key), "'%.40s' is not known in %s%s%s%s", word, fields->of, near ? "; did you mean '" : "",
+                near ? near : "", near ? "'?" : "");
+}
+
+static int set_number(struct reader *r, const yaml_node_t *node, void *value, const struct field *f);
+
+/* Fill an object from a map: each key once, all required ones there. */
+static int
+walk(struct reader *r, const yaml_node_t *map, const struct fields *fields, void *object)
+{
+    uint32_t seen = 0;
+
+    if (map->type != YAML_MAPPING_NODE)
+        return fail(r, line_of(map), "%s must be a map", fields->of);
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+        const yaml_node_t *key = child(r, p->key), *value = child(r, p->value);
+        const char *word = scalar(key);
+        const struct field *f;
+        size_t i = 0;
+        int err;
+
+        while (i < fields->n && (!word || strcmp(word, fields->field[i].name) != 0))
+            i++;
+        if (i == fields->n)
+            return unknown(r, key, fields);
+        f = &fields->field[i];
+        if (seen & 1u << i)
+            return fail(r, line_of(key), "'%s' is there twice", f->name);
+        seen |= 1u << i;
+        err = f->set ? f->set(r, value, (char *)object + f->offset)
+                     : set_number(r, value, (char *)object + f->offset, f);
+        if (err)
+            return err;
+    }
+    for (size_t i = 0; i < fields->n; i++)
+        if (fields->field[i].required && !(seen & 1u << i))
+            return fail(r, line_of(map), "'%s' is missing in %s", fields->field[i].name, fields->of);
+    return RK_OK;
+}
+
+static int
+set_number(struct reader *r, const yaml_node_t *node, void *value, const struct field *f)
+{
+    const char *text = scalar(node);
+    int64_t n = 0;
+
+    for (const char *c = text; c && *c; c++) {
+        if (*c < '0' || *c > '9' || c - text > 9) {
+            text = NULL;
+            break;
+        }
+        n = 10 * n + (*c - '0');
+    }
+    if (!text || !*text || n < f->lo || n > f->hi)
+        return fail(r, line_of(node), "%s must be a number from %lld to %lld", f->name, (long long)f->lo,
+                    (long long)f->hi);
+    *(int64_t *)value = n;
+    return RK_OK;
+}
+
+static int
+set_kme_id(struct reader *r, const yaml_node_t *node, void *value)
+{
+    const char *text = scalar(node);
+
+    if (!text || !rk_name_ok(text, KME_NAME_MAX))
+        return fail(r, line_of(node), "a KME ID is 1 to %d letters, digits, '.', '_', '-'", KME_NAME_MAX);
+    rk_copy(value, KME_NAME_MAX + 1, text);
+    return RK_OK;
+}
+
+/* A path; a relative one is meant from the folder of the configuration. */
+static int
+set_path(struct reader *r, const yaml_node_t *node, void *value)
+{
+    const char *text = scalar(node);
+    int n;
+
+    if (!text || !*text)
+        return fail(r, line_of(node), "must be the path of a file");
+    n = asprintf(value, "%.*s%s", text[0] == '/' ? 0 : r->dir_len, r->path, text);
+    if (n < 0)
+        *(char **)value = NULL;
+    return n < 0 ? RK_E_NOMEM : RK_OK;
+}
+
+static int
+set_listen(struct reader *r, const yaml_node_t *node, void *value)
+{
+    struct kme_conf *kme = value;
+    const char *text = scalar(node), *colon = text ? strrchr(text, ':') : NULL;
+    size_t n = colon ? (size_t)(colon - text) : 0;
+    char *end = NULL;
+    unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
+
+    if (n > 2 && text[0] == '[' && colon[-1] == ']') { /* [::1]:8443 */
+        text++;
+        n -= 2;
+    }
+    if (n == 0 || n >= sizeof kme->host || colon[1] < '0' || colon[1] > '9' || *end || port > 65535)
+        return fail(r, line_of(node), "listen must be ADDRESS:PORT, as 127.0.0.1:8443");
+    memcpy(kme->host, text, n);
+    kme->host[n] = '\0';
+    kme->port = (uint16_t)port;
+    return RK_OK;
+}
+
+static int
+set_fault(struct reader *r, const yaml_node_t *node, void *value)
+{
+    const char *text = scalar(node);
+    char why[RK_WHY_MAX];
+
+    if (!text)
+        return fail(r, line_of(node), "fault must be words, as: fault: slow:500ms short-key");
+    if (kme_fault_parse(text, value, why) != RK_OK)
+        return fail(r, line_of(node), "fault: %s", why);
+    return RK_OK;
+}
+
+static int
+set_saes(struct reader *r, const yaml_node_t *node, void *value)
+{
+    struct kme_saes *saes = value;
+    size_t n = node->type == YAML_SEQUENCE_NODE
+                   ? (size_t)(node->data.sequence.items.top - node->data.sequence.items.start) : 0;
+
+    if (n == 0 || n > KME_SAES_MAX)
+        return fail(r, line_of(node), "saes must be a list of 1 to %d SAE IDs", KME_SAES_MAX);
+    saes->id = calloc(n, sizeof *saes->id);
+    if (!saes->id)
+        return RK_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const yaml_node_t *item = child(r, node->data.sequence.items.start[i]);
+        const char *text = scalar(item);
+
+        if (!text || !*text || !rk_copy(saes->id[i], sizeof saes->id[i], text))
+            return fail(r, line_of(item), "an SAE ID is 1 to %d bytes", RK_SAE_MAX);
+        if (kme_saes_has(saes, text))
+            return fail(r, line_of(item), "SAE '%s' is there twice", text);
+        saes->n++;
+    }
+    return RK_OK;
+}
+
+static int
+set_pool(struct reader *r, const yaml_node_t *node, void *value)
+{
+    static const struct field field[] = {
+        {"keys", NULL, offsetof(struct kme_conf, pool_keys), 0, 100000000, true},
+        {"refill", NULL, offsetof(struct kme_conf, pool_per_s), 0, 100000000, false},
+    };
+    static const struct fields fields = {field, sizeof field / sizeof field[0], "pool"};
+
+    ((struct kme_conf *)value)->pool_per_s = 0;
+    return walk(r, node, &fields, value);
+}
+
+static int
+set_peers(struct reader *r, const yaml_node_t *node, void *value)
+{
+    static const struct field field[] = {
+        {"kme", set_kme_id, offsetof(struct kme_peer_conf, kme), 0, 0, true},
+        {"saes", set_saes, offsetof(struct kme_peer_conf, saes), 0, 0, true},
+        {"pair-secret", set_path, offsetof(struct kme_peer_conf, secret_path), 0, 0, false},
+    };
+    static const struct fields fields = {field, sizeof field / sizeof field[0], "an entry of peers"};
+    struct kme_conf *kme = value;
+    size_t n = node->type == YAML_SEQUENCE_NODE
+                   ? (size_t)(node->data.sequence.items.top - node->data.sequence.items.start) : 0;
+
+    if (n == 0 || n > KME_PEERS_MAX)
+        return fail(r, line_of(node), "peers must be a list of 1 to %d", KME_PEERS_MAX);
+    kme->peers = calloc(n, sizeof *kme->peers);
+    if (!kme->peers)
+        return RK_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const yaml_node_t *item = child(r, node->data.sequence.items.start[i]);
+        int err;
+
+        kme->n_peers++;
+        kme->peers[i].line = line_of(item);
+        err = walk(r, item, &fields, &kme->peers[i]);
+        if (err)
+            return err;
+    }
+    return RK_OK;
+}
+
+#define AT(member) offsetof(struct kme_conf, member)
+#define BITS_MAX (8 * KME_KEY_BYTES_MAX)
+
+static const struct field kme_field[] = {
+    {"id", set_kme_id, AT(id), 0, 0, true},
+    {"listen", set_listen, 0, 0, 0, true},
+    {"cert", set_path, AT(cert), 0, 0, true},
+    {"key", set_path, AT(key), 0, 0, true},
+    {"ca", set_path, AT(ca), 0, 0, true},
+    {"saes", set_saes, AT(saes), 0, 0, true},
+    {"peers", set_peers, 0, 0, 0, true},
+    {"key-size", NULL, AT(key_bits), 8, BITS_MAX, false},
+    {"min-key-size", NULL, AT(min_key_bits), 8, BITS_MAX, false},
+    {"max-key-size", NULL, AT(max_key_bits), 8, BITS_MAX, false},
+    {"max-key-per-request", NULL, AT(max_per_request), 1, KME_REQUEST_KEYS_MAX, false},
+    {"pool", set_pool, 0, 0, 0, false},
+    {"fault", set_fault, AT(fault), 0, 0, false},
+    {"fault-file", set_path, AT(fault_file), 0, 0, false},
+};
+static const struct fields kme_fields = {kme_field, sizeof kme_field / sizeof kme_field[0], "an entry of kmes"};
+
+static int
+read_kme(struct reader *r, const yaml_node_t *node, struct kme_conf *kme)
+{
+    int err;
+
+    *kme = (struct kme_conf){.key_bits = 256, .min_key_bits = 64, .max_key_bits = 4096, .max_per_request = 128,
+                             .pool_keys = 10000, .pool_per_s = 1000, .line = line_of(node)};
+    err = walk(r, node, &kme_fields, kme);
+    if (err)
+        return err;
+    if (kme->key_bits % 8 || kme->min_key_bits % 8 || kme->max_key_bits % 8)
+        return fail(r, kme->line, "key sizes of %s are in bits, multiples of 8", kme->id);
+    if (kme->min_key_bits > kme->key_bits || kme->key_bits > kme->max_key_bits)
+        return fail(r, kme->line, "%s needs min-key-size <= key-size <= max-key-size", kme->id);
+    return RK_OK;
+}
+
+static int
+set_kmes(struct reader *r, const yaml_node_t *node, void *value)
+{
+    struct kme_conf_set *set = value;
+    size_t n = node->type == YAML_SEQUENCE_NODE
+                   ? (size_t)(node->data.sequence.items.top - node->data.sequence.items.start) : 0;
+
+    if (n == 0 || n > KME_MAX)
+        return fail(r, line_of(node), "kmes must be a list of 1 to %d", KME_MAX);
+    set->kme = calloc(n, sizeof *set->kme);
+    if (!set->kme)
+        return RK_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int err;
+
+        set->n++;
+        err = read_kme(r, child(r, node->data.sequence.items.start[i]), &set->kme[i]);
+        if (err)
+            return err;
+    }
+    return RK_OK;
+}
+
+static int
+read_document(struct reader *r, struct kme_conf_set *set)
+{
+    static const struct field field[] = {{"kmes", set_kmes, 0, 0, 0, true}};
+    static const struct fields fields = {field, 1, "the file"};
+    const yaml_node_t *root = yaml_document_get_root_node(&r->doc);
+
+    return root ? walk(r, root, &fields, set) : fail(r, 1, "the file is empty");
+}
+
+/* The whole file, NUL ended; NULL with why. */
+static char *
+slurp(const char *path, size_t *len, char *why)
+{
+    FILE *f = fopen(path, "re");
+    char *text = f ? malloc(KME_CONF_BYTES_MAX + 1) : NULL;
+
+    *len = text ? fread(text, 1, KME_CONF_BYTES_MAX + 1, f) : 0;
+    if (!f || !text || ferror(f) || *len > KME_CONF_BYTES_MAX) {
+        snprintf(why, KME_CONF_TEXT_MAX, "%.200s: %s", path,
+                 f && *len > KME_CONF_BYTES_MAX ? "is larger than 1 MiB" : strerror(errno));
+        free(text);
+        text = NULL;
+    }
+    if (f)
+        fclose(f);
+    return text;
+}
+
+static int
+parse(struct reader *r, const char *text, size_t len, struct kme_conf_set *set)
+{
+    yaml_parser_t parser;
+    int err;
+
+    if (!yaml_parser_initialize(&parser))
+        return RK_E_NOMEM;
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+    if (yaml_parser_load(&parser, &r->doc)) {
+        err = read_document(r, set);
+        yaml_document_delete(&r->doc);
+    } else {
+        err = fail(r, parser.problem_mark.line + 1, "YAML: %s", parser.problem ? parser.problem : "out of memory");
+    }
+    yaml_parser_delete(&parser);
+    return err;
+}
+
+int
+kme_conf_load(const char *path, struct kme_conf_set *set, char *why)
+{
+    const char *slash = strrchr(path, '/');
+    struct reader r = {.path = path, .dir_len = slash ? (int)(slash - path) + 1 : 0, .why = why};
+    size_t len;
+    char *text;
+    int err;
+
+    *set = (struct kme_conf_set){0};
+    snprintf(why, KME_CONF_TEXT_MAX, "%.200s: out of memory", path);
+    text = slurp(path, &len, why);
+    if (!text)
+        return RK_E_CONFIG;
+    err = parse(&r, text, len, set);
+    free(text);
+    if (!err)
+        err = kme_conf_pairs(set, path, why);
+    if (err)
+        kme_conf_free(set);
+    return err;
+}
+
+void
+kme_conf_free(struct kme_conf_set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        struct kme_conf *k = &set->kme[i];
+
+        for (size_t j = 0; j < k->n_peers; j++) {
+            free(k->peers[j].saes.id);
+            free(k->peers[j].secret_path);
+            explicit_bzero(&k->peers[j].secret, sizeof k->peers[j].secret);
+        }
+        free(k->peers);
+        free(k->saes.id);
+        free(k->cert);
+        free(k->key);
+        free(k->ca);
+        free(k->fault_file);
+    }
+    free(set->kme);
+    *set = (struct kme_conf_set){0};
+}

@@ -1,0 +1,171 @@
+/* main.c - rekey-kme: options, start, signals.
+ *
+ * One process, one thread, one event loop; ends at SIGTERM or SIGINT.  stdout holds one line, "ready".
+ */
+#include "server.h"
+
+#include <core/base/log.h>
+#include <rekey/err.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2 };
+
+struct options {
+    const char *config;
+    int ready_fd, level;
+};
+
+static const char usage[] = "usage: rekey-kme --config FILE [--ready-fd N] [--log LEVEL]\n"
+                            "\n"
+                            "An ETSI GS QKD 014 KME for labs and tests; see rekey-kme(8).\n"
+                            "\n"
+                            "  -c, --config FILE   the KMEs to run\n"
+                            "  -r, --ready-fd N    write the line \"ready\" to descriptor N instead of stdout\n"
+                            "  -l, --log LEVEL     err, warning, notice, info (default) or debug\n"
+                            "  -h, --help          show this\n"
+                            "  -V, --version       show the version\n";
+
+/* One option; -1 to go on, else the exit status. */
+static int
+take_option(int option, struct options *o)
+{
+    char *end = NULL;
+
+    switch (option) {
+    case 'c':
+        o->config = optarg;
+        return -1;
+    case 'r':
+        o->ready_fd = (int)strtol(optarg, &end, 10);
+        if (end != optarg && !*end && o->ready_fd >= 1 && o->ready_fd <= 1023)
+            return -1;
+        fprintf(stderr, "rekey-kme: --ready-fd must be a number from 1 to 1023\n");
+        return EXIT_USAGE;
+    case 'l':
+        o->level = rk_log_level_parse(optarg);
+        if (o->level >= 0)
+            return -1;
+        fprintf(stderr, "rekey-kme: --log must be err, warning, notice, info or debug\n");
+        return EXIT_USAGE;
+    case 'h':
+        fputs(usage, stdout);
+        return EXIT_SUCCESS;
+    case 'V':
+        puts("rekey-kme " PACKAGE_VERSION);
+        return EXIT_SUCCESS;
+    default:
+        return EXIT_USAGE; /* getopt said what is wrong */
+    }
+}
+
+static int
+take_options(int argc, char **argv, struct options *o)
+{
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"ready-fd", required_argument, NULL, 'r'},
+                                          {"log", required_argument, NULL, 'l'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'V'},
+                                          {0}};
+    int option, status = -1;
+
+    while (status < 0 && (option = getopt_long(argc, argv, "c:r:l:hV", longs, NULL)) != -1)
+        status = take_option(option, o);
+    if (status < 0 && (!o->config || optind < argc)) {
+        fputs(usage, stderr);
+        status = EXIT_USAGE;
+    }
+    return status;
+}
+
+static void
+on_signal(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)what;
+    rk_log(RK_LOG_NOTICE, "ev=stop signal=%d", (int)signal_number);
+    event_base_loopexit(arg, NULL);
+}
+
+/* "ready kme-a=127.0.0.1:8443 ..." when all of them listen. */
+static int
+say_ready(const struct options *o, const struct kme_conf_set *set, struct kme_server *const *servers)
+{
+    FILE *out = o->ready_fd == STDOUT_FILENO ? stdout : fdopen(o->ready_fd, "w");
+    int failed = out == NULL;
+
+    if (out) {
+        fputs("ready", out);
+        for (size_t i = 0; i < set->n; i++) {
+            fprintf(out, " %s=%s", set->kme[i].id, kme_server_where(servers[i]));
+            rk_log(RK_LOG_NOTICE, "ev=listen kme=%s at=%s", set->kme[i].id, kme_server_where(servers[i]));
+        }
+        fputc('\n', out);
+        failed = fflush(out) != 0;
+        if (out != stdout)
+            failed |= fclose(out) != 0;
+    }
+    if (failed)
+        rk_log(RK_LOG_ERR, "ev=start res=failed cannot write to descriptor %d: %s", o->ready_fd, strerror(errno));
+    return failed ? -1 : 0;
+}
+
+static int
+serve(struct event_base *base, const struct options *o, const struct kme_conf_set *set)
+{
+    struct kme_server *servers[KME_MAX] = {NULL};
+    struct event *term = evsignal_new(base, SIGTERM, on_signal, base),
+                 *intr = evsignal_new(base, SIGINT, on_signal, base);
+    char why[KME_CONF_TEXT_MAX] = "out of memory";
+    int status = EXIT_FAILURE;
+    size_t n = 0;
+
+    if (term && intr && event_add(term, NULL) == 0 && event_add(intr, NULL) == 0)
+        while (n < set->n && (servers[n] = kme_server_new(base, &set->kme[n], why)) != NULL)
+            n++;
+    if (n < set->n)
+        rk_log(RK_LOG_ERR, "ev=start res=failed %s", why);
+    else if (say_ready(o, set, servers) == 0 && event_base_dispatch(base) == 0)
+        status = EXIT_SUCCESS;
+    while (n > 0)
+        kme_server_free(servers[--n]);
+    if (term)
+        event_free(term);
+    if (intr)
+        event_free(intr);
+    return status;
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct rlimit no_core = {0, 0};
+    struct options o = {.ready_fd = STDOUT_FILENO, .level = RK_LOG_INFO};
+    struct kme_conf_set set;
+    struct event_base *base;
+    char why[KME_CONF_TEXT_MAX];
+    int status = take_options(argc, argv, &o);
+
+    if (status >= 0)
+        return status;
+    rk_log_start("rekey-kme", o.level);
+    if (setrlimit(RLIMIT_CORE, &no_core) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+        kme_conf_load(o.config, &set, why) != RK_OK) {
+        rk_log(RK_LOG_ERR, "ev=config res=failed %s", why);
+        return EXIT_FAILURE;
+    }
+    base = event_base_new();
+    status = base ? serve(base, &o, &set) : EXIT_FAILURE;
+    if (base)
+        event_base_free(base);
+    libevent_global_shutdown();
+    kme_conf_free(&set);
+    return status;
+}
