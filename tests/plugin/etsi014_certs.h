@@ -1,0 +1,9 @@
+/* etsi014_certs.h - certificates for tests, made anew in each run */
+#ifndef ETSI014_CERTS_H
+#define ETSI014_CERTS_H
+
+/* certs_make - write into dir: ca.pem, rogue-ca.pem, and NAME.pem and NAME.key of kme, expired, other-host,
+ * rogue (by the rogue CA), sae, rogue-sae;  sae-locked.key: that of sae with a passphrase.   ret: 0, or -1 */
+int certs_make(const char *dir);
+
+#endif

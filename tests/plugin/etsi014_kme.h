@@ -1,0 +1,45 @@
+/* etsi014_kme.h - the scripted KME (etsi014_server.py) as a child of the test */
+#ifndef ETSI014_KME_H
+#define ETSI014_KME_H
+
+#include "fakehost.h"
+
+#include <stdio.h>
+#include <sys/types.h>
+
+#define KME_PORTS 16
+
+struct kme {
+    char dir[64];        /* certificates; removed by kme_stop */
+    pid_t pid;
+    FILE *to, *from;
+    char log[16384];     /* of the last kme_log: one line for each request */
+    size_t n_requests;   /* lines in it */
+    struct {
+        char name[32];
+        int port;
+    } ports[KME_PORTS];
+    size_t n_ports;
+};
+
+/* kme_start - make certificates, start the server.   ret: 0, or -1 when there is no python3 or it does not start */
+int kme_start(struct kme *k);
+void kme_stop(struct kme *k);
+
+/* kme_port - where the listener called name is; 0: none */
+int kme_port(const struct kme *k, const char *name);
+
+/* kme_play - how requests are answered from now on;  kme_log - fetch requests since the last log;
+ * kme_wait - until one has come */
+void kme_play(struct kme *k, const char *part);
+void kme_log(struct kme *k);
+void kme_wait(struct kme *k);
+
+extern const struct rk_plugin etsi014_LTX_rk_plugin;
+
+/* etsi_open - init an instance as SAE_A with the certificates of k, at listener
+ * in:   extra  more options as name, value, ..., NULL; each goes before the usual one; may be NULL
+ * out:  *inst.   ret: what init returned; its text is in call->text */
+int etsi_open(const struct kme *k, const char *listener, const char *const *extra, struct rk_call *call, void **inst);
+
+#endif

@@ -1,0 +1,280 @@
+"""A KME that plays a part: answers of real servers, their faults, and hostile ones, for etsi014_test.
+
+usage: etsi014_server.py DIR   (DIR holds the certificates that etsi014_certs.c made)
+Writes "name port" lines and "." to stdout, then obeys lines on stdin:
+  play NAME [ARG...]   how requests are answered from now on; answers "."
+  log                  one line for each request since the last log, then "."
+  wait                 answers "." as soon as a request has arrived since the last log
+Ends when stdin ends.
+"""
+import base64
+import json
+import os
+import socket
+import ssl
+import sys
+import threading
+import urllib.parse
+
+DIR = sys.argv[1]
+lock = threading.Condition()
+requests = []
+part = ["ok"]
+given = [0]  # number of the last key
+asked = {}   # key ID -> how often dec_keys asked for it
+connections = [0]
+
+
+def key_of(number, bits):
+    return base64.b64encode(bytes((number * 31 + i * 7 + 0xf0) & 0xff for i in range(bits // 8))).decode()
+
+
+def id_of(number):
+    return "c0ffee00-0000-4000-8000-%012x" % number
+
+
+def entry(key_id, bits):
+    return {"key_ID": key_id, "key": key_of(int(key_id[-4:], 16), bits)}
+
+
+def answer(code, body, headers=()):
+    if not isinstance(body, bytes):
+        body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    head = ["HTTP/1.1 %d X" % code, "Content-Length: %d" % len(body), *headers, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+def container(ids, bits):
+    """The 200 of enc_keys and dec_keys, as the part wants it."""
+    name = part[0]
+    keys = [entry(i, bits) for i in ids]
+    if name == "short":
+        keys[-1]["key"] = key_of(1, bits - 8)
+    elif name == "long":
+        keys[-1]["key"] = key_of(1, bits + 8)
+    elif name == "bad-base64":
+        keys[-1]["key"] = "!" + keys[-1]["key"][1:]
+    elif name == "duplicate":
+        keys[-1] = dict(keys[0])
+    elif name == "more":
+        keys.append(entry(id_of(0xfff0), bits))
+    elif name == "fewer":
+        keys = keys[:-1]
+    elif name == "none":
+        keys = []
+    elif name == "wrong-id":
+        keys[-1]["key_ID"] = id_of(0xfff1)
+    elif name == "upper":
+        return answer(200, {"Keys": [dict(k, key_ID=k["key_ID"].upper()) for k in keys]})
+    elif name == "extra":
+        more = {"a": [1, -2.5e3, None, {"b": "\u00e9\"\\"}]}
+        keys = [dict(k, key_ID_extension=more, key_extension="x") for k in keys]
+        return answer(200, {"v": True, "key_container_extension": [{}, [], ""], "keys": keys, "z": {"keys": []}})
+    elif name == "key-first":
+        keys = [{"key": k["key"], "key_ID": k["key_ID"]} for k in keys]
+    elif name == "pretty":
+        return answer(200, "\r\n\t " + json.dumps({"keys": keys}, indent=4).replace(":", " :") + "\n\n")
+    elif name == "escaped":
+        return answer(200, json.dumps({"keys": keys}).replace("/", "\\/").replace("+", "\\u002B"))
+    elif name == "lower-names":
+        return answer(200, {"keys": [{"key_id": k["key_ID"], "key": k["key"].rstrip("=")} for k in keys]})
+    return answer(200, {"keys": keys})
+
+
+def enc_keys(method, query, body):
+    want = json.loads(body) if method == "POST" else {k: int(v[0]) for k, v in query.items()}
+    if part[0] == "one-only" and want["number"] != 1:
+        return answer(400, {"message": "number must be 1"})
+    ids = []
+    for _ in range(want["number"]):
+        given[0] += 1
+        ids.append(id_of(given[0]))
+    return container(ids, want["size"])
+
+
+def dec_keys(method, query, body):
+    ids = [k["key_ID"] for k in json.loads(body)["key_IDs"]] if method == "POST" else query["key_ID"]
+    for i in ids:
+        asked[i] = asked.get(i, 0) + 1
+    if part[0] == "late":  # there at the third question
+        missing = [i for i in ids if asked[i] < 3]
+    else:
+        missing = [i for i in ids if i.endswith("dead")]
+    if missing:
+        return answer(400, {"message": "one or more keys specified are not found on KME"})
+    return container(ids, 256)
+
+
+STATUS = {"source_KME_ID": "KME_A", "target_KME_ID": "KME_B", "master_SAE_ID": "A", "slave_SAE_ID": "B",
+          "key_size": 256, "stored_key_count": 7, "max_key_count": 100, "max_key_per_request": 20,
+          "max_key_size": 1024, "min_key_size": 64, "max_SAE_ID_count": 0}
+
+
+def respond(method, target, body, served):
+    """Bytes to send; None: close without an answer; then whether to close after it."""
+    name = part[0]
+    url = urllib.parse.urlsplit(target)
+    query = urllib.parse.parse_qs(url.query)
+    if name == "code":
+        message = " ".join(part[2:])
+        return answer(int(part[1]), {"message": message, "details": [{"x": 1}]} if message else ""), False
+    if name == "html":
+        return answer(int(part[1]), "\n<!DOCTYPE html><html><body>Sign in</body></html>"), False
+    if name == "text":
+        return answer(200, " ".join(part[1:])), False
+    if name == "huge":
+        return answer(200, b'{"keys": [' + b" " * 70000 + b"]}"), False
+    if name == "huge-header":
+        return answer(200, "{}", ["X-%d: %s" % (i, "y" * 1000) for i in range(40)]), False
+    if name == "redirect":
+        return answer(302, "", ["Location: /s/elsewhere"]), False
+    if name == "drop" or (name == "drop-reused" and served > 0) or (name == "drop-once" and not asked):
+        asked["drop"] = 1
+        return None, True
+    if name == "cut":
+        return answer(200, {"keys": [entry(id_of(1), 256)]})[:-20], True
+    if target.endswith("/status"):
+        return answer(200, STATUS), False
+    reply = (enc_keys if url.path.endswith("/enc_keys") else dec_keys)(method, query, body)
+    return reply, name == "close-idle"
+
+
+def read_request(stream):
+    line = stream.readline(8192).decode().split()
+    if len(line) != 3:
+        return None
+    headers = {}
+    while True:
+        text = stream.readline(8192).decode().strip()
+        if not text:
+            break
+        name, _, value = text.partition(":")
+        headers[name.lower()] = value.strip()
+    return line[0], line[1], headers, stream.read(int(headers.get("content-length", 0)))
+
+
+def record(number, method, target, headers, body):
+    kept = ["%s=%s" % (h, headers[h]) for h in ("accept", "content-type", "cache-control", "expect") if h in headers]
+    with lock:
+        requests.append("c%d %s %s %s %s" % (number, method, target, ",".join(kept), body.decode()))
+        lock.notify_all()
+
+
+def serve(sock, context):
+    conn = None
+    try:
+        conn = context.wrap_socket(sock, server_side=True)
+        with lock:
+            connections[0] += 1
+            number = connections[0]
+        stream = conn.makefile("rb")
+        served = 0
+        while True:
+            request = read_request(stream)
+            if not request:
+                break
+            method, target, headers, body = request
+            record(number, method, target, headers, body)
+            if part[0] == "slow":
+                stream.read(1)  # until the client gives up
+                break
+            reply, last = respond(method, target, body, served)
+            served += 1
+            if reply:
+                conn.sendall(reply)
+            if last:
+                break
+        if part[0] == "close-idle":
+            conn.unwrap()  # sends close_notify and waits for the client's
+    except (OSError, ValueError):
+        pass
+    finally:
+        (conn or sock).close()
+
+
+def listen():
+    sock = socket.create_server(("127.0.0.1", 0), backlog=64)
+    return sock, sock.getsockname()[1]
+
+
+def accept(sock, handle):
+    while True:
+        conn, _ = sock.accept()
+        threading.Thread(target=handle, args=(conn,), daemon=True).start()
+
+
+def start(name, handle):
+    sock, port = listen()
+    threading.Thread(target=accept, args=(sock, handle), daemon=True).start()
+    print(name, port)
+
+
+def tls(cert, newest=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(DIR, cert + ".pem"), os.path.join(DIR, cert + ".key"))
+    context.load_verify_locations(os.path.join(DIR, "ca.pem"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    if newest:
+        context.maximum_version = newest
+    return lambda sock: serve(sock, context)
+
+
+def plain(sock):
+    sock.recv(1024)
+    sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    sock.close()
+
+
+def pump(source, sink):
+    try:
+        while True:
+            data = source.recv(65536)
+            if not data:
+                break
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def proxy(sock):
+    """A proxy for CONNECT; what it was asked for is in the log."""
+    stream = sock.makefile("rb", buffering=0)
+    request = read_request(stream)
+    record(0, request[0], "proxied", {}, b"")
+    host, _, port = request[1].rpartition(":")
+    far = socket.create_connection((host, int(port)))
+    sock.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+    threading.Thread(target=pump, args=(far, sock), daemon=True).start()
+    pump(sock, far)
+
+
+def command(line):
+    words = line.split()
+    with lock:
+        if words[0] == "play":
+            part[:] = words[1:]
+            asked.clear()
+        elif words[0] == "log":
+            for text in requests:
+                print(text)
+            requests.clear()
+        elif words[0] == "wait":
+            lock.wait_for(lambda: requests)
+    print(".", flush=True)
+
+
+start("kme", tls("kme"))
+start("tls12", tls("kme", ssl.TLSVersion.TLSv1_2))
+start("expired", tls("expired"))
+start("other-host", tls("other-host"))
+start("rogue", tls("rogue"))
+start("plain", plain)
+start("reset", lambda sock: sock.close())
+start("proxy", proxy)
+closed, closed_port = listen()
+closed.close()
+print("closed", closed_port)
+print(".", flush=True)
+for command_line in sys.stdin:
+    command(command_line)
