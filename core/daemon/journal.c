@@ -1,9 +1,10 @@
 /* journal.c - the journal in SQLite; the only file that includes sqlite3.h.
  *
  * Runs in the loop of rekeyd.  WAL with synchronous=FULL: a commit is one fsync, however many links are in the group.
- * The first error inside a group fails all of it, for the caller starts no effect of it then.  An event's number is
- * (links.no << 40) + n, n counting up per end: a link's history lies together, is read without an index, and what is
- * too old is one short range.  Rows are checked when they are read: the disk is input like any other.
+ * The first error inside a group fails all of it, for the caller starts no effect of it then.  Events are appended in
+ * one order for all links, and each names the one before it of its end, so that a group dirties a few pages however
+ * many links are in it; an index or a place per link would dirty one page per event.  Rows are checked when they are
+ * read: the disk is input like any other.
  */
 #include "journal.h"
 
@@ -24,32 +25,32 @@
 #define SCHEMA 1
 #define APPLICATION_ID 0x524b4a31 /* "RKJ1" */
 #define PATH_BYTES 512
-#define EVENT_SHIFT 40    /* 8 million ends, 10^12 events of each */
-#define PRUNE_EVERY 32    /* events of one end between two deletions of its old ones */
+#define PRUNE_EVERY 256   /* events between two deletions of old ones, of at most twice as many */
 #define EVENT_NAME_MAX 32 /* [bytes] */
 
-/* role is NULL while an end has events but no state. */
+/* role is NULL while an end has events but no state; last is its newest event.  Nothing here reads `rotations`: it is
+ * for people, and costs nothing. */
 static const char schema[] =
     "BEGIN;"
     "CREATE TABLE links(no INTEGER PRIMARY KEY, link TEXT NOT NULL, end TEXT NOT NULL, role INTEGER, phase INTEGER,"
     " term INTEGER, seq INTEGER, floor INTEGER, cur_seq INTEGER, prev_seq INTEGER, cur TEXT, prev TEXT, cand TEXT,"
     " mine TEXT, theirs TEXT, cur_since_ms INTEGER, done INTEGER NOT NULL DEFAULT 0,"
-    " failed INTEGER NOT NULL DEFAULT 0, UNIQUE(link, end));"
-    "CREATE TABLE rotations(no INTEGER NOT NULL, seq INTEGER NOT NULL, key_id TEXT, started_ms INTEGER,"
-    " finished_ms INTEGER, result INTEGER, PRIMARY KEY(no, seq)) WITHOUT ROWID;"
-    "CREATE TABLE events(id INTEGER PRIMARY KEY, seq INTEGER, event TEXT, key_id TEXT, result INTEGER, why TEXT,"
-    " took_ms INTEGER, at_ms INTEGER);"
+    " failed INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, UNIQUE(link, end));"
+    "CREATE TABLE events(id INTEGER PRIMARY KEY, no INTEGER, before INTEGER, seq INTEGER, event TEXT, key_id TEXT,"
+    " result INTEGER, why TEXT, took_ms INTEGER, at_ms INTEGER);"
+    "CREATE VIEW rotations AS SELECT link, end, e.seq AS seq, max(key_id) AS key_id, min(at_ms) AS started_ms,"
+    " max(CASE WHEN event IN ('rotated','burnt','failed') THEN at_ms END) AS finished_ms,"
+    " max(CASE WHEN event IN ('rotated','burnt','failed') THEN result END) AS result"
+    " FROM events e JOIN links USING(no) WHERE e.seq<>0 GROUP BY no, e.seq;"
     "PRAGMA application_id=1380665905;"
     "PRAGMA user_version=1;"
     "COMMIT;";
 _Static_assert(APPLICATION_ID == 1380665905 && SCHEMA == 1, "the numbers in the text above");
 
 #define STATE "role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,cur_since_ms"
-#define HISTORY "SELECT seq,event,key_id,result,why,took_ms,at_ms FROM events WHERE id>?1 AND id<?2 ORDER BY id DESC"
 
-enum statement { S_BEGIN, S_COMMIT, S_ROLLBACK, S_PUT, S_NUMBER, S_NUMBER_NEW, S_EVENT_LAST, S_EVENT_PUT, S_EVENT_PRUNE,
-                 S_ROTATION_PUT, S_ROTATION_PRUNE, S_COUNT_PUT, S_COUNT_GET, S_LOAD, S_HISTORY_A, S_HISTORY_B,
-                 S_FORGET, S_FORGET_ROTATIONS, STATEMENTS };
+enum statement { S_BEGIN, S_COMMIT, S_ROLLBACK, S_PUT, S_END, S_END_NEW, S_END_NOTE, S_END_FORGET, S_LOAD, S_COUNT,
+                 S_EVENT, S_EVENT_PUT, S_EVENT_FORGET, S_EVENT_OLDEST, S_EVENT_NEWEST, S_EVENT_PRUNE, STATEMENTS };
 
 static const char *const statements[STATEMENTS] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
@@ -58,23 +59,19 @@ static const char *const statements[STATEMENTS] = {
     [S_PUT] = "INSERT INTO links(link,end," STATE ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
               " ON CONFLICT(link,end) DO UPDATE SET role=?3,phase=?4,term=?5,seq=?6,floor=?7,cur_seq=?8,prev_seq=?9,"
               "cur=?10,prev=?11,cand=?12,mine=?13,theirs=?14,cur_since_ms=?15",
-    [S_NUMBER] = "SELECT no FROM links WHERE link=?1 AND end=?2",
-    [S_NUMBER_NEW] = "INSERT INTO links(link,end) VALUES(?1,?2)",
-    [S_EVENT_LAST] = "SELECT id FROM events WHERE id>?1 AND id<?2 ORDER BY id DESC LIMIT 1",
-    [S_EVENT_PUT] = "INSERT INTO events(id,seq,event,key_id,result,why,took_ms,at_ms) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-    [S_EVENT_PRUNE] = "DELETE FROM events WHERE id>?1 AND id<=?2",
-    [S_ROTATION_PUT] = "INSERT INTO rotations(no,seq,key_id,started_ms,finished_ms,result) VALUES(?1,?2,?3,?4,?5,?6)"
-                       " ON CONFLICT(no,seq) DO UPDATE SET key_id=CASE ?3 WHEN '' THEN key_id ELSE ?3 END,"
-                       "finished_ms=coalesce(?5,finished_ms),result=coalesce(?6,result)",
-    [S_ROTATION_PRUNE] = "DELETE FROM rotations WHERE no=?1 AND seq<=(SELECT seq FROM rotations WHERE no=?1"
-                         " ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-    [S_COUNT_PUT] = "UPDATE links SET done=done+?2,failed=failed+?3 WHERE no=?1",
-    [S_COUNT_GET] = "SELECT done,failed FROM links WHERE link=?1 AND end=?2",
+    [S_END] = "SELECT no,last FROM links WHERE link=?1 AND end=?2",
+    [S_END_NEW] = "INSERT INTO links(link,end) VALUES(?1,?2)",
+    [S_END_NOTE] = "UPDATE links SET last=?2,done=done+?3,failed=failed+?4 WHERE no=?1",
+    [S_END_FORGET] = "DELETE FROM links WHERE no=?1",
     [S_LOAD] = "SELECT link,end," STATE ",no FROM links WHERE role IS NOT NULL ORDER BY link,end",
-    [S_HISTORY_A] = HISTORY,
-    [S_HISTORY_B] = HISTORY,
-    [S_FORGET] = "DELETE FROM links WHERE no=?1",
-    [S_FORGET_ROTATIONS] = "DELETE FROM rotations WHERE no=?1",
+    [S_COUNT] = "SELECT done,failed FROM links WHERE link=?1 AND end=?2",
+    [S_EVENT] = "SELECT before,seq,event,key_id,result,why,took_ms,at_ms FROM events WHERE id=?1 AND no=?2",
+    [S_EVENT_PUT] = "INSERT INTO events(id,no,before,seq,event,key_id,result,why,took_ms,at_ms)"
+                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+    [S_EVENT_FORGET] = "DELETE FROM events WHERE id=?1",
+    [S_EVENT_OLDEST] = "SELECT min(id),(SELECT max(no) FROM links) FROM events",
+    [S_EVENT_NEWEST] = "SELECT max(id),0 FROM events",
+    [S_EVENT_PRUNE] = "DELETE FROM events WHERE id<=?1",
 };
 
 struct rk_journal {
@@ -83,6 +80,7 @@ struct rk_journal {
     bool open;             /* a group is */
     int failed;            /* RK_OK, or why the open group cannot be committed */
     char why[RK_TEXT_MAX]; /* the same in words */
+    int64_t last_id;       /* newest event */
     uint64_t damaged;
     char path[PATH_BYTES];
 };
@@ -182,14 +180,14 @@ run(sqlite3_stmt *s)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* Run a statement for the number in its first row; *out stays as it is when there is no row. */
+/* Run a statement for the two numbers in its first row; they stay as they are when there is no row. */
 static int
-run_number(sqlite3_stmt *s, int64_t *out)
+run_pair(sqlite3_stmt *s, int64_t pair[2])
 {
     int rc = sqlite3_step(s);
 
-    if (rc == SQLITE_ROW)
-        *out = sqlite3_column_int64(s, 0);
+    for (int i = 0; i < 2 && rc == SQLITE_ROW; i++)
+        pair[i] = sqlite3_column_int64(s, i);
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
@@ -229,11 +227,13 @@ check_file(const char *path, char *why, size_t size)
 static int
 query_number(sqlite3 *db, const char *sql, int64_t *out)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
 
-    if (rc == SQLITE_OK)
-        rc = run_number(s, out);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        *out = sqlite3_column_int64(s, 0);
+        rc = SQLITE_OK;
+    }
     sqlite3_finalize(s);
     return rc;
 }
@@ -296,7 +296,7 @@ prepare(struct rk_journal *j)
 static int
 set_up(struct rk_journal *j, char *why, size_t size)
 {
-    int64_t version = 0;
+    int64_t version = 0, newest[2] = {0, 0};
     int rc, err;
 
     sqlite3_extended_result_codes(j->db, 1);
@@ -315,6 +315,9 @@ set_up(struct rk_journal *j, char *why, size_t size)
         rc = sqlite3_exec(j->db, schema, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = prepare(j);
+    if (rc == SQLITE_OK)
+        rc = run_pair(j->stmt[S_EVENT_NEWEST], newest);
+    j->last_id = newest[0];
     if (rc == SQLITE_ERROR) /* a table or column of ours is not there */
         rc = SQLITE_CORRUPT;
     return rc == SQLITE_OK ? RK_OK : explain(j, rc, why, size);
@@ -544,33 +547,14 @@ rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d, vo
 
 /* ---- History ---- */
 
-static int64_t
-first_id(int64_t no)
-{
-    return no << EVENT_SHIFT;
-}
-
-/* The number of an end, 0 when it is not known. */
+/* An end in the file: its row in links, 0 when it has none, and its newest event, 0 when it has none. */
 static int
-number_of(struct rk_journal *j, const char *link, char end, int64_t *no)
+find_end(struct rk_journal *j, const char *link, char end, int64_t no_last[2])
 {
     const char text[2] = {end, '\0'};
 
-    *no = 0;
-    return run_number(bound_end(j, S_NUMBER, link, text), no);
-}
-
-static int
-number_or_new(struct rk_journal *j, const struct rk_journal_event *e, int64_t *no)
-{
-    const char end[2] = {e->end, '\0'};
-    int rc = number_of(j, e->link, e->end, no);
-
-    if (rc == SQLITE_OK && *no == 0) {
-        rc = run(bound_end(j, S_NUMBER_NEW, e->link, end));
-        *no = sqlite3_last_insert_rowid(j->db);
-    }
-    return rc;
+    no_last[0] = no_last[1] = 0;
+    return run_pair(bound_end(j, S_END, link, text), no_last);
 }
 
 static const char *
@@ -580,77 +564,60 @@ key_of(const struct rk_journal_event *e)
 }
 
 static int
-put_event(struct rk_journal *j, const struct rk_journal_event *e, int64_t id)
+put_event(struct rk_journal *j, const struct rk_journal_event *e, const int64_t no_last[2])
 {
-    sqlite3_stmt *s = j->stmt[S_EVENT_PUT];
+    sqlite3_stmt *s = BOUND(j, S_EVENT_PUT, ++j->last_id, no_last[0], no_last[1], (int64_t)e->seq);
     const char *why = e->why ? e->why : "";
     size_t len = strnlen(why, RK_TEXT_MAX - 1);
 
     if (why[len] != '\0') /* not within a UTF-8 character: readers of the history refuse half of one */
         while (len > 0 && ((unsigned char)why[len] & 0xc0) == 0x80)
             len--;
-    sqlite3_bind_int64(s, 1, id);
-    sqlite3_bind_int64(s, 2, (int64_t)e->seq);
-    bind_text(s, 3, e->event);
-    bind_text(s, 4, key_of(e));
-    sqlite3_bind_int64(s, 5, e->result);
-    sqlite3_bind_text(s, 6, why, (int)len, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 7, e->took_ms);
-    sqlite3_bind_int64(s, 8, e->at.unix_ms);
+    bind_text(s, 5, e->event);
+    bind_text(s, 6, key_of(e));
+    sqlite3_bind_int64(s, 7, e->result);
+    sqlite3_bind_text(s, 8, why, (int)len, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 9, e->took_ms);
+    sqlite3_bind_int64(s, 10, e->at.unix_ms);
     return run(s);
 }
 
+/* Delete what is beyond the bound from the old end of all events, in one short range. */
 static int
-put_rotation(struct rk_journal *j, const struct rk_journal_event *e, int64_t no)
+prune(struct rk_journal *j)
 {
-    bool done = strcmp(e->event, "rotated") == 0;
-    bool failed = strcmp(e->event, "burnt") == 0 || strcmp(e->event, "failed") == 0;
-    sqlite3_stmt *s = j->stmt[S_ROTATION_PUT];
-    int rc = SQLITE_OK;
+    int64_t oldest_ends[2] = {0, 0}, most, upto;
+    int rc = run_pair(j->stmt[S_EVENT_OLDEST], oldest_ends);
 
-    if (e->seq != 0) {
-        sqlite3_bind_int64(s, 1, no);
-        sqlite3_bind_int64(s, 2, (int64_t)e->seq);
-        bind_text(s, 3, key_of(e));
-        sqlite3_bind_int64(s, 4, e->at.unix_ms);
-        if (done || failed) {
-            sqlite3_bind_int64(s, 5, e->at.unix_ms);
-            sqlite3_bind_int64(s, 6, e->result);
-        }
-        rc = run(s);
-    }
-    if (rc == SQLITE_OK && (done || failed))
-        rc = run(BOUND(j, S_COUNT_PUT, no, done, failed));
-    return rc;
-}
-
-static int
-prune(struct rk_journal *j, int64_t no, int64_t last_id)
-{
-    int rc = run(BOUND(j, S_EVENT_PRUNE, first_id(no), last_id - RK_JOURNAL_EVENTS_MAX));
-
-    return rc == SQLITE_OK ? run(BOUND(j, S_ROTATION_PRUNE, no, RK_JOURNAL_EVENTS_MAX)) : rc;
+    most = oldest_ends[1] * RK_JOURNAL_EVENTS_PER_END; /* numbers of ends are dense: the highest tells how many */
+    if (most < RK_JOURNAL_EVENTS_MIN)
+        most = RK_JOURNAL_EVENTS_MIN;
+    if (most > RK_JOURNAL_EVENTS_MAX)
+        most = RK_JOURNAL_EVENTS_MAX;
+    upto = j->last_id - most;
+    if (upto > oldest_ends[0] + 2 * PRUNE_EVERY)
+        upto = oldest_ends[0] + 2 * PRUNE_EVERY;
+    return rc == SQLITE_OK && upto >= oldest_ends[0] ? run(BOUND(j, S_EVENT_PRUNE, upto)) : rc;
 }
 
 static int
 append(struct rk_journal *j, const struct rk_journal_event *e)
 {
-    int64_t no = 0, id;
-    int rc = number_or_new(j, e, &no);
+    const char end[2] = {e->end, '\0'};
+    bool done = strcmp(e->event, "rotated") == 0;
+    bool failed = strcmp(e->event, "burnt") == 0 || strcmp(e->event, "failed") == 0;
+    int64_t no_last[2];
+    int rc = find_end(j, e->link, e->end, no_last);
 
-    if (rc != SQLITE_OK)
-        return rc;
-    if (no >= INT64_C(1) << (62 - EVENT_SHIFT))
-        return SQLITE_FULL;
-    id = first_id(no);
-    rc = run_number(BOUND(j, S_EVENT_LAST, first_id(no), first_id(no + 1)), &id);
+    if (rc == SQLITE_OK && no_last[0] == 0) {
+        rc = run(bound_end(j, S_END_NEW, e->link, end));
+        no_last[0] = sqlite3_last_insert_rowid(j->db);
+    }
     if (rc == SQLITE_OK)
-        rc = put_event(j, e, ++id);
+        rc = put_event(j, e, no_last);
     if (rc == SQLITE_OK)
-        rc = put_rotation(j, e, no);
-    if (rc == SQLITE_OK && id % PRUNE_EVERY == 0 && id - first_id(no) > RK_JOURNAL_EVENTS_MAX)
-        rc = prune(j, no, id);
-    return rc;
+        rc = run(BOUND(j, S_END_NOTE, no_last[0], j->last_id, done, failed));
+    return rc == SQLITE_OK && j->last_id % PRUNE_EVERY == 0 ? prune(j) : rc;
 }
 
 int
@@ -667,84 +634,76 @@ rk_journal_note(struct rk_journal *j, const struct rk_journal_event *e)
     return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
 }
 
-/* A row of one end's history, with room for its texts. */
+/* An event as read, with room for its texts. */
 struct line {
-    sqlite3_stmt *s;
-    int rc; /* SQLITE_ROW: e is filled */
     struct rk_journal_event e;
     char event[EVENT_NAME_MAX + 1], key_id[RK_KEY_ID_MAX + 1], why[RK_TEXT_MAX];
 };
 
 static bool
-take_line(struct line *l)
+take_line(sqlite3_stmt *s, struct line *l)
 {
     uint64_t result = 0, took = 0, at = 0;
-    bool ok = take_number(l->s, 0, &l->e.seq) && take_text(l->s, 1, l->event, sizeof l->event) &&
-              take_text(l->s, 2, l->key_id, sizeof l->key_id) && take_number(l->s, 3, &result) &&
-              take_text(l->s, 4, l->why, sizeof l->why) && take_number(l->s, 5, &took) &&
-              take_number(l->s, 6, &at);
+    bool ok = take_number(s, 1, &l->e.seq) && take_text(s, 2, l->event, sizeof l->event) &&
+              take_text(s, 3, l->key_id, sizeof l->key_id) && take_number(s, 4, &result) &&
+              take_text(s, 5, l->why, sizeof l->why) && take_number(s, 6, &took) && take_number(s, 7, &at);
 
+    l->e.event = l->event;
+    l->e.key_id = l->key_id;
+    l->e.why = l->why;
     l->e.result = (int)(int64_t)result;
     l->e.took_ms = (int64_t)took;
     l->e.at.unix_ms = (int64_t)at;
     return ok && rk_name_ok(l->event, EVENT_NAME_MAX) && id_ok(l->key_id);
 }
 
-/* The next sound row of l. */
-static void
-next_line(struct rk_journal *j, struct line *l)
-{
-    while ((l->rc = sqlite3_step(l->s)) == SQLITE_ROW && !take_line(l)) {
-        j->damaged++;
-        rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c table=events res=protocol why=\"damaged; left out\"",
-               l->e.link, l->e.end);
-    }
-}
-
+/* Read the event no_last[1] of an end, and go on to the one before it (0: there is none).
+ * ret: SQLITE_ROW: l is it; SQLITE_DONE: it was pruned, or was damaged; else an error. */
 static int
-first_line(struct rk_journal *j, const char *link, struct line *l)
+read_line(struct rk_journal *j, int64_t no_last[2], struct line *l)
 {
-    int64_t no = 0;
-    int rc = number_of(j, link, l->e.end, &no);
+    sqlite3_stmt *s = BOUND(j, S_EVENT, no_last[1], no_last[0]);
+    int64_t before = 0;
+    int rc = sqlite3_step(s);
 
-    if (!rk_copy(l->e.link, sizeof l->e.link, link))
-        return SQLITE_OK; /* no such link; its lines have ended */
-    l->e.event = l->event;
-    l->e.key_id = l->key_id;
-    l->e.why = l->why;
-    if (rc != SQLITE_OK || no == 0)
-        return rc;
-    (void)BOUND(j, l->e.end == 'a' ? S_HISTORY_A : S_HISTORY_B, first_id(no), first_id(no + 1));
-    next_line(j, l);
-    return l->rc == SQLITE_ROW ? SQLITE_OK : l->rc;
+    if (rc == SQLITE_ROW) {
+        before = sqlite3_column_int64(s, 0);
+        if (!take_line(s, l)) {
+            j->damaged++;
+            rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld table=events res=protocol "
+                   "why=\"damaged; left out\"", l->e.link, l->e.end, (long long)no_last[1]);
+            rc = SQLITE_DONE;
+        }
+    }
+    no_last[1] = before < no_last[1] ? before : 0; /* always older: a damaged file leads in no circle */
+    sqlite3_reset(s);
+    return rc;
 }
 
 int
 rk_journal_history(struct rk_journal *j, const char *link, uint32_t limit,
                    int (*each)(const struct rk_journal_event *e, void *arg), void *arg)
 {
-    struct line a = {.s = j->stmt[S_HISTORY_A], .rc = SQLITE_DONE, .e.end = 'a'};
-    struct line b = {.s = j->stmt[S_HISTORY_B], .rc = SQLITE_DONE, .e.end = 'b'};
+    int64_t ends[2][2] = {{0, 0}, {0, 0}};
     uint64_t before = j->damaged;
-    int rc, err = RK_OK;
+    struct line l = {0};
+    int rc = SQLITE_OK, err = RK_OK;
 
-    if ((rc = first_line(j, link, &a)) != SQLITE_OK && rc != SQLITE_DONE)
-        goto out;
-    if ((rc = first_line(j, link, &b)) != SQLITE_OK && rc != SQLITE_DONE)
-        goto out;
-    /* Each end by its own order, whatever the clock did; the two by time. */
-    for (rc = SQLITE_DONE; limit > 0 && err == RK_OK && (a.rc == SQLITE_ROW || b.rc == SQLITE_ROW); limit--) {
-        bool from_b = b.rc == SQLITE_ROW && (a.rc != SQLITE_ROW || b.e.at.unix_ms > a.e.at.unix_ms);
-        struct line *l = from_b ? &b : &a;
+    if (rk_copy(l.e.link, sizeof l.e.link, link) && (rc = find_end(j, link, 'a', ends[0])) == SQLITE_OK)
+        rc = find_end(j, link, 'b', ends[1]);
+    if (rc == SQLITE_OK)
+        rc = SQLITE_DONE;
+    while (limit > 0 && err == RK_OK && (rc == SQLITE_ROW || rc == SQLITE_DONE)) {
+        int newer = ends[1][1] > ends[0][1];
 
-        err = each(&l->e, arg);
-        next_line(j, l);
-        if ((rc = l->rc) != SQLITE_ROW && rc != SQLITE_DONE)
+        if (ends[newer][1] <= 0)
             break;
+        l.e.end = newer ? 'b' : 'a';
+        if ((rc = read_line(j, ends[newer], &l)) != SQLITE_ROW)
+            continue;
+        limit--;
+        err = each(&l.e, arg);
     }
-out:
-    sqlite3_reset(a.s);
-    sqlite3_reset(b.s);
     err = rows_end(j, rc, err);
     return err == RK_OK && j->damaged > before ? RK_E_PROTOCOL : err;
 }
@@ -755,35 +714,44 @@ int
 rk_journal_count(struct rk_journal *j, const char *link, char end, uint64_t *done, uint64_t *failed)
 {
     const char text[2] = {end, '\0'};
-    sqlite3_stmt *s = bound_end(j, S_COUNT_GET, link, text);
-    int rc = sqlite3_step(s);
+    int64_t pair[2] = {0, 0};
+    int rc = run_pair(bound_end(j, S_COUNT, link, text), pair);
 
-    *done = *failed = 0;
-    if (rc == SQLITE_ROW) {
-        *done = (uint64_t)sqlite3_column_int64(s, 0);
-        *failed = (uint64_t)sqlite3_column_int64(s, 1);
+    *done = (uint64_t)pair[0];
+    *failed = (uint64_t)pair[1];
+    return rows_end(j, rc == SQLITE_OK ? SQLITE_DONE : rc, RK_OK);
+}
+
+/* Delete an end's events, from the newest to the oldest. */
+static int
+forget_events(struct rk_journal *j, int64_t no_last[2])
+{
+    struct line l = {0};
+    int rc = SQLITE_OK;
+
+    while (rc == SQLITE_OK && no_last[1] > 0) {
+        int64_t id = no_last[1];
+
+        rc = read_line(j, no_last, &l);
+        if (rc == SQLITE_ROW)
+            rc = run(BOUND(j, S_EVENT_FORGET, id));
+        else if (rc == SQLITE_DONE)
+            rc = SQLITE_OK;
     }
-    sqlite3_reset(s);
-    sqlite3_clear_bindings(s);
-    return rows_end(j, rc, RK_OK);
+    return rc;
 }
 
 int
 rk_journal_forget(struct rk_journal *j, const char *link, char end)
 {
-    int64_t no = 0;
+    int64_t no_last[2];
     int rc, err;
 
     if ((err = rk_journal_begin(j)) != RK_OK)
         return err;
-    rc = number_of(j, link, end, &no);
-    if (rc == SQLITE_OK && no != 0) {
-        rc = run(BOUND(j, S_EVENT_PRUNE, first_id(no), first_id(no + 1) - 1));
-        if (rc == SQLITE_OK)
-            rc = run(BOUND(j, S_FORGET_ROTATIONS, no));
-        if (rc == SQLITE_OK)
-            rc = run(BOUND(j, S_FORGET, no));
-    }
+    rc = find_end(j, link, end, no_last);
+    if (rc == SQLITE_OK && no_last[0] != 0 && (rc = forget_events(j, no_last)) == SQLITE_OK)
+        rc = run(BOUND(j, S_END_FORGET, no_last[0]));
     return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
 }
 

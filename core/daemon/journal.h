@@ -14,8 +14,12 @@
 
 struct rk_journal;
 
-/* Events kept of one end of a link: a day at one rotation in half an hour, four events each. */
-#define RK_JOURNAL_EVENTS_MAX 200
+/* Events kept, of all links together, the newest: so many per end, but no fewer and no more than this.  200 is a day
+ * at one rotation in half an hour with four events; with few links the least keeps one that fails all the time from
+ * pushing the others out; the most is a file of 150 MB, which is checked in half a second at start. */
+#define RK_JOURNAL_EVENTS_PER_END 200
+#define RK_JOURNAL_EVENTS_MIN 10000
+#define RK_JOURNAL_EVENTS_MAX 1000000
 
 /* rk_journal_open - open the journal at path, or make it (mode 0600)
  * out:  *out, owned by the caller;  why  on failure one line: what is wrong with which file, and the remedy
@@ -52,8 +56,9 @@ struct rk_journal_event {
 };
 
 /* rk_journal_note - append an event to the history, in the group
- * note: a seq's first event opens its row of `rotations`; "rotated", "burnt" and "failed" close it and are
- *       counted: see rk_journal_count().  A why beyond RK_TEXT_MAX is cut.
+ * note: "rotated", "burnt" and "failed" end a rotation and are counted: see rk_journal_count().  The view
+ *       `rotations` shows one row per (link, end, seq): key ID, first event, end, result.  A why beyond RK_TEXT_MAX
+ *       is cut.
  * ret:  as rk_journal_put() */
 int rk_journal_note(struct rk_journal *j, const struct rk_journal_event *e);
 
@@ -83,7 +88,7 @@ int rk_journal_history(struct rk_journal *j, const char *link, uint32_t limit,
  * ret:  RK_OK, RK_E_IO */
 int rk_journal_count(struct rk_journal *j, const char *link, char end, uint64_t *done, uint64_t *failed);
 
-/* rk_journal_forget - delete an end's state, rotations, events and counters, in the group
+/* rk_journal_forget - delete an end's state, events and counters, in the group
  * ret:  as rk_journal_put(); RK_OK also for an unknown one */
 int rk_journal_forget(struct rk_journal *j, const char *link, char end);
 

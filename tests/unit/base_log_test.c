@@ -142,7 +142,7 @@ test_long_line(void **state)
 static void
 test_assert_aborts(void **state)
 {
-    int status;
+    int status = 0;
     pid_t pid;
 
     (void)state;

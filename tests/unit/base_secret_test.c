@@ -112,7 +112,7 @@ test_fork_and_free(void **state)
     struct rk_secret *s = made(32, first);
     const unsigned char *where = NULL;
     unsigned char in_core;
-    int status;
+    int status = 0;
     pid_t pid = fork();
 
     (void)state;
@@ -274,7 +274,7 @@ test_fd_wipe(void **state)
 static void
 test_harden(void **state)
 {
-    int status;
+    int status = 0;
     pid_t pid = fork();
 
     (void)state;

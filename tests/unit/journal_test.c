@@ -340,7 +340,7 @@ test_kill(void **state)
 {
     const struct place *p = *state;
     struct rk_journal *j;
-    int pipes[2], status;
+    int pipes[2], status = 0;
     char byte;
     pid_t pid;
 
@@ -406,7 +406,7 @@ test_disk_full(void **state)
     struct rk_durable x = state_of("x", 'a', 5), y = state_of("y", 'a', 8);
     struct rk_journal *j;
     struct loaded l = {0};
-    int status;
+    int status = 0;
     pid_t pid = fork();
 
     assert_true(pid >= 0);
@@ -451,7 +451,7 @@ test_disk_full_at_commit(void **state)
 {
     const struct place *p = *state;
     struct rk_journal *j;
-    int status;
+    int status = 0;
     pid_t pid = fork();
 
     assert_true(pid >= 0);
@@ -740,7 +740,7 @@ test_forget(void **state)
     assert_int_equal(sql_number(p, "SELECT count(*) FROM events"), 2);
 }
 
-/* However many events there are, the newest 200 stay and little more; another link keeps its few. */
+/* However many events there are, the newest stay and little more; what led to a deleted one ends there. */
 static void
 test_prune(void **state)
 {
@@ -749,20 +749,52 @@ test_prune(void **state)
     struct told t = {0};
 
     assert_int_equal(note(j, "y", 'a', 1, "rotated", 10), RK_OK);
-    for (int i = 1; i <= 3000; i++)
+    for (int i = 1; i <= 15000; i++)
         assert_int_equal(note(j, "x", 'a', (uint64_t)i, "rotated", i), RK_OK);
+    assert_int_equal(note(j, "y", 'a', 2, "rotated", 20), RK_OK);
     committed(j);
-    assert_int_equal(rk_journal_history(j, "x", 10000, tell, &t), RK_OK);
-    assert_in_range(t.n, RK_JOURNAL_EVENTS_MAX, RK_JOURNAL_EVENTS_MAX + 32);
+    assert_int_equal(rk_journal_history(j, "x", 100000, tell, &t), RK_OK);
+    assert_in_range(t.n, RK_JOURNAL_EVENTS_MIN - 2, RK_JOURNAL_EVENTS_MIN + 256);
     t.n = 0;
     assert_int_equal(rk_journal_history(j, "x", 3, tell, &t), RK_OK);
-    assert_int_equal(t.e[0].seq, 3000);
-    assert_int_equal(t.e[2].seq, 2998);
-    counts(j, 'a', 3000, 0); /* the counters stay */
+    assert_int_equal(t.e[0].seq, 15000);
+    assert_int_equal(t.e[2].seq, 14998);
+    t.n = 0;
+    assert_int_equal(rk_journal_history(j, "y", 100, tell, &t), RK_OK);
+    assert_int_equal(t.n, 1); /* its first one is gone */
+    counts(j, 'a', 15000, 0); /* the counters stay */
+    assert_int_equal(rk_journal_forget(j, "y", 'a'), RK_OK);
+    committed(j);
     rk_journal_close(&j);
-    assert_in_range(sql_number(p, "SELECT count(*) FROM rotations"), 201, 233);
-    assert_int_equal(sql_number(p, "SELECT max(seq) FROM rotations"), 3000);
-    assert_int_equal(sql_number(p, "SELECT count(*) FROM events WHERE seq=1"), 1); /* y's */
+    assert_in_range(sql_number(p, "SELECT count(*) FROM events"), RK_JOURNAL_EVENTS_MIN - 2,
+                    RK_JOURNAL_EVENTS_MIN + 256);
+    assert_int_equal(sql_number(p, "SELECT max(seq) FROM rotations"), 15000);
+}
+
+/* A file whose events lead in a circle, or into another link's, ends the history and hangs nothing. */
+static void
+test_circle(void **state)
+{
+    const struct place *p = *state;
+    struct rk_journal *j = opened(p);
+    struct told t = {0};
+
+    for (uint64_t i = 1; i <= 3; i++)
+        assert_int_equal(note(j, "x", 'a', i, "staged", 1), RK_OK);
+    assert_int_equal(note(j, "y", 'a', 4, "staged", 1), RK_OK);
+    committed(j);
+    rk_journal_close(&j);
+    sql(p, "UPDATE events SET before=3 WHERE id=1; UPDATE events SET before=2 WHERE id=4");
+    j = opened(p);
+    assert_int_equal(rk_journal_history(j, "x", 100, tell, &t), RK_OK);
+    assert_int_equal(t.n, 3);
+    t.n = 0;
+    assert_int_equal(rk_journal_history(j, "y", 100, tell, &t), RK_OK);
+    assert_int_equal(t.n, 1);
+    assert_int_equal(rk_journal_forget(j, "x", 'a'), RK_OK);
+    committed(j);
+    rk_journal_close(&j);
+    assert_int_equal(sql_number(p, "SELECT count(*) FROM events"), 1);
 }
 
 static void
@@ -820,7 +852,7 @@ main(void)
         AT_PLACE(test_foreign),     AT_PLACE(test_damaged),       AT_PLACE(test_place),
         AT_PLACE(test_damaged_rows), AT_PLACE(test_history),      AT_PLACE(test_history_order),
         AT_PLACE(test_counters),    AT_PLACE(test_forget),        AT_PLACE(test_prune),
-        AT_PLACE(test_damaged_events), AT_PLACE(test_many),
+        AT_PLACE(test_circle),      AT_PLACE(test_damaged_events), AT_PLACE(test_many),
     };
 
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
