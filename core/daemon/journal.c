@@ -56,9 +56,9 @@ static const char *const statements[STATEMENTS] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
     [S_COMMIT] = "COMMIT",
     [S_ROLLBACK] = "ROLLBACK",
-    [S_PUT] = "INSERT INTO links(link,end," STATE ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
-              " ON CONFLICT(link,end) DO UPDATE SET role=?3,phase=?4,term=?5,seq=?6,floor=?7,cur_seq=?8,prev_seq=?9,"
-              "cur=?10,prev=?11,cand=?12,mine=?13,theirs=?14,cur_since_ms=?15",
+    [S_PUT] = ("INSERT INTO links(link,end," STATE ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
+               " ON CONFLICT(link,end) DO UPDATE SET role=?3,phase=?4,term=?5,seq=?6,floor=?7,cur_seq=?8,prev_seq=?9,"
+               "cur=?10,prev=?11,cand=?12,mine=?13,theirs=?14,cur_since_ms=?15"),
     [S_END] = "SELECT no,last FROM links WHERE link=?1 AND end=?2",
     [S_END_NEW] = "INSERT INTO links(link,end) VALUES(?1,?2)",
     [S_END_NOTE] = "UPDATE links SET last=?2,done=done+?3,failed=failed+?4 WHERE no=?1",
@@ -66,8 +66,7 @@ static const char *const statements[STATEMENTS] = {
     [S_LOAD] = "SELECT link,end," STATE ",no FROM links WHERE role IS NOT NULL ORDER BY link,end",
     [S_COUNT] = "SELECT done,failed FROM links WHERE link=?1 AND end=?2",
     [S_EVENT] = "SELECT before,seq,event,key_id,result,why,took_ms,at_ms FROM events WHERE id=?1 AND no=?2",
-    [S_EVENT_PUT] = "INSERT INTO events(id,no,before,seq,event,key_id,result,why,took_ms,at_ms)"
-                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+    [S_EVENT_PUT] = "INSERT INTO events VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
     [S_EVENT_FORGET] = "DELETE FROM events WHERE id=?1",
     [S_EVENT_OLDEST] = "SELECT min(id),(SELECT max(no) FROM links) FROM events",
     [S_EVENT_NEWEST] = "SELECT max(id),0 FROM events",

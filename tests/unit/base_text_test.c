@@ -30,7 +30,8 @@ static void
 test_names(void **state)
 {
     static const char *const good[] = {"a", "A-b_c.9", "0", "site-b", "12345678"};
-    static const char *const bad[] = {"", "-a", ".a", "_a", "a b", "a/b", "a\n", "a|b", "123456789", "\xc3\xa9", "a\x7f"};
+    static const char *const bad[] = {"", "-a", ".a", "_a", "a b", "a/b", "a\n", "a|b", "123456789",
+                                      "\xc3\xa9", "a\x7f"};
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
