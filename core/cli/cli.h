@@ -1,0 +1,75 @@
+/* cli.h - what the parts of rekeyctl share: its options and where it writes
+ *
+ * rekeyctl is one short-lived process with one thread.  It asks rekeyd over the control socket, or runs rekeyd or
+ * rekey-host for what needs no daemon; it reads no configuration and never sees a key.
+ */
+#ifndef RK_CLI_H
+#define RK_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define RK_CLI_SOCKET "/run/rekey/rekeyd.sock"
+#define RK_CLI_TIMEOUT_MS 10000
+/* A rotation takes its drain time and its devices' commit times. */
+#define RK_CLI_WAIT_MS 60000
+/* Rows of one answer: 100,000 links with two ends fit; more is a daemon gone wrong. */
+#define RK_CLI_ROWS_MAX 1000000
+
+/* Exit codes, documented in rekeyctl(8). */
+enum rk_cli_exit { RK_CLI_OK = 0, RK_CLI_FAILED = 1, RK_CLI_USAGE = 2, RK_CLI_NO_DAEMON = 3, RK_CLI_ALARM = 4 };
+
+enum rk_cli_color { RK_CLI_COLOR_AUTO, RK_CLI_COLOR_ALWAYS, RK_CLI_COLOR_NEVER };
+
+/* Where and how to write. */
+struct rk_cli_io {
+    FILE *out, *err;
+    bool terminal; /* out is one */
+    bool color;
+    bool utf8;     /* out takes UTF-8; else what is not ASCII is shown as '?' */
+    int columns;   /* cut tables to this width; 0: never */
+    int lines;     /* height of the terminal; 0: not known */
+};
+
+struct rk_cli_opts;
+typedef int rk_cli_run_fn(struct rk_cli_opts *o, struct rk_cli_io *io);
+
+struct rk_cli_command {
+    const char *name, *args; /* args: "LINK", "[LINK]" or "" */
+    const char *help;
+    rk_cli_run_fn *run;      /* ret: enum rk_cli_exit */
+};
+
+struct rk_cli_opts {
+    const struct rk_cli_command *command;
+    const char *arg;         /* NULL: none given */
+    const char *socket_path, *rekeyd, *host, *plugin_dir;
+    bool json, wait, check_alarms, help;
+    enum rk_cli_color color;
+    int64_t timeout_ms;      /* 0: not given */
+    int64_t watch_ms;        /* 0: once */
+    uint32_t limit;          /* 0: not given */
+    int columns;             /* -1: not given */
+};
+
+/* rk_cli_main - run one command line
+ * in:   argv[argc];  out, err  where to write
+ * ret:  enum rk_cli_exit.   thread: the only one.  blocks: as the daemon does, within --timeout
+ * note: `check` and `plugin` replace the process when all is well.   src: rekeyctl(8) */
+int rk_cli_main(int argc, char **argv, FILE *out, FILE *err);
+
+/* rk_cli_opts_read - the command line into *o
+ * in:   argv[argc]; commands, ended by a row without name.   out: *o, borrowing argv
+ * ret:  RK_CLI_OK, or RK_CLI_USAGE with the reason written to err.   src: rekeyctl(8) */
+int rk_cli_opts_read(int argc, char **argv, const struct rk_cli_command *commands, struct rk_cli_opts *o, FILE *err);
+
+/* rk_cli_usage - help for o's command, or for all when it is NULL
+ * src: rekeyctl(8) */
+void rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_command *commands, FILE *out);
+
+/* The commands; each returns enum rk_cli_exit.   src: rekeyctl(8) */
+rk_cli_run_fn rk_cli_status, rk_cli_rotate, rk_cli_history, rk_cli_plugins, rk_cli_reload, rk_cli_version,
+    rk_cli_check, rk_cli_plugin;
+
+#endif

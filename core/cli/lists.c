@@ -1,0 +1,159 @@
+/* lists.c - rekeyctl history and plugins: rows as a table, or as one JSON array.
+ *
+ * Runs in rekeyctl.
+ */
+#include "ask.h"
+#include "row.h"
+#include "show.h"
+#include "table.h"
+
+#include <string.h>
+#include <time.h>
+
+#define HISTORY_ROWS 50
+
+struct list {
+    const struct rk_cli_io *io;
+    struct rk_table table;
+    void (*add)(struct rk_table *t, const json_t *row);
+    bool json;
+    size_t n;
+};
+
+static void
+take_row(json_t *row, void *arg)
+{
+    struct list *l = arg;
+
+    if (l->json) {
+        fputs(l->n ? ",\n" : "\n", l->io->out);
+        rk_cli_json(l->io, row);
+    } else {
+        l->add(&l->table, row);
+    }
+    l->n++;
+}
+
+/* Ask, and show what comes; nothing is "NONE". */
+static int
+run_list(struct list *l, const struct rk_cli_opts *o, const char *none)
+{
+    int code;
+
+    l->json = o->json;
+    if (l->json)
+        putc('[', l->io->out);
+    code = rk_cli_ask(o, l->io, o->command->name, take_row, l, NULL);
+    if (l->json)
+        fputs("]\n", l->io->out);
+    else if (l->n)
+        rk_table_print(&l->table, l->io, 0);
+    else if (code == RK_CLI_OK)
+        fprintf(l->io->out, "%s\n", none);
+    if (l->table.failed) {
+        fprintf(l->io->err, "rekeyctl: out of memory: the table is not whole\n");
+        code = code == RK_CLI_OK ? RK_CLI_FAILED : code;
+    }
+    rk_table_free(&l->table);
+    return code;
+}
+
+/* ---- history ---- */
+
+static const struct rk_column history_columns[] = {
+    {"TIME (UTC)", false, false, NULL}, {"LINK", false, false, NULL}, {"END", false, false, "a"},
+    {"SEQ", true, false, NULL},         {"EVENT", false, false, NULL}, {"RESULT", false, false, NULL},
+    {"TOOK", true, false, NULL},        {"KEY ID", false, false, NULL}, {"WHY", false, true, NULL},
+};
+
+static void
+add_time(struct rk_table *t, const json_t *row)
+{
+    int64_t ms = rk_row_int(row, "time_unix_ms", -1);
+    time_t s = (time_t)(ms / 1000);
+    char text[40] = "?";
+    struct tm tm;
+
+    if (ms >= 0 && gmtime_r(&s, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+        strcpy(text, "?");
+    rk_table_add(t, RK_TONE_PLAIN, "%s.%03d", text, ms >= 0 ? (int)(ms % 1000) : 0);
+}
+
+static void
+add_history(struct rk_table *t, const json_t *row)
+{
+    const char *result = rk_row_text(row, "result", "");
+    enum rk_tone tone = strcmp(result, "ok") == 0 ? RK_TONE_GOOD : RK_TONE_WARN;
+
+    add_time(t, row);
+    rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "link", "?"));
+    rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "end", "?"));
+    rk_table_add(t, RK_TONE_PLAIN, "%lld", (long long)rk_row_int(row, "seq", 0));
+    rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "event", "?"));
+    rk_table_add(t, tone, "%s", result);
+    if (rk_row_has_int(row, "took_ms"))
+        rk_table_add(t, RK_TONE_PLAIN, "%lld ms", (long long)rk_row_int(row, "took_ms", 0));
+    else
+        rk_table_add(t, RK_TONE_PLAIN, "-");
+    rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "key_id", ""));
+    rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "why", ""));
+}
+
+int
+rk_cli_history(struct rk_cli_opts *o, struct rk_cli_io *io)
+{
+    struct list l = {.io = io, .add = add_history};
+
+    if (!o->limit)
+        o->limit = HISTORY_ROWS;
+    rk_table_start(&l.table, history_columns, sizeof history_columns / sizeof history_columns[0], io->utf8);
+    return run_list(&l, o, "nothing was done yet");
+}
+
+/* ---- plugins ---- */
+
+static const struct rk_column plugin_columns[] = {
+    {"PLUGIN", false, false, NULL},  {"KIND", false, false, NULL},    {"VERSION", false, false, NULL},
+    {"STATE", false, false, NULL},   {"PID", true, false, NULL},      {"RESTARTS", true, false, NULL},
+    {"CALLS", true, false, NULL},    {"IN FLIGHT", true, false, NULL}, {"INSTANCES", false, false, NULL},
+    {"LAST EXIT", false, false, ""}, {"ERROR", false, true, ""},
+};
+
+static enum rk_tone
+plugin_tone(const char *state)
+{
+    return strcmp(state, "up") == 0 ? RK_TONE_GOOD : strcmp(state, "starting") == 0 ? RK_TONE_BUSY : RK_TONE_BAD;
+}
+
+static void
+add_plugin(struct rk_table *t, const json_t *row)
+{
+    const char *state = rk_row_text(row, "state", "?");
+    long long restarts = (long long)rk_row_int(row, "restarts", 0);
+    char names[60];
+
+    rk_row_words(row, "instances", names, sizeof names);
+    rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "plugin", "?"));
+    rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "kind", "?"));
+    rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "version", "-"));
+    rk_table_add(t, plugin_tone(state), "%s", state);
+    if (rk_row_has_int(row, "pid"))
+        rk_table_add(t, RK_TONE_PLAIN, "%lld", (long long)rk_row_int(row, "pid", 0));
+    else
+        rk_table_add(t, RK_TONE_PLAIN, "-");
+    rk_table_add(t, restarts ? RK_TONE_WARN : RK_TONE_PLAIN, "%lld", restarts);
+    rk_table_add(t, RK_TONE_PLAIN, "%lld", (long long)rk_row_int(row, "calls", 0));
+    rk_table_add(t, RK_TONE_PLAIN, "%lld", (long long)rk_row_int(row, "in_flight", 0));
+    rk_table_add(t, RK_TONE_PLAIN, "%s", names);
+    rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "last_exit", ""));
+    rk_table_add(t, RK_TONE_BAD, "%s", rk_row_text(row, "error", ""));
+}
+
+int
+rk_cli_plugins(struct rk_cli_opts *o, struct rk_cli_io *io)
+{
+    struct list l = {.io = io, .add = add_plugin};
+
+    rk_table_start(&l.table, plugin_columns, sizeof plugin_columns / sizeof plugin_columns[0], io->utf8);
+    return run_list(&l, o, "no plugins in use");
+}
