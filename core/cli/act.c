@@ -147,8 +147,8 @@ wait_rotated(const struct rk_cli_opts *o, const struct rk_cli_io *io, const stru
             return report(o, io, &now, took_ms);
     } while (code == RK_CLI_OK && took_ms < limit_ms);
     if (code == RK_CLI_OK)
-        fprintf(io->err, "rekeyctl: %s: not done after %lld s; it goes on: see rekeyctl status %s\n", o->arg,
-                (long long)limit_ms / 1000, o->arg);
+        fprintf(io->err, "rekeyctl: %s: not done after %lld.%03lld s; it goes on: see rekeyctl status %s\n", o->arg,
+                (long long)limit_ms / 1000, (long long)limit_ms % 1000, o->arg);
     return code == RK_CLI_OK ? RK_CLI_FAILED : code;
 }
 
@@ -157,7 +157,6 @@ rk_cli_rotate(struct rk_cli_opts *o, struct rk_cli_io *io)
 {
     struct counters before = {0};
     struct rk_cli_opts ask = *o;
-    struct rk_cli_io quiet = *io;
     char text[RK_TEXT_MAX];
     int code;
 
@@ -168,7 +167,7 @@ rk_cli_rotate(struct rk_cli_opts *o, struct rk_cli_io *io)
     code = rk_cli_ask(&ask, io, "status", count_row, &before, NULL);
     if (code != RK_CLI_OK)
         return code;
-    code = rk_cli_ask(&ask, &quiet, "rotate", count_row, &(struct counters){0}, text);
+    code = rk_cli_ask(&ask, io, "rotate", count_row, &(struct counters){0}, text);
     if (code != RK_CLI_OK) {
         if (text[0])
             fprintf(io->err, "rekeyctl: %s\n", text);

@@ -71,12 +71,13 @@ add_time(struct rk_table *t, const json_t *row)
 {
     int64_t ms = rk_row_int(row, "time_unix_ms", -1);
     time_t s = (time_t)(ms / 1000);
-    char text[40] = "?";
+    char text[40];
     struct tm tm;
 
-    if (ms >= 0 && gmtime_r(&s, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm) == 0)
-        strcpy(text, "?");
-    rk_table_add(t, RK_TONE_PLAIN, "%s.%03d", text, ms >= 0 ? (int)(ms % 1000) : 0);
+    if (ms >= 0 && gmtime_r(&s, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm) > 0)
+        rk_table_add(t, RK_TONE_PLAIN, "%s.%03d", text, (int)(ms % 1000));
+    else
+        rk_table_add(t, RK_TONE_PLAIN, "?");
 }
 
 static void

@@ -44,7 +44,6 @@ rk_cli_check(struct rk_cli_opts *o, struct rk_cli_io *io)
         argv[n++] = word("--host");
         argv[n++] = word(o->host);
     }
-    argv[n++] = word("--config");
     argv[n++] = word(o->arg);
     argv[n] = NULL;
     return become(argv, "--rekeyd", io->err);
