@@ -149,8 +149,8 @@ receive_all(struct exchange *x, char *text)
         if (known && type == RK_MSG_DONE && rk_done_get(x->frame, len, &done) == RK_OK)
             return finish(x, &done, text);
         if (!known || type != RK_MSG_ROW || x->rows == RK_CLI_ROWS_MAX || !take_row(x, len)) {
-            fprintf(x->io->err, "rekeyctl: rekeyd's answer is not understood: are rekeyctl and rekeyd of one build, and is "
-                                "%s rekeyd's control socket?\n", x->o->socket_path);
+            fprintf(x->io->err, "rekeyctl: rekeyd's answer is not understood: are rekeyctl and rekeyd of one build, "
+                                "and is %s rekeyd's control socket?\n", x->o->socket_path);
             return RK_CLI_FAILED;
         }
     }

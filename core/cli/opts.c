@@ -53,8 +53,8 @@ void
 rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_command *commands, FILE *out)
 {
     if (command) {
-        fprintf(out, "usage: rekeyctl %s [options]%s%s\n\n  %s\n\noptions:\n", command->name, command->args[0] ? " " : "",
-                command->args, command->help);
+        fprintf(out, "usage: rekeyctl %s [options]%s%s\n\n  %s\n\noptions:\n", command->name,
+                command->args[0] ? " " : "", command->args, command->help);
     } else {
         fprintf(out, "usage: rekeyctl COMMAND [options] [argument]\n\ncommands:\n");
         for (; commands->name; commands++)

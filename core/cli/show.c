@@ -14,14 +14,14 @@ static int32_t
 decode(const unsigned char *p, size_t *n)
 {
     static const int32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4
-               : 0;
+    unsigned char b = p[0];
+    size_t len = b < 0x80 ? 1 : (b & 0xe0) == 0xc0 ? 2 : (b & 0xf0) == 0xe0 ? 3 : (b & 0xf8) == 0xf0 ? 4 : 0;
     int32_t c;
 
     *n = 1;
     if (len <= 1)
-        return len ? p[0] : -1;
-    c = p[0] & (0xff >> (len + 1));
+        return len ? b : -1;
+    c = b & (0xff >> (len + 1));
     for (size_t i = 1; i < len; i++) {
         if ((p[i] & 0xc0) != 0x80)
             return -1;

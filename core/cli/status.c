@@ -59,7 +59,8 @@ add_last(struct rk_table *t, const json_t *last)
     else if (ok)
         rk_table_add(t, RK_TONE_GOOD, "ok");
     else
-        rk_table_add(t, RK_TONE_WARN, "%s%s%s (%s ago)", result, why[0] ? ": " : "", why, span(last, "ago_ms", "?", ago));
+        rk_table_add(t, RK_TONE_WARN, "%s%s%s (%s ago)", result, why[0] ? ": " : "", why,
+                     span(last, "ago_ms", "?", ago));
 }
 
 static void
@@ -82,7 +83,8 @@ add_link(struct rk_table *t, const json_t *row)
     rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "end", "?"));
     rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "role", "?"));
     rk_table_add(t, state_tone(state), "%s", state);
-    rk_table_add(t, RK_TONE_PLAIN, "%s / %s", span(row, "key_age_ms", "-", age), span(row, "interval_ms", "?", interval));
+    rk_table_add(t, RK_TONE_PLAIN, "%s / %s", span(row, "key_age_ms", "-", age),
+                 span(row, "interval_ms", "?", interval));
     rk_table_add(t, RK_TONE_PLAIN, "%s", span(row, "next_ms", "-", next));
     rk_table_add(t, RK_TONE_PLAIN, "%lld", (long long)rk_row_int(row, "rotations", 0));
     rk_table_add(t, failed ? RK_TONE_WARN : RK_TONE_PLAIN, "%lld", failed);
@@ -106,7 +108,8 @@ detail_key(const struct rk_cli_io *io, const json_t *row)
 {
     char age[RK_SPAN_MAX], interval[RK_SPAN_MAX], next[RK_SPAN_MAX], line[300];
 
-    snprintf(line, sizeof line, "%s, seq %lld", rk_row_text(row, "key_id", "none"), (long long)rk_row_int(row, "seq", 0));
+    snprintf(line, sizeof line, "%s, seq %lld", rk_row_text(row, "key_id", "none"),
+             (long long)rk_row_int(row, "seq", 0));
     detail(io, RK_TONE_PLAIN, "key", line);
     snprintf(line, sizeof line, "%s of %s, next in %s", span(row, "key_age_ms", "-", age),
              span(row, "interval_ms", "?", interval), span(row, "next_ms", "-", next));
@@ -120,8 +123,9 @@ detail_results(const struct rk_cli_io *io, const json_t *row)
     const char *result = rk_row_text(last, "result", NULL), *why = rk_row_text(last, "why", "");
     char ago[RK_SPAN_MAX], line[700];
 
-    snprintf(line, sizeof line, "%lld done, %lld failed, %lld orphaned keys", (long long)rk_row_int(row, "rotations", 0),
-             (long long)rk_row_int(row, "failed", 0), (long long)rk_row_int(row, "orphaned", 0));
+    snprintf(line, sizeof line, "%lld done, %lld failed, %lld orphaned keys",
+             (long long)rk_row_int(row, "rotations", 0), (long long)rk_row_int(row, "failed", 0),
+             (long long)rk_row_int(row, "orphaned", 0));
     detail(io, RK_TONE_PLAIN, "rotations", line);
     if (!result)
         snprintf(line, sizeof line, "none since rekeyd started");
@@ -156,12 +160,13 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
     free(name);
     snprintf(line, sizeof line, "%s, %s", rk_row_text(row, "end", "?"), rk_row_text(row, "role", "?"));
     detail(io, RK_TONE_PLAIN, "end", line);
-    snprintf(line, sizeof line, "%s%s%s", state, strcmp(state, phase) ? ", phase " : "", strcmp(state, phase) ? phase : "");
-    detail(io, state_tone(state), "state", line);
+    snprintf(line, sizeof line, "%s, phase %s", state, phase);
+    detail(io, state_tone(state), "state", strcmp(state, phase) ? line : state);
     snprintf(line, sizeof line, "%s, interface %s, class %s", rk_row_text(row, "device", "?"),
              rk_row_text(row, "interface", "?"), rk_row_text(row, "class", "?"));
     detail(io, RK_TONE_PLAIN, "device", line);
-    snprintf(line, sizeof line, "source %s, channel %s", rk_row_text(row, "source", "?"), rk_row_text(row, "channel", "?"));
+    snprintf(line, sizeof line, "source %s, channel %s", rk_row_text(row, "source", "?"),
+             rk_row_text(row, "channel", "?"));
     detail(io, RK_TONE_PLAIN, "by", line);
     detail_key(io, row);
     detail_results(io, row);

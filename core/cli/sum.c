@@ -90,7 +90,8 @@ rk_sum_daemon(const json_t *daemon, const struct rk_cli_io *io)
     rk_show_span(rk_row_int(daemon, "uptime_ms", 0), up);
     if (version && journal && config)
         fprintf(io->out, "rekeyd %s, pid %lld, up %s, %sjournal %s%s, %s\n", version,
-                (long long)rk_row_int(daemon, "pid", 0), up, rk_tone_on(io, tone), journal, rk_tone_off(io, tone), config);
+                (long long)rk_row_int(daemon, "pid", 0), up, rk_tone_on(io, tone), journal, rk_tone_off(io, tone),
+                config);
     free(version);
     free(journal);
     free(config);

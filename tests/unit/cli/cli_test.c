@@ -69,9 +69,11 @@ status_is_a_table(void **state)
     fake_ctl(&run, "status --socket @");
     assert_string_equal(run.err, "");
     assert_string_equal(run.out,
-        "LINK   ROLE    STATE         AGE / INTERVAL  NEXT  ROTATIONS  FAILED  LAST RESULT                              ALARMS\n"
+        "LINK   ROLE    STATE         AGE / INTERVAL  NEXT  ROTATIONS  FAILED  "
+        "LAST RESULT                              ALARMS\n"
         "a-b-1  master  idle             0:43 / 2:00  1:17         12       0  ok\n"
-        "a-c-1  slave   waiting-peer     - / 1:00:00     -          2       7  key-gone: kme-a: no such key (0:05 ago)  OVERDUE\n"
+        "a-c-1  slave   waiting-peer     - / 1:00:00     -          2       7  "
+        "key-gone: kme-a: no such key (0:05 ago)  OVERDUE\n"
         "2 links, 1 ok, 1 OVERDUE\n"
         "rekeyd 0.1.0, pid 77, up 3d 04:05, journal ok, /etc/rekey/rekeyd.yaml\n");
     assert_int_equal(run.code, 0);
@@ -538,7 +540,8 @@ wrong_usage_is_refused(void **state)
     static const char *const wrong[] = {
         "", "nosuch", "status a b", "rotate", "reload x", "status --limit 3", "history --limit 0", "history --limit x",
         "status --timeout 0", "status --timeout 1h", "status --timeout", "status --color=blue", "status --nosuch",
-        "check a --socket /x", "plugin ../../evil", "status --watch=fast", "status --width -1", "version --check-alarms",
+        "check a --socket /x", "plugin ../../evil", "status --watch=fast", "status --width -1",
+        "version --check-alarms",
     };
 
     (void)state;
@@ -576,7 +579,8 @@ missing_programs_are_named(void **state)
     (void)state;
     fake_ctl(&run, "check /dev/null --rekeyd /nonexistent/rekeyd");
     assert_int_equal(run.code, 1);
-    assert_non_null(strstr(run.err, "cannot run /nonexistent/rekeyd: No such file or directory: name it with --rekeyd"));
+    assert_non_null(strstr(run.err, "cannot run /nonexistent/rekeyd: No such file or directory: "
+                                    "name it with --rekeyd"));
     fake_run_free(&run);
     fake_ctl(&run, "plugin static --plugin-dir /nonexistent");
     assert_int_equal(run.code, 1);

@@ -17,7 +17,7 @@ struct fake_run {
     char *out, *err; /* owned: fake_run_free */
 };
 
-/* fake_start - listen at fake_socket() and answer with serve;  fake_stop - end it and remove the socket.   src: design */
+/* fake_start - listen at fake_socket() and answer with serve;  fake_stop - end it, remove the socket.   src: design */
 void fake_start(fake_serve_fn *serve);
 void fake_stop(void);
 

@@ -1,0 +1,109 @@
+/* device.h - devices: where keys are installed
+ *
+ * One instance is one device (a router, or this host's kernel).  The host calls it with at most one
+ * call at a time; one apply carries everything that is due on the device.
+ * Element structs that are passed as arrays never change within an ABI major number.
+ */
+#ifndef REKEY_DEVICE_H
+#define REKEY_DEVICE_H
+
+#include <rekey/channel.h>
+#include <rekey/plugin.h>
+#include <rekey/source.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RK_IFACE_MAX 64   /* longest interface name [bytes] */
+#define RK_FACTS_MAX 48   /* longest facts text [bytes]: [A-Za-z0-9:=,.-], what the peer must know of this end */
+#define RK_WHY_MAX 160    /* longest reason text [bytes] */
+#define RK_SEEN_KEYS 4    /* most key IDs asked for in one observe */
+
+/* Device classes (design: doc/rotation.md).  A plugin declares one in struct rk_plugin.caps. */
+#define RK_CLASS_A 1 /* static SAK: several receive slots, one transmit */
+#define RK_CLASS_B 2 /* CAK with an explicit fallback slot */
+#define RK_CLASS_C 3 /* CAK, implicit preceding key only */
+#define RK_CLASS_D 4 /* key chain with start times */
+#define RK_CLASS_E 5 /* one-way channel */
+
+enum rk_dev_op_kind {
+    /* Install the key for receive, ready for transmit, not transmitting.  After RK_OK nothing more is
+     * needed from the key's bytes: a crash of any process between STAGE and ACTIVATE loses nothing.
+     * Done again for the same (link, seq, key ID) it changes nothing and returns RK_OK. */
+    RK_OP_STAGE = 1,
+    /* Read back that the transmit slot holds the key, then transmit with it, then read back that it does.
+     * RK_E_NOKEY when the slot does not hold it (and nothing was changed). */
+    RK_OP_ACTIVATE = 2,
+    /* Remove the key.  RK_OK when it is not there.  RK_E_CONFLICT, unchanged, when the device transmits on it. */
+    RK_OP_RETIRE = 3,
+    /* Show text on the interface (LLDP port description) */
+    RK_OP_DESCRIBE = 4
+};
+
+struct rk_dev_op {
+    uint32_t kind;              /* enum rk_dev_op_kind */
+    uint64_t seq;               /* number of the rotation that the key belongs to; class A: AN = seq mod 4 */
+    const char *link;           /* link name, the same at both ends */
+    const char *iface;          /* interface as configured */
+    const char *key_id;         /* key ID; "" for DESCRIBE */
+    const char *peer_facts;     /* facts of the other end ("" when it has none) */
+    const struct rk_secret *key; /* STAGE: the key, borrowed; else NULL */
+    const char *text;           /* DESCRIBE: the text; else NULL */
+    int err;                    /* out: RK_OK or a code; preset to RK_E_CONTRACT */
+    char why[RK_WHY_MAX];       /* out: reason when err is not RK_OK, NUL-ended */
+};
+
+/* What a device was seen to hold of one asked key. */
+#define RK_HELD_RX 0x1u   /* it can receive with the key */
+#define RK_HELD_TX 0x2u   /* the key is in a transmit slot */
+#define RK_SENDING 0x4u   /* it transmits with the key now */
+#define RK_PEER_USES 0x8u /* the peer was seen to transmit with it (frames or MKA on this key) */
+
+/* State of an interface. */
+#define RK_IF_PRESENT 0x1u   /* the interface is there */
+#define RK_IF_UP 0x2u        /* it can carry frames */
+#define RK_IF_PROTECTED 0x4u /* nothing leaves or enters it in clear */
+#define RK_IF_REKEY 0x8u     /* the key in use must be replaced now (packet numbers run out) */
+
+struct rk_dev_seen {
+    const char *link, *iface;          /* in */
+    const char *peer_facts;            /* in: facts of the other end, "" when not known */
+    const char *key_ids[RK_SEEN_KEYS]; /* in: key IDs to look for, NULL where unused */
+    uint64_t seqs[RK_SEEN_KEYS];       /* in: the seq of each */
+    int err;                           /* out: RK_OK, or why this interface could not be read */
+    uint32_t state;                    /* out: RK_IF_... */
+    uint32_t held[RK_SEEN_KEYS];       /* out: RK_HELD_... of each asked key */
+    uint32_t foreign;                  /* out: how many other keys it holds */
+    char facts[RK_FACTS_MAX + 1];      /* out: what the peer must know of this end (class A: "sci=16 hex digits") */
+    char why[RK_WHY_MAX];              /* out: reason, or names of the other keys; NUL-ended */
+};
+
+struct rk_device_ops {
+    uint32_t size; /* sizeof(struct rk_device_ops) in the plugin's build */
+
+    /* apply - do these operations, in order within an interface
+     * in:    ops[n], n 1..64
+     * out:   ops[n].err and .why; an operation that was not reached keeps RK_E_CONTRACT out: set every one
+     * ret:   RK_OK when every operation has its own result (even when all failed);
+     *        RK_E_UNKNOWN when it is not known what was done: the core then observes;
+     *        any other code when certainly nothing was done
+     * own:   op members are borrowed for the call.   thread: one call at a time per instance
+     * blocks: within the budget.  idempotent: by (link, seq, key ID)
+     */
+    int (*apply)(void *inst, struct rk_call *call, struct rk_dev_op *ops, size_t n);
+
+    /* observe - read the truth back; changes nothing but what adoption of a present interface needs
+     * in:    seen[n]: link, iface, peer_facts, key_ids, seqs;  n 1..64
+     * out:   seen[n]: err, state, held, foreign, facts, why; zeroed before the call
+     * ret:   RK_OK when every entry has its own result; else a code
+     * thread: one call at a time per instance.  blocks: within the budget
+     */
+    int (*observe)(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_t n);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
