@@ -101,10 +101,17 @@ rk_secret_send(struct rk_secret **s)
     return fd;
 }
 
+/* All zeros is what a wiped memfd holds, and never a key. */
 static int
 read_fd(unsigned char *bytes, size_t len, void *arg)
 {
-    return pread(*(int *)arg, bytes, len, 0) == (ssize_t)len ? RK_OK : RK_E_CONTRACT;
+    unsigned char any = 0;
+
+    if (pread(*(int *)arg, bytes, len, 0) != (ssize_t)len)
+        return RK_E_CONTRACT;
+    for (size_t i = 0; i < len; i++)
+        any |= bytes[i];
+    return any ? RK_OK : RK_E_CONTRACT;
 }
 
 int

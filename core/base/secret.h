@@ -22,7 +22,8 @@ int rk_secret_send(struct rk_secret **s);
 
 /* rk_secret_receive - move a secret out of a memfd: bytes to locked memory, memfd wiped and closed
  * in:   fd, taken on every return.  out: *out, owned by the caller
- * ret:  RK_OK; RK_E_CONTRACT when it is no memfd, its size is not sealed or not 1..RK_SECRET_MAX; RK_E_NOMEM */
+ * ret:  RK_OK; RK_E_CONTRACT when it is no memfd, its size is not sealed or not 1..RK_SECRET_MAX, or it
+ *       holds only zeros (it was wiped); RK_E_NOMEM */
 int rk_secret_receive(int fd, struct rk_secret **out);
 
 /* rk_secret_fd_wipe - overwrite a memfd with zeros without reading it, and close it; fd may be -1 */

@@ -96,6 +96,7 @@ send_reply(struct serve *s, struct rk_call *c, int64_t now_ns)
         len = rk_reply_put(s->frame, &c->reply, fds, &n);
     }
     if (rk_frame_send(s->sock, s->frame, len, fds, n) == 0) {
+        rk_items_sent(c->reply.items, c->reply.n);
         s->fatal |= ends_host(c);
         return true;
     }

@@ -216,6 +216,16 @@ rk_items_free(struct rk_item *items, size_t n)
     free(items);
 }
 
+void
+rk_items_sent(struct rk_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].fd >= 0)
+            close(items[i].fd);
+        items[i].fd = -1;
+    }
+}
+
 static void
 put_items(struct rk_tlv_w *w, const struct rk_item *items, size_t n, int *fds, size_t *n_fds)
 {

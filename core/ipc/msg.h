@@ -130,9 +130,11 @@ int rk_call_get(const void *frame, size_t len, int *fds, size_t n, struct rk_cal
 size_t rk_reply_put(void *buf, const struct rk_reply *m, int *fds, size_t *n);
 int rk_reply_get(const void *frame, size_t len, int *fds, size_t n, struct rk_reply *m);
 
-/* rk_items_new - n zeroed items with fd -1; NULL: no memory.   rk_items_free - close, wipe, free; items may be NULL */
+/* rk_items_new - n zeroed items with fd -1; NULL: no memory.   rk_items_free - close, wipe, free; items may be NULL
+ * rk_items_sent - the descriptors were sent: close ours without wiping, for the pages are the receiver's now */
 struct rk_item *rk_items_new(size_t n);
 void rk_items_free(struct rk_item *items, size_t n);
+void rk_items_sent(struct rk_item *items, size_t n);
 
 size_t rk_ask_put(void *buf, const struct rk_ask *m);
 int rk_ask_get(const void *frame, size_t len, struct rk_ask *m);

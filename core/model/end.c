@@ -118,11 +118,11 @@ rk_end_go(struct step *s, enum rk_state state)
             rk_end_go(s, RK_ST_DRAIN);
             break;
         }
-        /* fall through */
+        __attribute__((fallthrough));
     case RK_ST_STAGED:
     case RK_ST_IDLE:
         s->todo->publish = true;
-        /* fall through */
+        __attribute__((fallthrough));
     case RK_ST_DRAIN:
         e->tries = 0;
         rk_end_consider(s);
