@@ -157,11 +157,10 @@ rk_conf_load(const char *file, struct rk_conf_set **set, struct rk_conf_errors *
     int fd, err;
 
     *set = NULL;
-    if (strlen(file) >= sizeof e->file) {
+    if (!rk_copy(e->file, sizeof e->file, file)) {
         rk_conf_error(e, 0, 0, "the name of the configuration file is longer than %zu bytes", sizeof e->file - 1);
         return RK_E_CONFIG;
     }
-    snprintf(e->file, sizeof e->file, "%s", file);
     fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         err = errno == ENOENT ? RK_E_NOENT : RK_E_IO;

@@ -192,7 +192,7 @@ read_bits(struct reading *g)
     number(g, KEY_BITS, &bits);
     g->link->bits = (uint32_t)bits;
     if (bits % 8)
-        rk_conf_wrong(g->r, node->line, node->col, "key-bits: must be a multiple of 8");
+        rk_conf_wrong(g->r, node->line, node->col, "key-bits: must be a multiple of 8, as 128 or 256");
 }
 
 static void

@@ -22,16 +22,26 @@ rank(const struct rk_instance_conf *inst, size_t i)
     return k;
 }
 
+static bool
+same_order(const struct rk_instance_conf *a, const struct rk_instance_conf *b)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->settings[i].name, b->settings[i].name) != 0 ||
+            strcmp(a->settings[i].value, b->settings[i].value) != 0)
+            return false;
+    return true;
+}
+
 bool
 rk_conf_instance_same(const struct rk_instance_conf *a, const struct rk_instance_conf *b)
 {
     if (a->kind != b->kind || strcmp(a->name, b->name) != 0 || strcmp(a->plugin, b->plugin) != 0 || a->n != b->n)
         return false;
+    if (same_order(a, b))
+        return true;
     for (size_t i = 0; i < a->n; i++) {
-        const struct rk_setting *s = &a->settings[i], *t = &b->settings[i];
+        const struct rk_setting *s = &a->settings[i], *t = nth(b, s->name, rank(a, i));
 
-        if (strcmp(s->name, t->name) != 0)
-            t = nth(b, s->name, rank(a, i)); /* written in another order */
         if (!t || strcmp(s->value, t->value) != 0)
             return false;
     }

@@ -339,7 +339,7 @@ check_url(const struct rk_opt *o, const char *value, const struct why *why)
     if (scheme == 0)
         return wrong(why, "URL expected, as %s://host", count_choices(o) ? o->choices[0] : "https");
     if (!scheme_allowed(o, value, scheme))
-        return wrong(why, "URL must begin with %s://, not \"%.*s://\"", all, (int)(scheme < 20 ? scheme : 20), value);
+        return wrong(why, "URL's scheme must be %s, not \"%.*s\"", all, (int)(scheme < 20 ? scheme : 20), value);
     if (!is_ascii_word(value))
         return wrong(why, "URL must be printable ASCII without blanks (others as %%20)");
     len = strcspn(host, "/?#");
@@ -414,7 +414,8 @@ rk_opt_number_text(const struct rk_opt *o, int64_t v, char *out, size_t size)
     else if (o->type == RK_OPT_ENUM)
         snprintf(out, size, "%s", v >= 0 && (size_t)v < count_choices(o) ? o->choices[v] : "?");
     else
-        bound_text(v, o->type == RK_OPT_DURATION ? duration_units : o->type == RK_OPT_SIZE ? size_units : NULL, out, size);
+        bound_text(v, o->type == RK_OPT_DURATION ? duration_units : o->type == RK_OPT_SIZE ? size_units : NULL, out,
+                   size);
 }
 
 static bool

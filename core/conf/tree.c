@@ -14,6 +14,7 @@
 #include <rekey/err.h>
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -405,17 +406,28 @@ remedy_of(const char *problem)
     return "";
 }
 
+/* Is it about something with a beginning and an end: then its beginning, most likely in another line, helps. */
+static bool
+is_enclosed(const yaml_parser_t *yaml)
+{
+    return yaml->context && yaml->context_mark.line != yaml->problem_mark.line &&
+           (strstr(yaml->context, "flow") || strstr(yaml->context, "quoted"));
+}
+
 static int
 yaml_error(struct reader *r, const char *text)
 {
     const char *problem = r->yaml.problem ? r->yaml.problem : "not YAML";
+    char begun[48] = "";
 
     if (r->yaml.error == YAML_MEMORY_ERROR)
         return RK_E_NOMEM;
     if (r->yaml.error == YAML_READER_ERROR)
         return stop_at_byte(r->errors, text, r->yaml.problem_offset, problem);
-    rk_conf_error(r->errors, (int)r->yaml.problem_mark.line + 1, (int)r->yaml.problem_mark.column + 1, "%s%s", problem,
-                  remedy_of(problem));
+    if (is_enclosed(&r->yaml))
+        snprintf(begun, sizeof begun, " (begun in line %d)", (int)r->yaml.context_mark.line + 1);
+    rk_conf_error(r->errors, (int)r->yaml.problem_mark.line + 1, (int)r->yaml.problem_mark.column + 1, "%s%s%s",
+                  problem, remedy_of(problem), begun);
     return RK_E_CONFIG;
 }
 

@@ -1,0 +1,518 @@
+/* conf_set_test.c - a configuration that is right: what becomes of it, how it is loaded, plugins' options, reloads. */
+#include "core/conf/conf.h"
+#include "core/conf/opt.h"
+
+#include <rekey/err.h>
+#include <rekey/plugin.h>
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char full[] = "sae: SAE_A\n"
+                           "state-dir: /srv/rekey\n"
+                           "control: /srv/rekeyd.sock\n"
+                           "log-level: debug\n"
+                           "sources:\n"
+                           "  kme: { plugin: etsi014, url: \"https://kme:8443\", key: \"file:/k\" }\n"
+                           "  kme-b: { plugin: etsi014 }\n"
+                           "devices:\n"
+                           "  r1: { plugin: sim, slots: [ a, b, c ], mode: fast }\n"
+                           "  r2: { plugin: sim }\n"
+                           "channels:\n"
+                           "  site: { plugin: spool, dir: /d, auth-key: \"file:/a\" }\n"
+                           "defaults: { interval: 60s, verify: 5s, channel: site, role: slave, peer-device: r2 }\n"
+                           "links:\n"
+                           "  - { name: z, device: r1, interface: ge-0/0/1, peer-sae: SAE_B, source: kme }\n"
+                           "  - { name: m, device: r1, interface: e1, source: kme, channel: local,\n"
+                           "      peer-interface: e9, peer-source: kme-b, drain: 0s, key-bits: 512 }\n"
+                           "  - { name: a, device: r2, interface: e1, source: kme-b, channel: local,\n"
+                           "      peer-device: r1, peer-interface: e2, peer-sae: SAE_C, interval: 100ms,\n"
+                           "      drain: 99ms }\n"
+                           "  - { name: b, device: r2, interface: e2, peer-sae: SAE_A, source: kme, role: master }\n";
+
+static struct rk_conf_set *
+parse(const char *text)
+{
+    struct rk_conf_errors e = {.file = "test"};
+    struct rk_conf_set *set = NULL;
+    char line[700];
+
+    if (rk_conf_parse(text, strlen(text), &set, &e)) {
+        rk_conf_error_text(&e, 0, line, sizeof line);
+        fail_msg("%s", line);
+    }
+    assert_int_equal(e.n, 0);
+    rk_conf_errors_free(&e);
+    return set;
+}
+
+static void
+expect_instance(const struct rk_instance_conf *inst, uint32_t kind, const char *name, size_t n)
+{
+    assert_int_equal(inst->kind, kind);
+    assert_string_equal(inst->name, name);
+    assert_int_equal(inst->n, n);
+}
+
+static void
+instances(void **state)
+{
+    struct rk_conf_set *set = parse(full);
+    const struct rk_instance_conf *inst = set->instances;
+
+    (void)state;
+    assert_string_equal(set->file, "test");
+    assert_string_equal(set->sae, "SAE_A");
+    assert_string_equal(set->state_dir, "/srv/rekey");
+    assert_string_equal(set->control, "/srv/rekeyd.sock");
+    assert_int_equal(set->log_level, RK_LOG_DEBUG);
+    assert_int_equal(set->n_instances, 5);
+    expect_instance(&inst[0], RK_SOURCE, "kme", 2);
+    assert_string_equal(inst[0].plugin, "etsi014");
+    assert_string_equal(inst[0].settings[0].name, "url");
+    assert_string_equal(inst[0].settings[0].value, "https://kme:8443");
+    assert_int_equal(inst[0].places[0].line, 6);
+    assert_int_equal(inst[0].places[0].col, 32);
+    assert_int_equal(inst[0].line, 6);
+    assert_int_equal(inst[0].col, 3);
+    expect_instance(&inst[1], RK_SOURCE, "kme-b", 0);
+    expect_instance(&inst[2], RK_DEVICE, "r1", 4);
+    assert_string_equal(inst[2].settings[1].name, "slots");
+    assert_string_equal(inst[2].settings[2].value, "c");
+    assert_string_equal(inst[2].settings[3].name, "mode");
+    expect_instance(&inst[3], RK_DEVICE, "r2", 0);
+    expect_instance(&inst[4], RK_CHANNEL, "site", 2);
+    rk_conf_free(&set);
+    assert_null(set);
+    rk_conf_free(&set);
+}
+
+static void
+links(void **state)
+{
+    struct rk_conf_set *set = parse(full);
+    const struct rk_link_conf *l = set->links;
+
+    (void)state;
+    assert_int_equal(set->n_links, 4); /* sorted: a b m z */
+    assert_string_equal(l[0].name, "a");
+    assert_string_equal(l[0].peer_sae, "SAE_C");
+    assert_int_equal(l[0].device, 3);
+    assert_int_equal(l[0].peer_device, 2);
+    assert_int_equal(l[0].source, 1);
+    assert_int_equal(l[0].peer_source, 1);
+    assert_true(l[0].channel == SIZE_MAX);
+    assert_int_equal(l[0].interval_ms, 100);
+    assert_int_equal(l[0].drain_ms, 99);
+    assert_int_equal(l[0].role, RK_ROLE_AUTO); /* the default is for links with another site */
+    assert_int_equal(l[0].line, 18);
+    assert_int_equal(l[0].col, 5);
+    assert_string_equal(l[1].name, "b");
+    assert_int_equal(l[1].role, RK_ROLE_MASTER);
+    assert_string_equal(l[1].peer_sae, "SAE_A");
+    assert_string_equal(l[2].name, "m");
+    assert_string_equal(l[2].peer_sae, "SAE_A");
+    assert_int_equal(l[2].peer_device, 3);
+    assert_int_equal(l[2].peer_source, 1);
+    assert_string_equal(l[2].peer_iface, "e9");
+    assert_int_equal(l[2].drain_ms, 0);
+    assert_int_equal(l[2].bits, 512);
+    assert_string_equal(l[3].name, "z");
+    assert_string_equal(l[3].iface, "ge-0/0/1");
+    assert_int_equal(l[3].channel, 4);
+    assert_true(l[3].peer_device == SIZE_MAX && l[3].peer_source == SIZE_MAX);
+    assert_string_equal(l[3].peer_iface, "");
+    assert_int_equal(l[3].interval_ms, 60000);
+    assert_int_equal(l[3].verify_ms, 5000);
+    assert_int_equal(l[3].drain_ms, 2000);
+    assert_int_equal(l[3].bits, 256);
+    assert_int_equal(l[3].role, RK_ROLE_SLAVE);
+    rk_conf_free(&set);
+}
+
+static void
+least_configuration(void **state)
+{
+    struct rk_conf_set *set = parse("sae: A\n");
+
+    (void)state;
+    assert_string_equal(set->state_dir, "/var/lib/rekey");
+    assert_string_equal(set->control, "/run/rekey/rekeyd.sock");
+    assert_int_equal(set->log_level, RK_LOG_INFO);
+    assert_int_equal(set->n_instances, 0);
+    assert_int_equal(set->n_links, 0);
+    rk_conf_free(&set);
+    set = parse("{ sae: A, sources: {}, devices: {}, channels: {}, defaults: {}, links: [] }");
+    rk_conf_free(&set);
+}
+
+/* The values of a link when neither it nor the defaults say anything. */
+static void
+link_defaults(void **state)
+{
+    struct rk_conf_set *set = parse("sae: A\nsources: { s: { plugin: p } }\ndevices: { d: { plugin: p } }\n"
+                                    "links:\n- { name: l, device: d, interface: i, source: s, channel: local,\n"
+                                    "    peer-device: d, peer-interface: j }\n");
+
+    (void)state;
+    assert_int_equal(set->links[0].interval_ms, 120000);
+    assert_int_equal(set->links[0].drain_ms, 2000);
+    assert_int_equal(set->links[0].verify_ms, 10000);
+    assert_int_equal(set->links[0].bits, 256);
+    assert_int_equal(set->links[0].role, RK_ROLE_AUTO);
+    rk_conf_free(&set);
+}
+
+/* Writes text to a new file of this mode in a new folder. */
+static void
+write_file(char dir[32], char path[64], mode_t mode)
+{
+    int fd;
+
+    strcpy(dir, "/tmp/rekey-conf-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, 64, "%s/rekeyd.yaml", dir);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, full, strlen(full)), strlen(full));
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+static void
+expect_load(const char *path, int code, const char *words)
+{
+    struct rk_conf_errors e = {.n = 0};
+    struct rk_conf_set *set = (struct rk_conf_set *)&e;
+    char text[700];
+
+    assert_int_equal(rk_conf_load(path, &set, &e), code);
+    assert_int_equal(e.n, words ? 1 : 0);
+    assert_true((set != NULL) == (code == RK_OK));
+    if (words) {
+        rk_conf_error_text(&e, 0, text, sizeof text);
+        assert_string_equal(strncmp(text, path, strlen(path)) == 0 ? text + strlen(path) : text, words);
+    }
+    rk_conf_free(&set);
+    rk_conf_errors_free(&e);
+}
+
+static void
+loading(void **state)
+{
+    char dir[32], path[64], other[80], longest[400];
+
+    (void)state;
+    write_file(dir, path, 0664);
+    expect_load(path, RK_OK, NULL);
+    snprintf(other, sizeof other, "%s/link", dir);
+    assert_int_equal(symlink(path, other), 0);
+    expect_load(other, RK_OK, NULL);
+    unlink(other);
+    assert_int_equal(chmod(path, 0602), 0);
+    expect_load(path, RK_E_CONFIG, ": everyone may write it, and it decides what runs as root: chmod o-w it");
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(truncate(path, (off_t)RK_CONF_BYTES_MAX + 1), 0); /* a hole: takes no room */
+    expect_load(path, RK_E_CONFIG, ": too long: at most 64 MiB");
+    assert_int_equal(truncate(path, 0), 0);
+    expect_load(path, RK_E_CONFIG, ":1:1: the file is empty");
+    unlink(path);
+    expect_load(path, RK_E_NOENT, ": No such file or directory");
+    expect_load(dir, RK_E_CONFIG, ": not a regular file");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    expect_load(path, RK_E_CONFIG, ": not a regular file"); /* and it does not wait for a writer */
+    unlink(path);
+    rmdir(dir);
+    snprintf(other, sizeof other, "%s/x", path);
+    memset(longest, 'x', sizeof longest);
+    longest[sizeof longest - 1] = '\0';
+    expect_load(longest, RK_E_CONFIG, ": the name of the configuration file is longer than 255 bytes");
+}
+
+/* The example of the documentation is right. */
+static void
+example(void **state)
+{
+    const char *srcdir = getenv("top_srcdir");
+    struct rk_conf_errors e = {.n = 0};
+    struct rk_conf_set *set;
+    char path[4096];
+    FILE *f;
+    char text[8192], line[700];
+    size_t len;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/doc/examples/rekeyd.yaml", srcdir ? srcdir : ".");
+    f = fopen(path, "r");
+    assert_non_null(f);
+    len = fread(text, 1, sizeof text, f);
+    fclose(f);
+    assert_true(len > 0 && len < sizeof text);
+    if (rk_conf_parse(text, len, &set, &e)) {
+        rk_conf_error_text(&e, 0, line, sizeof line);
+        fail_msg("%s", line);
+    }
+    assert_int_equal(set->n_links, 2);
+    assert_int_equal(set->n_instances, 6);
+    rk_conf_free(&set);
+}
+
+static const char *const modes[] = {"fast", "slow", NULL};
+static struct rk_opt device_opts[] = {
+    {"slots", RK_OPT_STRING, RK_OPT_LIST | RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "slots of the device"},
+    {"mode", RK_OPT_ENUM, 0, NULL, 0, 0, "slow", modes, "how fast"},
+    {"pause", RK_OPT_DURATION, 0, NULL, 1, 1000, NULL, NULL, "time between tries"},
+    {"password", RK_OPT_SECRET, 0, NULL, 0, 0, NULL, NULL, "password of the device"},
+    {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
+};
+
+/* Errors of the first instance of this section against a plugin, joined. */
+static void
+expect_errors(const char *section, struct rk_hello *hello, const char *expected)
+{
+    struct rk_conf_errors e = {.file = "f"};
+    char text[2000] = "sae: A\n", line[700];
+    struct rk_conf_set *set;
+
+    set = parse(strcat(text, section));
+    rk_conf_check_plugin(&set->instances[0], hello, &e);
+    text[0] = '\0';
+    for (size_t i = 0; i < e.n; i++) {
+        rk_conf_error_text(&e, i, line, sizeof line);
+        strcat(strcat(text, line + 2), "\n");
+    }
+    assert_string_equal(text, expected);
+    rk_conf_errors_free(&e);
+    rk_conf_free(&set);
+}
+
+static void
+options_of_plugins(void **state)
+{
+    struct rk_hello h = {.kind = RK_DEVICE, .name = "sim", .opts = device_opts, .n_opts = 4};
+
+    (void)state;
+    expect_errors("devices: { d: { plugin: sim, slots: [ a, b ], mode: fast, pause: 1s, password: \"file:/p\" } }", &h,
+                  "");
+    expect_errors("devices: { d: { plugin: sim, slots: a } }", &h, "");
+    expect_errors("devices: { d: { plugin: sim } }", &h,
+                 "2:12: device \"d\": \"slots\" is missing (string: slots of the device)\n");
+    expect_errors("devices: { d: { plugin: sim, slots: [] } }", &h,
+                 "2:12: device \"d\": \"slots\" is missing (string: slots of the device)\n");
+    expect_errors("devices: { d: { plugin: sim, slots: a, mdoe: fast } }", &h,
+                 "2:46: plugin sim has no option \"mdoe\": did you mean \"mode\"?\n");
+    expect_errors("devices: { d: { plugin: sim, slots: a, colour: [ x, y ] } }", &h,
+                 "2:50: plugin sim has no option \"colour\"\n");
+    expect_errors("devices: { d: { plugin: sim, slots: a, mode: [ fast, slow ], pause: 5 } }", &h,
+                 "2:54: mode: one value expected, not a list\n2:69: pause: needs a unit: 5s? (ms, s, m, h, d)\n");
+    expect_errors("devices: { d: { plugin: sim, slots: a, mode: fats, password: geheim } }", &h,
+                 "2:46: mode: fast or slow expected, not \"fats\": did you mean \"fast\"?\n"
+                 "2:62: password: a secret is never written here: put it in a file and give "
+                 "\"file:/absolute/path\"\n");
+    expect_errors("devices: { d: { plugin: sim, slots: a, auth-key: \"file:/x\" } }", &h,
+                 "2:50: plugin sim has no option \"auth-key\"\n");
+    h.opts = NULL;
+    expect_errors("devices: { d: { plugin: sim, x: 1 } }", &h, "2:33: plugin sim has no option \"x\"\n");
+}
+
+static void
+plugins_that_do_not_fit(void **state)
+{
+    struct rk_opt odd[] = {{"a", RK_OPT_ENUM, 0, NULL, 0, 0, NULL, NULL, NULL},
+                           {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL}};
+    struct rk_hello h = {.kind = RK_SOURCE, .name = "sim", .opts = device_opts};
+
+    (void)state;
+    expect_errors("devices: { d: { plugin: sim } }", &h,
+                 "2:12: plugin sim is a source: it belongs in section sources, not devices\n");
+    h.kind = RK_DEVICE;
+    h.opts = odd;
+    expect_errors("devices: { d: { plugin: sim } }", &h,
+                 "2:12: plugin sim cannot be used: option a: a choice without choices\n");
+    strcpy(h.error, "no file sim.so");
+    expect_errors("devices: { d: { plugin: sim } }", &h, "2:12: plugin sim cannot be used: no file sim.so\n");
+}
+
+static void
+channels_take_the_auth_key(void **state)
+{
+    struct rk_opt own[] = {{"dir", RK_OPT_PATH, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "folder"},
+                           {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL}};
+    struct rk_hello h = {.kind = RK_CHANNEL, .name = "spool", .opts = own, .n_opts = 1};
+
+    (void)state;
+    expect_errors("channels: { c: { plugin: spool, dir: /d, auth-key: \"file:/a\" } }", &h, "");
+    expect_errors("channels: { c: { plugin: spool, auth-key: \"file:/a\", auth-kye: x } }", &h,
+                 "2:13: channel \"c\": \"dir\" is missing (path: folder)\n"
+                 "2:64: plugin spool has no option \"auth-kye\": did you mean \"auth-key\"?\n");
+    assert_int_equal(rk_opts_sane(rk_conf_channel_opts, NULL, 0), RK_OK);
+}
+
+/* All options of an instance go into one frame. */
+static void
+options_are_limited_together(void **state)
+{
+    enum { N = 140 };
+    char *text = malloc(N * 1024 + 200), *at = text;
+    struct rk_conf_errors e = {.n = 0};
+    struct rk_conf_set *set;
+
+    (void)state;
+    assert_non_null(text);
+    at += sprintf(at, "sae: A\ndevices:\n  d:\n    plugin: sim\n    o:\n");
+    for (int i = 0; i < N; i++)
+        at += sprintf(at, "    - %01000d\n", i);
+    assert_int_equal(rk_conf_parse(text, (size_t)(at - text), &set, &e), RK_E_CONFIG);
+    assert_int_equal(e.n, 1);
+    assert_string_equal(e.list[0].text,
+                        "the options are too long together: at most 126976 bytes, with 32 for each");
+    rk_conf_errors_free(&e);
+    at = text + sprintf(text, "sae: A\ndevices:\n  d:\n    plugin: sim\n    o:\n");
+    for (int i = 0; i < 5000; i++)
+        at += sprintf(at, "    - %d\n", i);
+    assert_int_equal(rk_conf_parse(text, (size_t)(at - text), &set, &e), RK_E_CONFIG);
+    assert_string_equal(e.list[0].text, "too many options: at most 3968 values fit");
+    rk_conf_errors_free(&e);
+    free(text);
+}
+
+/* The frame that CONFIG needs really holds what is let through. */
+static void
+what_is_let_through_fits_a_frame(void **state)
+{
+    enum { N = 3600 };
+    static unsigned char frame[RK_FRAME_MAX];
+    char *text = malloc(N * 16 + 200), *at = text;
+    struct rk_config config = {.inst = 1};
+    struct rk_conf_set *set;
+
+    (void)state;
+    assert_non_null(text);
+    at += sprintf(at, "sae: A\ndevices:\n  d:\n    plugin: sim\n    o:\n");
+    for (int i = 0; i < N; i++)
+        at += sprintf(at, "    - x%d\n", i % 10);
+    *at = '\0';
+    set = parse(text);
+    config.settings = set->instances[0].settings;
+    config.n = set->instances[0].n;
+    assert_int_equal(config.n, N);
+    assert_true(rk_config_put(frame, 1, &config) > 0);
+    rk_conf_free(&set);
+    free(text);
+}
+
+static void
+instances_on_reload(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } rows[] = {
+        {"{ plugin: sim, a: 1, b: 2 }", "{ plugin: sim, a: 1, b: 2 }", true},
+        {"{ plugin: sim, a: 1, b: 2 }", "{ plugin: sim,\n     b: 2, a: \"1\" }", true},
+        {"{ plugin: sim, a: [ 1, 2 ], b: 2 }", "{ plugin: sim, b: 2, a: [ 1, 2 ] }", true},
+        {"{ plugin: sim, a: [ 1, 2 ] }", "{ plugin: sim, a: [ 2, 1 ] }", false},
+        {"{ plugin: sim, a: [ 1, 2 ] }", "{ plugin: sim, a: [ 1, 2, 3 ] }", false},
+        {"{ plugin: sim, a: 1 }", "{ plugin: sim, a: 2 }", false},
+        {"{ plugin: sim, a: 1 }", "{ plugin: sim, b: 1 }", false},
+        {"{ plugin: sim, a: 1 }", "{ plugin: sam, a: 1 }", false},
+        {"{ plugin: sim, a: 1 }", "{ plugin: sim }", false},
+    };
+    char text[300];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rk_conf_set *a, *b;
+
+        snprintf(text, sizeof text, "sae: A\ndevices:\n  d: %s\n", rows[i].a);
+        a = parse(text);
+        snprintf(text, sizeof text, "sae: A\n\ndevices:\n  d: %s\n", rows[i].b);
+        b = parse(text);
+        assert_int_equal(rk_conf_instance_same(a->instances, b->instances), rows[i].same);
+        assert_int_equal(rk_conf_instance_same(b->instances, a->instances), rows[i].same);
+        rk_conf_free(&a);
+        rk_conf_free(&b);
+    }
+}
+
+/* full with one text in it replaced. */
+static struct rk_conf_set *
+parse_with(const char *from, const char *to)
+{
+    char text[sizeof full + 200];
+    const char *at = strstr(full, from);
+
+    assert_non_null(at);
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - full), full, to, at + strlen(from));
+    return parse(text);
+}
+
+/* How many of the four links are the same after this change. */
+static void
+expect_same_links(const char *from, const char *to, int expected)
+{
+    struct rk_conf_set *a = parse(full), *b = parse_with(from, to);
+    int same = 0;
+
+    for (size_t i = 0; i < a->n_links; i++)
+        for (size_t k = 0; k < b->n_links; k++)
+            same += rk_conf_link_same(a, &a->links[i], b, &b->links[k]);
+    assert_int_equal(same, expected);
+    rk_conf_free(&a);
+    rk_conf_free(&b);
+}
+
+static void
+links_on_reload(void **state)
+{
+    (void)state;
+    expect_same_links("sae: SAE_A\n", "sae: SAE_A\n\n", 4);
+    expect_same_links("log-level: debug", "log-level: info", 4);
+    expect_same_links("kme-b: { plugin: etsi014 }", "kme-a: { plugin: etsi014 }\n  kme-b: { plugin: file }", 4);
+    expect_same_links("sae: SAE_A\n", "sae: SAE_X\n", 0);
+    expect_same_links("verify: 5s", "verify: 6s", 0);
+    expect_same_links("interval: 60s", "interval: 61s", 1);
+    expect_same_links("drain: 99ms", "drain: 98ms", 3);
+    expect_same_links("key-bits: 512", "key-bits: 256", 3);
+    expect_same_links("ge-0/0/1", "ge-0/0/2", 3);
+    expect_same_links("SAE_B", "SAE_D", 3);
+    expect_same_links("role: master", "role: slave", 3);
+    expect_same_links("role: slave", "role: master", 3);
+    expect_same_links("name: z", "name: y", 3);
+    expect_same_links("peer-source: kme-b", "peer-source: kme", 3);
+    expect_same_links("peer-interface: e9", "peer-interface: e8", 3);
+    expect_same_links("peer-device: r2", "peer-device: r1", 3);
+    expect_same_links("device: r1, interface: ge", "device: r2, interface: ge", 3);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(instances),
+        cmocka_unit_test(links),
+        cmocka_unit_test(least_configuration),
+        cmocka_unit_test(link_defaults),
+        cmocka_unit_test(loading),
+        cmocka_unit_test(example),
+        cmocka_unit_test(options_of_plugins),
+        cmocka_unit_test(plugins_that_do_not_fit),
+        cmocka_unit_test(channels_take_the_auth_key),
+        cmocka_unit_test(options_are_limited_together),
+        cmocka_unit_test(what_is_let_through_fits_a_frame),
+        cmocka_unit_test(instances_on_reload),
+        cmocka_unit_test(links_on_reload),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
