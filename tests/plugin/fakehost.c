@@ -19,6 +19,9 @@ static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static char log_text[65536];
 static size_t log_len;
 
+static int host_fail(struct rk_call *call, int err, const char *fmt, ...) RK_PRINTF(3, 4);
+static void host_log(struct rk_call *call, int level, const char *fmt, ...) RK_PRINTF(3, 4);
+
 static int
 host_fail(struct rk_call *call, int err, const char *fmt, ...)
 {
