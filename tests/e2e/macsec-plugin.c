@@ -3,376 +3,20 @@
  * Runs as root in a guest that macsec-plugin.sh starts; it makes the namespaces a and b.  The plugin is linked in and
  * driven as rekey-host would; what the kernel then holds is read by macsec-counters, which shares no code with it.
  */
-#include "plugins/device/linux-macsec/name.h"
-#include "tests/plugin/fakehost.h"
+#include "macsec-lab.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "plugins/device/linux-macsec/msg.h"
+#include "plugins/device/linux-macsec/stage.h"
 
 #include <cmocka.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define IFACE_A "macsec0@va"
-#define IFACE_B "macsec0@vb"
-#define DRAIN_MS 20 /* a frame needs well below a millisecond here */
 #define ROTATIONS 30
-
-extern const struct rk_plugin linux_macsec_LTX_rk_plugin;
-
-static const struct rk_device_ops *device; /* of the plugin */
-
-/* One end of the link. */
-struct side {
-    const char *netns, *iface;
-    int ns; /* descriptor of the namespace */
-    void *inst;
-    struct rk_conf conf;
-    const char *pairs[9];
-    char facts[RK_FACTS_MAX + 1];
-};
-
-static struct side sides[2] = {{.netns = "a", .iface = IFACE_A}, {.netns = "b", .iface = IFACE_B}};
-static int home_ns;
-
-/* A key of the link, as both ends get it from a source. */
-struct key {
-    uint64_t seq;
-    char id[RK_KEY_ID_MAX + 1];
-    struct rk_secret *secret;
-};
-
-static void
-sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-/* Runs a command that must succeed. */
-static void
-sh(const char *fmt, ...)
-{
-    char line[1024];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    if (system(line) != 0)
-        fail_msg("failed: %s", line);
-}
-
-static void
-enter(int ns)
-{
-    assert_int_equal(setns(ns, CLONE_NEWNET), 0);
-}
-
-static struct key
-key_new(uint64_t seq)
-{
-    unsigned char bytes[32], id[16];
-    struct key k = {.seq = seq};
-
-    assert_int_equal(fake_host.random(bytes, sizeof bytes), RK_OK);
-    assert_int_equal(fake_host.random(id, sizeof id), RK_OK);
-    snprintf(k.id, sizeof k.id, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", id[0], id[1],
-             id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12], id[13], id[14], id[15]);
-    k.secret = fake_secret(bytes, sizeof bytes);
-    return k;
-}
-
-static void
-key_free(struct key *k)
-{
-    fake_host.secret_free(&k->secret);
-}
-
-/* Makes the instance of a side with these options: name, value, ..., NULL. */
-static void
-side_start(struct side *s, const char *const *pairs)
-{
-    struct rk_call call;
-    size_t n = 0;
-
-    for (; pairs && pairs[n] && n < 8; n++)
-        s->pairs[n] = pairs[n];
-    s->pairs[n] = NULL;
-    s->conf.pairs = s->pairs;
-    s->conf.opts = linux_macsec_LTX_rk_plugin.opts;
-    fake_call(&call, 5000);
-    assert_int_equal(linux_macsec_LTX_rk_plugin.init(&fake_host, &call, &s->conf, &s->inst), RK_OK);
-    fake_call_end(&call);
-}
-
-static void
-side_stop(struct side *s)
-{
-    linux_macsec_LTX_rk_plugin.fini(s->inst);
-    s->inst = NULL;
-}
-
-static struct rk_dev_seen
-observe_iface(struct side *s, const char *iface, const char *peer_facts, const struct key *k)
-{
-    struct rk_dev_seen seen = {.link = "a-b", .iface = iface, .peer_facts = peer_facts};
-    struct rk_call call;
-
-    if (k) {
-        seen.key_ids[0] = k->id;
-        seen.seqs[0] = k->seq;
-    }
-    fake_call(&call, 5000);
-    enter(s->ns);
-    assert_int_equal(device->observe(s->inst, &call, &seen, 1), RK_OK);
-    enter(home_ns);
-    fake_call_end(&call);
-    return seen;
-}
-
-static struct side *
-peer_of(struct side *s)
-{
-    return s == &sides[0] ? &sides[1] : &sides[0];
-}
-
-static struct rk_dev_seen
-observe(struct side *s, const struct key *k)
-{
-    return observe_iface(s, s->iface, peer_of(s)->facts, k);
-}
-
-static struct rk_dev_op
-op_of(struct side *s, uint32_t kind, const struct key *k)
-{
-    struct rk_dev_op op = {.kind = kind, .seq = k->seq, .link = "a-b", .iface = s->iface, .key_id = k->id,
-                           .peer_facts = peer_of(s)->facts, .key = kind == RK_OP_STAGE ? k->secret : NULL,
-                           .err = RK_E_CONTRACT};
-
-    return op;
-}
-
-static int
-apply(struct side *s, struct rk_dev_op *ops, size_t n, int budget_ms)
-{
-    struct rk_call call;
-    int err;
-
-    fake_call(&call, budget_ms);
-    enter(s->ns);
-    err = device->apply(s->inst, &call, ops, n);
-    enter(home_ns);
-    fake_call_end(&call);
-    return err;
-}
-
-/* One operation; its result. */
-static int
-doing(struct side *s, uint32_t kind, const struct key *k)
-{
-    struct rk_dev_op op = op_of(s, kind, k);
-
-    assert_int_equal(apply(s, &op, 1, 5000), RK_OK);
-    if (op.err)
-        print_message("# %s: %s\n", s->netns, op.why);
-    return op.err;
-}
-
-static void
-both(uint32_t kind, const struct key *k)
-{
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(doing(&sides[i], kind, k), RK_OK);
-}
-
-/* Both ends with these options, interfaces made anew, addresses set. */
-static void
-link_up(const char *const *pairs)
-{
-    for (int i = 0; i < 2; i++) {
-        struct rk_dev_seen seen;
-
-        side_start(&sides[i], pairs);
-        seen = observe_iface(&sides[i], sides[i].iface, "", NULL);
-        if (seen.err)
-            fail_msg("%s", seen.why);
-        assert_true(seen.state & RK_IF_PROTECTED);
-        strcpy(sides[i].facts, seen.facts);
-    }
-    sh("ip -n a addr add 10.9.0.1/24 dev macsec0 && ip -n b addr add 10.9.0.2/24 dev macsec0");
-}
-
-static void
-link_down(void)
-{
-    for (int i = 0; i < 2; i++) {
-        side_stop(&sides[i]);
-        sh("ip -n %s link del macsec0", sides[i].netns);
-    }
-}
-
-/* After each test, also one that failed in its middle. */
-static int
-tear_down(void **state)
-{
-    (void)state;
-    for (int i = 0; i < 2; i++) {
-        if (!sides[i].inst)
-            continue;
-        side_stop(&sides[i]);
-        sh("ip -n %s link del macsec0 2> /dev/null; true", sides[i].netns);
-    }
-    return 0;
-}
-
-/* About n frames in each direction, whether they arrive or not. */
-static void
-frames(unsigned n)
-{
-    sh("%s/tests/rig/traffic -a a,10.9.0.1 -b b,10.9.0.2 -r 1000 -t %u.%03u -w 30 > /dev/null", getenv("top_builddir"),
-       n / 1000, n % 1000);
-}
-
-/* Traffic in both directions, from start to stop. */
-struct traffic {
-    pid_t pid;
-    FILE *out;
-};
-
-static void
-wait_line(struct traffic *t, char *line, size_t size, const char *with)
-{
-    do
-        if (!fgets(line, (int)size, t->out))
-            fail_msg("traffic ended");
-    while (!strstr(line, with));
-}
-
-static struct traffic
-traffic_start(void)
-{
-    char path[512], line[1024];
-    struct traffic t;
-    int p[2];
-
-    snprintf(path, sizeof path, "%s/tests/rig/traffic", getenv("top_builddir"));
-    assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-    t.pid = fork();
-    if (t.pid == 0) {
-        dup2(p[1], STDOUT_FILENO);
-        execl(path, path, "-a", "a,10.9.0.1", "-b", "b,10.9.0.2", "-r", "1000", "-i", "0.1", (char *)NULL);
-        _exit(127);
-    }
-    assert_true(t.pid > 0);
-    close(p[1]);
-    t.out = fdopen(p[0], "r");
-    assert_non_null(t.out);
-    wait_line(&t, line, sizeof line, "\"final\":false"); /* it flows */
-    return t;
-}
-
-static unsigned long
-member(const char *json, const char *name)
-{
-    char quoted[40];
-    const char *at;
-
-    snprintf(quoted, sizeof quoted, "\"%s\":", name);
-    at = strstr(json, quoted);
-    if (!at)
-        fail_msg("no %s in %s", quoted, json);
-    return strtoul(at + strlen(quoted), NULL, 10);
-}
-
-/* Ends it; how many frames were lost or came twice, of how many. */
-static unsigned long
-traffic_stop(struct traffic *t, unsigned long *sent)
-{
-    char line[1024];
-
-    kill(t->pid, SIGTERM);
-    wait_line(t, line, sizeof line, "\"final\":true");
-    assert_int_equal(waitpid(t->pid, NULL, 0), t->pid);
-    fclose(t->out);
-    *sent = member(line, "sent");
-    return member(line, "lost") + member(line, "duplicated");
-}
-
-/* What the kernel holds and counts at both ends, by the second reader. */
-static void
-kernel_truth(char *out, size_t size)
-{
-    char line[600];
-    FILE *p;
-    size_t n;
-
-    snprintf(line, sizeof line, "%s/tests/rig/macsec-counters a:macsec0 b:macsec0", getenv("top_srcdir"));
-    p = popen(line, "r");
-    assert_non_null(p);
-    n = fread(out, 1, size - 1, p);
-    out[n] = '\0';
-    assert_int_equal(pclose(p), 0);
-}
-
-static unsigned
-count(const char *text, const char *word)
-{
-    unsigned n = 0;
-
-    for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
-        n++;
-    return n;
-}
-
-static void
-pause_ms(long ms)
-{
-    struct timespec t = {0, ms * 1000000};
-
-    nanosleep(&t, NULL);
-}
-
-/* Waits until each end was seen to receive on k, then for what is under way. */
-static void
-peers_use(const struct key *k)
-{
-    for (int i = 0; i < 2; i++) {
-        int tries = 0;
-
-        while (!(observe(&sides[i], k).held[0] & RK_PEER_USES)) {
-            assert_true(++tries < 500);
-            pause_ms(2);
-        }
-    }
-    pause_ms(DRAIN_MS);
-}
-
-static void
-rotate(struct key *old, struct key *new)
-{
-    both(RK_OP_STAGE, new);
-    both(RK_OP_ACTIVATE, new);
-    peers_use(new);
-    both(RK_OP_RETIRE, old);
-    key_free(old);
-    *old = *new;
-}
-
-/* The first key of a link that has none. */
-static struct key
-first_key(uint64_t seq)
-{
-    struct key k = key_new(seq);
-
-    both(RK_OP_STAGE, &k);
-    both(RK_OP_ACTIVATE, &k);
-    return k;
-}
 
 static void
 makes_and_adopts(void **state)
@@ -746,6 +390,152 @@ batches_and_budgets(void **state)
     key_free(&k2);
 }
 
+/* Fails the nth derivation from now on. */
+static int derivations_left;
+
+static int
+failing_derive(const struct rk_secret *key, const void *info, size_t info_len, size_t len, struct rk_secret **out)
+{
+    *out = NULL;
+    if (derivations_left-- == 0)
+        return RK_E_NOMEM;
+    return fake_host.secret_derive(key, info, info_len, len, out);
+}
+
+/* A STAGE that fails in its middle leaves nothing of its own, and takes nothing of others. */
+static void
+failed_stage_is_undone(void **state)
+{
+    static struct rk_host host;
+    struct key k1 = key_new(1), k2 = key_new(2);
+    char truth[8192];
+
+    (void)state;
+    host = fake_host;
+    host.secret_derive = failing_derive;
+    sides[0].host = &host;
+    link_up(NULL);
+    for (int n = 0; n < 2; n++) { /* the receive key, the transmit key */
+        derivations_left = n;
+        assert_int_equal(doing(&sides[0], RK_OP_STAGE, &k1), RK_E_NOMEM);
+        kernel_truth(truth, sizeof truth);
+        assert_int_equal(count(truth, "\"tx\": [], \"rx\": []"), 2);
+    }
+    derivations_left = 99;
+    assert_int_equal(doing(&sides[0], RK_OP_STAGE, &k1), RK_OK);
+    derivations_left = 1;
+    assert_int_equal(doing(&sides[0], RK_OP_STAGE, &k2), RK_E_NOMEM);
+    assert_int_equal(observe(&sides[0], &k1).held[0], RK_HELD_RX | RK_HELD_TX);
+    assert_int_equal(observe(&sides[0], &k2).held[0], 0);
+    sides[0].host = NULL;
+    link_down();
+    key_free(&k1);
+    key_free(&k2);
+}
+
+/* What a call keeps between its steps, to step through one by hand. */
+struct by_hand {
+    struct rk_call call;
+    struct macsec_call c;
+    struct macsec_iface f;
+    char why[RK_WHY_MAX];
+};
+
+static void
+by_hand_begin(struct by_hand *h, struct side *s)
+{
+    memset(h, 0, sizeof *h);
+    fake_call(&h->call, 5000);
+    h->c.inst = s->inst;
+    h->c.time.host = &fake_host;
+    h->c.time.call = &h->call;
+    h->f.text = s->iface;
+    enter(s->ns);
+    assert_int_equal(macsec_ifaces_load(&h->c, &h->f, 1, h->why), RK_OK);
+    assert_int_equal(h->f.err, RK_OK);
+    enter(home_ns);
+}
+
+/* Someone empties the slot between the look at it and the switch: back to the old key, and said so. */
+static void
+switch_is_read_back(void **state)
+{
+    struct key k1, k2 = key_new(2);
+    struct rk_dev_op op;
+    struct by_hand h;
+
+    (void)state;
+    link_up(NULL);
+    k1 = first_key(1);
+    for (int old_too = 0; old_too < 2; old_too++) {
+        assert_int_equal(doing(&sides[0], RK_OP_STAGE, &k2), RK_OK);
+        by_hand_begin(&h, &sides[0]);
+        op = op_of(&sides[0], RK_OP_ACTIVATE, &k2);
+        sh("ip -n a macsec set macsec0 tx sa 2 off && ip -n a macsec del macsec0 tx sa 2");
+        if (old_too)
+            sh("ip -n a macsec set macsec0 tx sa 1 off && ip -n a macsec del macsec0 tx sa 1");
+        assert_int_equal(macsec_activate(&h.c, &h.f, &op), RK_OK);
+        assert_ptr_equal(h.f.pending.op, &op);
+        assert_int_equal(macsec_ifaces_read(&h.c, &h.f, 1, h.why), RK_OK);
+        macsec_activated(&h.c, &h.f);
+        print_message("# %s\n", op.why);
+        assert_int_equal(op.err, old_too ? RK_E_UNKNOWN : RK_E_NOKEY);
+        assert_int_equal(observe(&sides[0], &k1).held[0] & RK_SENDING, old_too ? 0 : RK_SENDING);
+        assert_int_equal(doing(&sides[0], RK_OP_RETIRE, &k2), RK_OK);
+        fake_call_end(&h.call);
+        key_free(&k2);
+        k2 = key_new(2);
+    }
+    link_down();
+    key_free(&k1);
+    key_free(&k2);
+}
+
+static bool
+holds(const void *where, size_t size, const void *what, size_t len)
+{
+    return memmem(where, size, what, len) != NULL;
+}
+
+/* Requests are wiped, and the kernel's refusal does not bring the key back. */
+static void
+buffers_keep_no_key(void **state)
+{
+    static const unsigned char zero[MACSEC_MSG_MAX];
+    unsigned char marker[32];
+    struct macsec_inst *inst;
+    struct rk_secret *sak;
+    struct key k;
+    struct by_hand h;
+    int refusal;
+
+    (void)state;
+    link_up(NULL);
+    inst = sides[0].inst;
+    k = first_key(1);
+    assert_memory_equal(inst->nl.out, zero, sizeof zero);
+    by_hand_begin(&h, &sides[0]);
+    memset(marker, 0xa5, sizeof marker);
+    sak = fake_secret(marker, sizeof marker);
+    for (int i = 0; i < 2; i++) {
+        struct macsec_new_sa sa = {.place = {h.f.link.ifindex, NULL, 1}, .sak = sak};
+
+        assert_int_equal(macsec_msg_sa_add(inst->nl.out, h.c.family, &sa, &fake_host), RK_OK);
+        assert_true(holds(inst->nl.out, MACSEC_MSG_MAX, marker, sizeof marker));
+        if (i == 1)
+            h.call.deadline_ns = 0; /* not even sent */
+        assert_int_equal(macsec_nl_ask(&inst->nl, MACSEC_GENERIC, &h.c.time, NULL, NULL, &refusal),
+                         i == 1 ? RK_E_TIMEOUT : RK_OK);
+        assert_int_equal(refusal, i == 1 ? 0 : EBUSY);
+        assert_memory_equal(inst->nl.out, zero, sizeof zero);
+        assert_false(holds(inst->nl.in, 65536, marker, sizeof marker));
+    }
+    fake_host.secret_free(&sak);
+    fake_call_end(&h.call);
+    link_down();
+    key_free(&k);
+}
+
 /* Without the privilege all is refused with the remedy, and can still be observed. */
 static void
 needs_the_privilege(void **state)
@@ -780,29 +570,6 @@ needs_the_privilege(void **state)
     key_free(&k);
 }
 
-static int
-open_ns(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        fail_msg("%s", path);
-    return fd;
-}
-
-static int
-set_up(void **state)
-{
-    (void)state;
-    device = linux_macsec_LTX_rk_plugin.ops;
-    sh("ip netns add a && ip netns add b && ip link add va netns a type veth peer name vb netns b");
-    sh("ip -n a link set va address 02:00:00:00:00:0a up && ip -n b link set vb address 02:00:00:00:00:0b up");
-    home_ns = open_ns("/proc/self/ns/net");
-    sides[0].ns = open_ns("/run/netns/a");
-    sides[1].ns = open_ns("/run/netns/b");
-    return 0;
-}
-
 int
 main(void)
 {
@@ -818,6 +585,9 @@ main(void)
         cmocka_unit_test_teardown(wrong_orders_lose, tear_down),
         cmocka_unit_test_teardown(says_when_packet_numbers_run_out, tear_down),
         cmocka_unit_test_teardown(batches_and_budgets, tear_down),
+        cmocka_unit_test_teardown(failed_stage_is_undone, tear_down),
+        cmocka_unit_test_teardown(switch_is_read_back, tear_down),
+        cmocka_unit_test_teardown(buffers_keep_no_key, tear_down),
         cmocka_unit_test_teardown(needs_the_privilege, tear_down),
     };
 

@@ -32,7 +32,8 @@ macsec_refused(char *why, struct macsec_act act, int refusal)
         return macsec_say(why, RK_E_AUTH, "%s: %s: not permitted: needs CAP_NET_ADMIN in the initial user namespace",
                           act.dev, act.what);
     case ENOENT:
-        return macsec_say(why, RK_E_UNSUPPORTED, "%s: %s: the kernel has no gcm(aes): modprobe gcm", act.dev, act.what);
+        return macsec_say(why, RK_E_UNSUPPORTED, "%s: %s: the kernel lacks a module, as gcm(aes): modprobe macsec gcm",
+                          act.dev, act.what);
     case EOPNOTSUPP:
     case EAFNOSUPPORT:
         return macsec_say(why, RK_E_UNSUPPORTED, "%s: %s: not offered by the kernel: modprobe macsec", act.dev, act.what);
@@ -130,6 +131,7 @@ find(struct macsec_call *c, struct macsec_iface *f)
     if (err)
         return macsec_say(f->why, err, "interface \"%s\": want DEVICE or DEVICE@PARENT, as macsec0@eth0", f->text);
     err = link_find(c, f->names.dev, &f->link, f->why);
+    f->absent = !err && !f->link.ifindex;
     if (!err && f->names.parent[0])
         err = link_find(c, f->names.parent, &parent, f->why);
     if (err)

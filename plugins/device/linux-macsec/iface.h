@@ -37,6 +37,7 @@ struct macsec_iface {
     struct macsec_link link;
     struct macsec_secy secy;
     bool wanted;  /* make it when it is not there and has a parent */
+    bool absent;  /* it was not there when looked for (and may have been made since) */
     bool read;    /* secy is what the kernel holds */
     int err;      /* RK_OK: present and as the options want it */
     char why[RK_WHY_MAX];

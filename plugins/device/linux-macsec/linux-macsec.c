@@ -112,7 +112,7 @@ apply_one(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op)
 {
     if (op->kind == RK_OP_DESCRIBE) {
         op->err = macsec_say(op->why, RK_E_UNSUPPORTED, "%s: linux-macsec shows no text: use a channel of its own", op->iface);
-    } else if (op->kind == RK_OP_RETIRE && f->err == RK_E_NOENT && !f->link.ifindex) {
+    } else if (op->kind == RK_OP_RETIRE && f->absent && f->err) {
         op->err = RK_OK; /* no interface, no key */
     } else if (op->kind == RK_OP_RETIRE && f->read) {
         macsec_retire(c, f, op); /* also from an interface that does not fit the options */

@@ -164,7 +164,7 @@ add_sa(struct job *j, const struct macsec_sci *rxsc)
         return macsec_say(j->op->why, err, "%s: the key has %zu bits, %s needs %zu: ask the source for more",
                           j->f->names.dev, host->secret_len(j->op->key) * 8, use.cipher->name, use.cipher->key_len * 8);
     if (err)
-        return macsec_say(j->op->why, err, "%s: cannot derive the key of %s", j->f->names.dev, what);
+        return macsec_say(j->op->why, err, "%s: %s: cannot derive its key", j->f->names.dev, what);
     sa.sak = sak;
     sa.salt = salt;
     err = macsec_msg_sa_add(j->c->inst->nl.out, j->c->family, &sa, host);
