@@ -233,6 +233,8 @@ rk_dispatch_step(struct rk_dispatch *d, int64_t now_ns)
     check_running(d, now_ns);
     check_waiting(d, now_ns);
     start_waiting(d, now_ns);
+    if (d->waiting.n == 0)
+        d->waiting_until_ns = RK_NEVER;
 }
 
 /* ---- what rekeyd sends ---- */
