@@ -13,7 +13,7 @@
 static const struct rk_cli_command commands[] = {
     {"status", "[LINK]", "show the links, or one in detail", rk_cli_status},
     {"rotate", "LINK", "rotate the key of a link now", rk_cli_rotate},
-    {"history", "[LINK]", "show what was done, newest last", rk_cli_history},
+    {"history", "LINK", "show what was done on a link, newest first", rk_cli_history},
     {"plugins", "", "show the plugins in use and their processes", rk_cli_plugins},
     {"plugin", "NAME", "describe a plugin and its options", rk_cli_plugin},
     {"check", "FILE", "check a configuration file, touching nothing", rk_cli_check},

@@ -13,7 +13,7 @@ caught() { # caught PATH INCLUDE: a file there with this line is refused
 
 allowed() { ! caught "$@"; }
 
-plan 19
+plan 20
 ok "the tree keeps the rules" whole_tree
 ok "base includes nothing of core" caught core/base/x.c '"../ipc/msg.h"'
 ok "model never includes the daemon" caught core/model/x.c '"../daemon/journal.h"'
@@ -29,6 +29,7 @@ ok "only conf reads YAML" caught core/daemon/x.c '<yaml.h>'
 ok "only the host loads modules" caught core/daemon/x.c '<ltdl.h>'
 ok "only the daemon has the journal" caught core/host/x.c '<sqlite3.h>'
 ok "the daemon has no cryptography" caught core/daemon/x.c '<openssl/evp.h>'
+ok "nor has a device" caught plugins/device/x/x.c '<openssl/evp.h>'
 ok "only the daemon has the event loop" caught core/cli/x.c '<event2/event.h>'
 ok "only plugins talk HTTP" caught core/daemon/x.c '<curl/curl.h>'
 ok "public headers need the C library only" caught include/rekey/x.h '<stdio.h>'

@@ -323,7 +323,7 @@ garbage_is_refused(void **state)
         assert_int_equal(run.code, 1);
         fake_run_free(&run);
     }
-    fake_ctl(&run, "history --json --socket @");
+    fake_ctl(&run, "history x --json --socket @");
     assert_string_equal(run.out, "[]\n");
 }
 
@@ -414,7 +414,7 @@ history_is_a_table(void **state)
 {
     (void)state;
     fake_start(serve_lists);
-    fake_ctl(&run, "history --socket @");
+    fake_ctl(&run, "history a-b-1 --socket @");
     assert_string_equal(run.out,
         "TIME (UTC)               LINK      END  SEQ  EVENT  RESULT     TOOK  KEY ID  WHY\n"
         "2025-11-22 12:30:00.123  a-b-1     a     12  done   ok      2100 ms  0b9c\n"
@@ -538,7 +538,7 @@ static void
 wrong_usage_is_refused(void **state)
 {
     static const char *const wrong[] = {
-        "", "nosuch", "status a b", "rotate", "reload x", "status --limit 3", "history --limit 0", "history --limit x",
+        "", "nosuch", "status a b", "rotate", "reload x", "status --limit 3", "history", "history a --limit 0", "history a --limit x",
         "status --timeout 0", "status --timeout 1h", "status --timeout", "status --color=blue", "status --nosuch",
         "check a --socket /x", "plugin ../../evil", "status --watch=fast", "status --width -1",
         "version --check-alarms",
