@@ -249,7 +249,7 @@ watched(void *arg, struct rk_reply *reply)
     inst->watching = false;
     for (size_t i = 0; i < reply->n; i++)
         take_record(inst, &reply->items[i]);
-    if (!inst->ready)
+    if (!inst->ready || inst->d->stopping)
         return;
     if (reply->err == RK_OK) {
         watch(inst);
