@@ -133,6 +133,12 @@ kme_wait(struct kme *k)
     command(k, "wait", "");
 }
 
+void
+kme_ended(struct kme *k)
+{
+    command(k, "ended", "");
+}
+
 int
 etsi_open(const struct kme *k, const char *listener, const char *const *extra, struct rk_call *call, void **inst)
 {

@@ -30,10 +30,11 @@ void kme_stop(struct kme *k);
 int kme_port(const struct kme *k, const char *name);
 
 /* kme_play - how requests are answered from now on;  kme_log - fetch requests since the last log;
- * kme_wait - until one has come */
+ * kme_wait - until one has come;  kme_ended - until the part close-idle or fin-idle has ended a connection */
 void kme_play(struct kme *k, const char *part);
 void kme_log(struct kme *k);
 void kme_wait(struct kme *k);
+void kme_ended(struct kme *k);
 
 extern const struct rk_plugin etsi014_LTX_rk_plugin;
 

@@ -5,6 +5,7 @@ Writes "name port" lines and "." to stdout, then obeys lines on stdin:
   play NAME [ARG...]   how requests are answered from now on; answers "."
   log                  one line for each request since the last log, then "."
   wait                 answers "." as soon as a request has arrived since the last log
+  ended                answers "." as soon as a connection was ended by the part close-idle or fin-idle
 Ends when stdin ends.
 """
 import base64
@@ -23,6 +24,7 @@ part = ["ok"]
 given = [0]  # number of the last key
 asked = {}   # key ID -> how often dec_keys asked for it
 connections = [0]
+ended = [0]
 
 
 def key_of(number, bits):
@@ -136,7 +138,7 @@ def respond(method, target, body, served):
     if target.endswith("/status"):
         return answer(200, STATUS), False
     reply = (enc_keys if url.path.endswith("/enc_keys") else dec_keys)(method, query, body)
-    return reply, name == "close-idle"
+    return reply, name in ("close-idle", "fin-idle")
 
 
 def read_request(stream):
@@ -157,6 +159,22 @@ def record(number, method, target, headers, body):
     kept = ["%s=%s" % (h, headers[h]) for h in ("accept", "content-type", "cache-control", "expect") if h in headers]
     with lock:
         requests.append("c%d %s %s %s %s" % (number, method, target, ",".join(kept), body.decode()))
+        lock.notify_all()
+
+
+def end_idle(conn, notify):
+    """End a connection that the client keeps for its next request, with TLS's good-bye or without."""
+    if notify:
+        conn.setblocking(False)
+        try:
+            conn.unwrap()  # close_notify is sent before it wants the client's
+        except ssl.SSLWantReadError:
+            pass
+        conn.setblocking(True)
+    else:
+        conn.shutdown(socket.SHUT_WR)
+    with lock:
+        ended[0] += 1
         lock.notify_all()
 
 
@@ -184,8 +202,9 @@ def serve(sock, context):
                 conn.sendall(reply)
             if last:
                 break
-        if part[0] == "close-idle":
-            conn.unwrap()  # sends close_notify and waits for the client's
+        if part[0] in ("close-idle", "fin-idle"):
+            end_idle(conn, part[0] == "close-idle")
+            stream.read(1)
     except (OSError, ValueError):
         pass
     finally:
@@ -255,12 +274,15 @@ def command(line):
         if words[0] == "play":
             part[:] = words[1:]
             asked.clear()
+            ended[0] = 0
         elif words[0] == "log":
             for text in requests:
                 print(text)
             requests.clear()
         elif words[0] == "wait":
             lock.wait_for(lambda: requests)
+        elif words[0] == "ended":
+            lock.wait_for(lambda: ended[0])
     print(".", flush=True)
 
 
@@ -271,6 +293,7 @@ start("other-host", tls("other-host"))
 start("rogue", tls("rogue"))
 start("plain", plain)
 start("reset", lambda sock: sock.close())
+start("silent", lambda sock: sock.recv(1) and threading.Event().wait())
 start("proxy", proxy)
 closed, closed_port = listen()
 closed.close()

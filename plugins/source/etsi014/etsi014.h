@@ -42,7 +42,7 @@ struct slot {
     char *body;              /* BODY_MAX bytes of locked memory */
     size_t body_len, header_len;
     bool too_long;           /* body or header did not fit */
-    bool stale;              /* the kept connection was found dead before anything was sent on it */
+    bool dead;               /* the server had ended the connection before anything was sent on it */
     int sent;                /* how often libcurl began to send the request: the second time is refused */
     int verify_err;          /* X509_V_ERR_... of the server's certificate, 0: none */
     bool wrong_kme;          /* the certificate does not name kme-id */
@@ -103,6 +103,10 @@ void tls_unload(struct etsi *e);
 
 /* tls_hook - CURLOPT_SSL_CTX_FUNCTION; arg is the slot */
 CURLcode tls_hook(CURL *easy, void *ctx, void *arg);
+
+/* tls_alive - has the server not ended the connection of the slot's transfer; reads what it said last, if it has
+ * thread: in CURLOPT_PREREQFUNCTION.   blocks: never */
+bool tls_alive(const struct slot *s);
 
 /* tls_failed - what went wrong in the handshake, by what the hooks saw
  * ret:   RK_OK when they saw nothing, else a code with text */

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* libcurl's memory is wiped when it is freed: its receive buffers held keys.  The process is this module's alone. */
@@ -69,21 +68,6 @@ on_header(char *data, size_t size, size_t n, void *arg)
     return n;
 }
 
-/* Has the server ended a connection that waited for its next use?  Then bytes (TLS close_notify) or an end can be read.
- */
-static bool
-is_stale(const struct slot *s)
-{
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    long opened = 1;
-    char c;
-
-    if (curl_easy_getinfo(s->easy, CURLINFO_NUM_CONNECTS, &opened) != CURLE_OK || opened != 0 ||
-        curl_easy_getinfo(s->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD)
-        return false;
-    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
-}
-
 /* Called each time a request is about to be sent: also when libcurl wants to send it again. */
 static int
 on_send(void *arg, char *conn_ip, char *local_ip, int conn_port, int local_port)
@@ -94,8 +78,8 @@ on_send(void *arg, char *conn_ip, char *local_ip, int conn_port, int local_port)
     (void)local_ip;
     (void)conn_port;
     (void)local_port;
-    s->stale = s->sent == 0 && is_stale(s);
-    if (s->stale)
+    s->dead = s->sent == 0 && !tls_alive(s);
+    if (s->dead)
         return CURL_PREREQFUNC_ABORT;
     return s->sent++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
@@ -283,18 +267,17 @@ http_give(struct etsi *e, struct slot **s)
 }
 
 static CURLcode
-set_request(struct slot *s, const struct request *q, int left_ms)
+set_request(struct slot *s, const struct request *q)
 {
     CURLcode rc = CURLE_OK;
 
     s->body_len = s->header_len = 0;
-    s->too_long = s->wrong_kme = s->stale = false;
+    s->too_long = s->wrong_kme = s->dead = false;
     s->sent = 0;
     s->verify_err = 0;
     s->alert = -1;
     s->err_text[0] = '\0';
     SET(CURLOPT_URL, q->url);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(left_ms < s->e->connect_ms ? left_ms : s->e->connect_ms));
     /* the first two are for a body */
     SET(CURLOPT_HTTPHEADER, q->post ? s->e->headers : s->e->headers->next->next);
     if (q->post) {
@@ -355,12 +338,11 @@ run_with_key(const unsigned char *bytes, size_t len, void *arg)
 }
 
 static int
-send_once(struct transfer *t, const struct request *q, int left_ms, bool fresh)
+send_once(struct transfer *t, const struct request *q, bool fresh)
 {
     struct slot *s = t->s;
 
-    if (set_request(s, q, left_ms) != CURLE_OK ||
-        curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, (long)fresh) != CURLE_OK)
+    if (set_request(s, q) != CURLE_OK || curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, (long)fresh) != CURLE_OK)
         return RK_E_NOMEM;
     return s->e->host->secret_use(s->e->key, run_with_key, t);
 }
@@ -370,7 +352,9 @@ static int
 not_sent(const struct transfer *t)
 {
     struct etsi *e = t->s->e;
-    const char *why = t->s->err_text[0] ? t->s->err_text : curl_easy_strerror(t->result);
+    const char *why = t->s->dead          ? "the KME closed it after the TLS handshake"
+                      : t->s->err_text[0] ? t->s->err_text
+                                          : curl_easy_strerror(t->result);
     int err = tls_failed(t->s, t->call, t->result);
 
     if (err)
@@ -399,18 +383,26 @@ no_answer(const struct transfer *t, const struct request *q)
                          why);
 }
 
+static bool
+is_new(const struct slot *s)
+{
+    long opened = 1;
+
+    return curl_easy_getinfo(s->easy, CURLINFO_NUM_CONNECTS, &opened) != CURLE_OK || opened != 0;
+}
+
 int
 http_ask(struct slot *s, struct rk_call *call, const struct request *q, long *http)
 {
     struct transfer t = {.s = s, .call = call, .result = CURLE_FAILED_INIT};
-    int err, left = s->e->host->left_ms(call);
+    int err;
 
     *http = 0;
-    if (left <= 0)
+    if (s->e->host->left_ms(call) <= 0)
         return s->e->host->fail(call, RK_E_TIMEOUT, "%s: no time left to send %s", s->e->base, what_name(q->what));
-    err = send_once(&t, q, left, false);
-    if (!err && s->stale) /* found dead before anything was sent on it */
-        err = send_once(&t, q, left, true);
+    err = send_once(&t, q, false);
+    if (!err && s->dead && !is_new(s)) /* it was kept for too long; nothing was sent on it */
+        err = send_once(&t, q, true);
     if (err)
         return s->e->host->fail(call, err, "out of memory for a request to %s", s->e->base);
     if (t.result == CURLE_OK && !t.stopped) {

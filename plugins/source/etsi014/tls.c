@@ -258,6 +258,23 @@ tls_hook(CURL *easy, void *ctx, void *arg)
     return CURLE_OK;
 }
 
+bool
+tls_alive(const struct slot *s)
+{
+    const struct curl_tlssessioninfo *tls = NULL;
+    int n, err;
+    char c;
+
+    if (curl_easy_getinfo(s->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || !tls || !tls->internals)
+        return true; /* cannot tell */
+    /* Takes in tickets and alerts; before a request there is nothing else to read. */
+    ERR_clear_error();
+    n = SSL_peek(tls->internals, &c, 1);
+    err = SSL_get_error(tls->internals, n);
+    ERR_clear_error();
+    return n <= 0 && err == SSL_ERROR_WANT_READ;
+}
+
 static int
 not_trusted(const struct slot *s, struct rk_call *call)
 {
