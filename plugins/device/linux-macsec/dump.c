@@ -8,6 +8,12 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+bool
+macsec_dump_ok(const struct nlmsghdr *nlh, int left)
+{
+    return left >= (int)sizeof *nlh && mnl_nlmsg_ok(nlh, left) && nlh->nlmsg_len <= (unsigned)left;
+}
+
 /* Reads a whole number of exactly size bytes in the machine's order. */
 static bool
 number(const struct nlattr *attr, void *out, size_t size)
@@ -29,11 +35,23 @@ flag(const struct nlattr *attr, bool *out)
     return true;
 }
 
-/* The attributes of nlh behind a header of its own; false when that is cut. */
+/* The attributes behind nlh's own header: where, and how many bytes; false when the header is cut.
+ * (libmnl's mnl_attr_for_each rounds the end of the message up, and so reads up to three bytes behind it.) */
+struct body {
+    const void *attrs;
+    size_t len;
+};
+
 static bool
-has_header(const struct nlmsghdr *nlh, size_t header)
+body_of(const struct nlmsghdr *nlh, size_t header, struct body *out)
 {
-    return nlh->nlmsg_len >= MNL_NLMSG_HDRLEN + MNL_ALIGN(header);
+    size_t begin = MNL_NLMSG_HDRLEN + MNL_ALIGN(header);
+
+    if (nlh->nlmsg_len < begin)
+        return false;
+    out->attrs = mnl_nlmsg_get_payload_offset(nlh, header);
+    out->len = nlh->nlmsg_len - begin;
+    return true;
 }
 
 /* PNs have 32 or 64 bits. */
@@ -161,12 +179,13 @@ int
 macsec_dump_secy(const struct nlmsghdr *nlh, struct macsec_secy *out)
 {
     const struct nlattr *attr;
-    bool named = false, ok = has_header(nlh, sizeof(struct genlmsghdr));
+    struct body body;
+    bool named = false, ok = true;
 
     memset(out, 0, sizeof *out);
-    if (!ok)
+    if (!body_of(nlh, sizeof(struct genlmsghdr), &body))
         return RK_E_PROTOCOL;
-    mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
+    mnl_attr_for_each_payload(body.attrs, body.len) {
         switch (mnl_attr_get_type(attr)) {
         case MACSEC_ATTR_IFINDEX: ok = number(attr, &out->ifindex, sizeof out->ifindex); break;
         case MACSEC_ATTR_SECY: ok = named = secy_read(attr, out); break;
@@ -197,15 +216,16 @@ macsec_dump_link(const struct nlmsghdr *nlh, struct macsec_link *out)
 {
     const struct nlattr *attr;
     struct ifinfomsg ifi;
+    struct body body;
     bool elsewhere = false;
 
     memset(out, 0, sizeof *out);
-    if (nlh->nlmsg_type != RTM_NEWLINK || !has_header(nlh, sizeof ifi))
+    if (nlh->nlmsg_type != RTM_NEWLINK || !body_of(nlh, sizeof ifi, &body))
         return RK_E_PROTOCOL;
     memcpy(&ifi, mnl_nlmsg_get_payload(nlh), sizeof ifi);
     out->ifindex = (uint32_t)ifi.ifi_index;
     out->flags = ifi.ifi_flags;
-    mnl_attr_for_each(attr, nlh, sizeof ifi) {
+    mnl_attr_for_each_payload(body.attrs, body.len) {
         if (mnl_attr_get_type(attr) == IFLA_LINK && !number(attr, &out->parent, sizeof out->parent))
             return RK_E_PROTOCOL;
         if (mnl_attr_get_type(attr) == IFLA_LINK_NETNSID)
@@ -222,11 +242,12 @@ int
 macsec_dump_family(const struct nlmsghdr *nlh, uint16_t *out)
 {
     const struct nlattr *attr;
+    struct body body;
 
     *out = 0;
-    if (!has_header(nlh, sizeof(struct genlmsghdr)))
+    if (!body_of(nlh, sizeof(struct genlmsghdr), &body))
         return RK_E_PROTOCOL;
-    mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr))
+    mnl_attr_for_each_payload(body.attrs, body.len)
         if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID && !number(attr, out, sizeof *out))
             return RK_E_PROTOCOL;
     return *out ? RK_OK : RK_E_PROTOCOL;

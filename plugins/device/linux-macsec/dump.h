@@ -9,8 +9,12 @@
 
 #include <libmnl/libmnl.h>
 
+/* macsec_dump_ok - is there a whole message at nlh, of which left bytes are there?  (mnl_nlmsg_ok takes lengths above
+ * INT_MAX for negative ones, and so for good.) */
+bool macsec_dump_ok(const struct nlmsghdr *nlh, int left);
+
 /* macsec_dump_secy - one message of the dump MACSEC_CMD_GET_TXSC
- * in:   nlh  mnl_nlmsg_ok() holds.   out: *out, whole
+ * in:   nlh  macsec_dump_ok() holds.   out: *out, whole
  * ret:  RK_OK or RK_E_PROTOCOL */
 int macsec_dump_secy(const struct nlmsghdr *nlh, struct macsec_secy *out);
 

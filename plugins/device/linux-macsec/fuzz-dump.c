@@ -31,7 +31,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < sizeof *nlh || size > 65536 || !(copy = malloc(size)))
         return 0;
     memcpy(copy, data, size);
-    for (nlh = copy; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+    for (nlh = copy; macsec_dump_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
         read_all(nlh);
     free(copy);
     return 0;

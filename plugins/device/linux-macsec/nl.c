@@ -154,7 +154,7 @@ read_messages(const unsigned char *bytes, size_t len, struct answer *a)
     const struct nlmsghdr *nlh = (const void *)bytes;
     int left = (int)len, err = RK_OK;
 
-    for (; !err && !a->ended && mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+    for (; !err && !a->ended && macsec_dump_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
         if (nlh->nlmsg_seq != a->seq || nlh->nlmsg_pid != a->port_id)
             continue;
         if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)

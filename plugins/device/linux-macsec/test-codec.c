@@ -388,7 +388,7 @@ read_exact(const unsigned char *bytes, size_t len)
 
     assert_non_null(nlh);
     memcpy(nlh, bytes, len);
-    if (mnl_nlmsg_ok(nlh, (int)len)) {
+    if (macsec_dump_ok(nlh, (int)len)) {
         err = macsec_dump_secy(nlh, &s);
         (void)macsec_dump_link(nlh, &l);
         (void)macsec_dump_family(nlh, &family);
@@ -415,6 +415,9 @@ survives_hostile_dumps(void **state)
         cut_nlh->nlmsg_len = (uint32_t)n;
         (void)read_exact(cut, n);
     }
+    memcpy(cut, buf, len);
+    cut_nlh->nlmsg_len = UINT32_MAX - 5;
+    assert_false(macsec_dump_ok(cut_nlh, (int)len));
     for (size_t i = sizeof *nlh; i < len; i++) /* each byte wrong in many ways */
         for (unsigned v = 0; v < 256; v += 5) {
             memcpy(cut, buf, len);
