@@ -274,15 +274,15 @@ run_traffic(struct run *r)
     return sent_ns;
 }
 
-/* The highest rate that loses nothing: up by a third until frames are lost or the machine cannot keep the rate. */
+/* The highest rate that loses nothing: up by half until frames are lost or the machine cannot keep the rate. */
 static void
 calibrate(struct run *r)
 {
     double good = 0;
 
-    r->for_ns = NS_PER_S / 2;
+    r->for_ns = NS_PER_S / 3;
     r->every_ns = 0;
-    for (r->rate = 100; r->rate < 1e6 && !r->ended; r->rate *= 4.0 / 3) {
+    for (r->rate = 250; r->rate < 1e6 && !r->ended; r->rate *= 1.5) {
         int64_t took = run_traffic(r);
         double done = (double)r->ends[0].sent * (double)NS_PER_S / (double)took;
 
