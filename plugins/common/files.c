@@ -224,9 +224,9 @@ rkp_pause(const struct rk_host *host, const struct rk_call *call, int fd, int64_
             return RK_E_CANCELED;
         if (fds[1].revents)
             return 1;
-        if (end <= now_ms())
-            return 0;
         if (host->left_ms(call) == 0)
             return RK_E_TIMEOUT;
+        if (end <= now_ms())
+            return 0;
     }
 }

@@ -499,7 +499,7 @@ collect(struct inbox *b, struct harvest *h)
         if (!b->scan && h->n < h->max && read_events(b))
             events_on(b, h);
     } while (h->n < h->max && b->watch >= 0 && (b->scan || b->events_at < b->events_len) &&
-             b->host->left_ms(h->call) > 0);
+             rkp_pause(b->host, h->call, -1, 0) == 0);
     close(h->dir_fd);
     return RK_OK;
 }
