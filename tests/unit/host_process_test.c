@@ -2,7 +2,6 @@
 #include "hostrig.h"
 
 #include "core/base/clock.h"
-#include "core/base/err.h"
 #include "core/base/secret.h"
 #include "core/host/kdf.h"
 #include "core/host/serve.h"
@@ -84,9 +83,721 @@ test_get_new(void **state)
         assert_true(rig_key_is(&reply.items[i].fd, (unsigned char)(0x40 + i), 32));
     }
     assert_string_equal(reply.items[0].key_id, "550e8400-e29b-41d4-a716-000000000abc");
-    assert_true(rig_log_has(&r, "ev=given n=3?forged=line inst=i1 call=2"));
+    assert_true(rig_log_wait(&r, "ev=given n=3?forged=line inst=i1 call=2"));
     rig_reply_free(&reply);
     rk_items_free(c.items, c.n);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_get_by_id(void **state)
+{
+    struct rk_call_msg c = get_new("SAE_B", 128, 2);
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_source(&r);
+    c.verb = RK_V_GET_BY_ID;
+    strcpy(c.items[0].key_id, "550E8400-E29B-41D4-A716-446655440000");
+    strcpy(c.items[1].key_id, "Opaque_1");
+    assert_int_equal(rig_call(&r, &c, &reply), RK_OK);
+    assert_string_equal(reply.items[0].key_id, "550e8400-e29b-41d4-a716-446655440000");
+    assert_string_equal(reply.items[1].key_id, "Opaque_1");
+    assert_true(rig_key_is(&reply.items[0].fd, 0x40, 16));
+    assert_true(rig_key_is(&reply.items[1].fd, 0x41, 16));
+    rig_reply_free(&reply);
+    strcpy(c.items[1].key_id, "550e8400-e29b-41d4-a716-446655440000"); /* the same, written otherwise */
+    assert_int_equal(rig_call(&r, &c, &reply), RK_E_CONTRACT);
+    rig_reply_free(&reply);
+    rk_items_free(c.items, c.n);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+/* What a broken source gives never arrives as a key. */
+static void
+test_distrusted_source(void **state)
+{
+    static const struct {
+        const char *mode;
+        uint32_t verb;
+        int err;           /* of the whole */
+        int errs[3];       /* of the keys; RK_OK: it is there */
+    } rows[] = {
+        {"twins", RK_V_GET_NEW, RK_OK, {RK_E_PROTOCOL, RK_E_PROTOCOL, RK_OK}},
+        {"shared", RK_V_GET_NEW, RK_OK, {RK_E_CONTRACT, RK_E_CONTRACT, RK_OK}},
+        {"badid", RK_V_GET_NEW, RK_OK, {RK_E_PROTOCOL, RK_OK, RK_OK}},
+        {"endless", RK_V_GET_NEW, RK_OK, {RK_E_PROTOCOL, RK_OK, RK_OK}},
+        {"otherid", RK_V_GET_BY_ID, RK_OK, {RK_E_PROTOCOL, RK_OK, RK_OK}},
+        {"nokey", RK_V_GET_NEW, RK_OK, {RK_E_CONTRACT, RK_OK, RK_OK}},
+        {"gone", RK_V_GET_BY_ID, RK_OK, {RK_E_KEY_GONE, RK_OK, RK_OK}},
+        {"weird", RK_V_GET_NEW, RK_OK, {RK_E_CONTRACT, RK_OK, RK_OK}},
+        {"short", RK_V_GET_NEW, RK_E_KEY_SIZE, {RK_E_KEY_SIZE, RK_E_KEY_SIZE, RK_E_KEY_SIZE}},
+        {"unset", RK_V_GET_NEW, RK_E_CONTRACT, {RK_E_CONTRACT, RK_E_CONTRACT, RK_E_CONTRACT}},
+        {"leftover", RK_V_GET_NEW, RK_E_EMPTY, {RK_E_EMPTY, RK_E_EMPTY, RK_E_EMPTY}},
+        {"code", RK_V_GET_NEW, RK_E_CONTRACT, {RK_E_CONTRACT, RK_E_CONTRACT, RK_E_CONTRACT}},
+        {"mute", RK_V_GET_NEW, RK_E_UNREACHABLE, {RK_E_UNREACHABLE, RK_E_UNREACHABLE, RK_E_UNREACHABLE}},
+    };
+    struct rig r;
+
+    (void)state;
+    start_source(&r);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rk_call_msg c = get_new(rows[i].mode, 256, 3);
+        struct rk_reply reply;
+
+        c.verb = rows[i].verb;
+        for (size_t k = 0; c.verb == RK_V_GET_BY_ID && k < 3; k++)
+            snprintf(c.items[k].key_id, sizeof c.items[k].key_id, "id-%zu", k);
+        if (rig_call(&r, &c, &reply) != rows[i].err)
+            fail_msg("%s: %d: %s", rows[i].mode, reply.err, reply.text);
+        assert_int_equal(reply.n, 3);
+        if (reply.err)
+            assert_true(reply.text[0]);
+        for (size_t k = 0; k < 3; k++) {
+            if (reply.items[k].err != rows[i].errs[k])
+                fail_msg("%s, key %zu: %d", rows[i].mode, k, reply.items[k].err);
+            assert_int_equal(reply.items[k].fd >= 0, rows[i].errs[k] == RK_OK);
+        }
+        rig_reply_free(&reply);
+        rk_items_free(c.items, c.n);
+    }
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_source_status(void **state)
+{
+    struct rk_call_msg c = {.verb = RK_V_SOURCE_STATUS, .inst = 1, .peer_sae = "SAE_B"};
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_source(&r);
+    assert_int_equal(rig_call(&r, &c, &reply), RK_OK);
+    assert_int_equal(reply.stored_keys, 7);
+    assert_int_equal(reply.max_per_request, 64);
+    assert_string_equal(reply.text, "7 keys?for SAE_B");
+    strcpy(c.peer_sae, "ugly");
+    assert_int_equal(rig_call(&r, &c, &reply), RK_E_REJECTED);
+    assert_string_equal(reply.text, "line?break ?[1m and ?");
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+/* ---- instances ---- */
+
+#define PAIRS(...) (const char *const[]){__VA_ARGS__, NULL}
+
+static void
+test_config(void **state)
+{
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    rig_start(&r, "host-source", NULL);
+    assert_int_equal(rig_config(&r, 1, &reply, PAIRS("pause", "90s")), RK_E_CONFIG);
+    assert_non_null(strstr(reply.text, "pause: "));
+    assert_int_equal(rig_config(&r, 1, &reply, PAIRS("paus", "9s")), RK_E_CONFIG);
+    assert_int_equal(rig_config(&r, 1, &reply, PAIRS("level", "1", "level", "2")), RK_E_CONFIG);
+    assert_int_equal(rig_config(&r, 1, &reply, PAIRS("fate", "mute")), RK_E_UNREACHABLE);
+    assert_int_equal(rig_config(&r, 1, &reply, PAIRS("fate", "code")), RK_E_CONTRACT);
+    assert_int_equal(rig_config(&r, 1, &reply, PAIRS("list", "a", "list", "b")), RK_OK);
+    assert_int_equal(rig_config(&r, 1, &reply, NULL), RK_E_CONTRACT); /* there is a 1 now */
+    assert_int_equal(rig_config(&r, 2, &reply, PAIRS("pause", "5s")), RK_OK);
+    assert_true(rig_log_has(&r, "ev=options sae=SAE_A wait_ms=2000 list1=b absent=1 inst=i1"));
+    assert_true(rig_log_has(&r, "ev=options sae=SAE_A wait_ms=5000 list1=- absent=1 inst=i2"));
+    rig_drop(&r, 1);
+    assert_true(rig_log_wait(&r, "ev=fini"));
+    assert_int_equal(rig_config(&r, 1, &reply, NULL), RK_OK);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_plugin_dies_in_init(void **state)
+{
+    struct rk_config c = {.inst = 1};
+    struct rk_setting s[] = {{RK_CONF_NAME, "i1"}, {RK_CONF_SAE, "A"}, {"fate", "crash"}};
+    struct rig r;
+
+    (void)state;
+    rig_start(&r, "host-source", NULL);
+    c.settings = s;
+    c.n = 3;
+    assert_int_equal(rk_frame_send(r.sock, r.frame, rk_config_put(r.frame, 1, &c), NULL, 0), 0);
+    assert_int_equal(rig_wait(&r), 99);
+    rig_stop(&r);
+}
+
+/* ---- device ---- */
+
+static void
+start_device(struct rig *r)
+{
+    struct rk_reply reply;
+
+    rig_start(r, "host-device", NULL);
+    assert_int_equal(rig_config(r, 1, &reply, NULL), RK_OK);
+}
+
+static void
+op(struct rk_item *item, uint32_t kind, const char *iface)
+{
+    item->op = kind;
+    item->seq = 9;
+    strcpy(item->link, "a-b-1");
+    strcpy(item->iface, iface);
+    strcpy(item->key_id, "k1");
+    item->role = 2;
+    if (kind == RK_OP_STAGE)
+        item->fd = rig_key(0x55, 32);
+    if (kind == RK_OP_DESCRIBE)
+        strcpy(item->text, "rk1|text");
+}
+
+static struct rk_call_msg
+apply(size_t n)
+{
+    return (struct rk_call_msg){.verb = RK_V_APPLY, .inst = 1, .items = items(n), .n = n};
+}
+
+/* Sent descriptors are the receiver's: close ours, and do not wipe what it reads. */
+static int
+apply_and_free(struct rig *r, struct rk_call_msg *c, struct rk_reply *reply)
+{
+    rig_send(r, c);
+    rk_items_sent(c->items, c->n);
+    rk_items_free(c->items, c->n);
+    rig_reply(r, reply);
+    return reply->err;
+}
+
+static int
+fill_55(unsigned char *bytes, size_t len, void *arg)
+{
+    (void)arg;
+    memset(bytes, 0x55, len);
+    return RK_OK;
+}
+
+static void
+test_apply(void **state)
+{
+    char master[RK_CONFIRM_HEX + 1], slave[RK_CONFIRM_HEX + 1];
+    struct rk_call_msg c = apply(5);
+    struct rk_secret *key;
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_device(&r);
+    op(&c.items[0], RK_OP_STAGE, "eth0");
+    op(&c.items[1], RK_OP_ACTIVATE, "eth0");
+    op(&c.items[2], RK_OP_DESCRIBE, "eth0");
+    op(&c.items[3], RK_OP_STAGE, "refuse");
+    op(&c.items[4], RK_OP_RETIRE, "unset");
+    assert_int_equal(apply_and_free(&r, &c, &reply), RK_OK);
+    assert_int_equal(reply.n, 5);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(reply.items[i].err, RK_OK);
+    assert_int_equal(rk_secret_new(32, fill_55, NULL, &key), RK_OK);
+    assert_int_equal(rk_kdf_confirm(key, "a-b-1", "k1", 9, 1, master), RK_OK);
+    assert_int_equal(rk_kdf_confirm(key, "a-b-1", "k1", 9, 2, slave), RK_OK);
+    rk_secret_free(&key);
+    assert_string_equal(reply.items[0].mine, slave);
+    assert_string_equal(reply.items[0].theirs, master);
+    assert_string_equal(reply.items[1].mine, "");
+    assert_int_equal(reply.items[3].err, RK_E_CONFLICT);
+    assert_string_equal(reply.items[3].text, "taken by?another");
+    assert_string_equal(reply.items[3].mine, ""); /* a key that is not installed is not confirmed */
+    assert_string_equal(reply.items[3].theirs, "");
+    assert_int_equal(reply.items[4].err, RK_E_CONTRACT);
+    rig_reply_free(&reply);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_apply_fails(void **state)
+{
+    struct rk_reply reply;
+    struct rk_call_msg c;
+    struct rig r;
+
+    (void)state;
+    start_device(&r);
+    c = apply(2);
+    op(&c.items[0], RK_OP_STAGE, "unknown");
+    op(&c.items[1], RK_OP_RETIRE, "eth0");
+    assert_int_equal(apply_and_free(&r, &c, &reply), RK_E_UNKNOWN);
+    assert_string_equal(reply.text, "the answer was lost");
+    assert_int_equal(reply.items[0].err, RK_E_UNKNOWN);
+    assert_int_equal(reply.items[1].err, RK_E_UNKNOWN);
+    assert_string_equal(reply.items[0].mine, "");
+    rig_reply_free(&reply);
+    c = apply(1);
+    op(&c.items[0], RK_OP_STAGE, "endless");
+    assert_int_equal(apply_and_free(&r, &c, &reply), RK_OK);
+    assert_int_equal(reply.items[0].err, RK_E_CONTRACT);
+    assert_int_equal(strlen(reply.items[0].text), RK_WHY_MAX - 1);
+    rig_reply_free(&reply);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+/* A core that breaks the contract is refused before the plugin sees anything. */
+static void
+test_apply_refused(void **state)
+{
+    struct rk_reply reply;
+    struct rig r;
+    int pipes[2];
+
+    (void)state;
+    start_device(&r);
+    for (int i = 0; i < 6; i++) {
+        struct rk_call_msg c = apply(1);
+
+        op(&c.items[0], i == 1 ? RK_OP_RETIRE : RK_OP_STAGE, "crash");
+        if (i == 0 || i == 5) { /* no key; or one that is none */
+            rk_secret_fd_wipe(c.items[0].fd);
+            c.items[0].fd = -1;
+        }
+        if (i == 1) /* a key where none belongs */
+            c.items[0].fd = rig_key(1, 32);
+        if (i == 2)
+            c.items[0].role = 0;
+        if (i == 3)
+            c.items[0].key_id[0] = '\0';
+        if (i == 4)
+            c.items[0].iface[0] = '\0';
+        if (i == 5) {
+            assert_int_equal(pipe(pipes), 0);
+            c.items[0].fd = pipes[0];
+        }
+        assert_int_equal(apply_and_free(&r, &c, &reply), RK_E_CONTRACT);
+        assert_true(reply.text[0]);
+        rig_reply_free(&reply);
+    }
+    close(pipes[1]);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_observe(void **state)
+{
+    struct rk_call_msg c = {.verb = RK_V_OBSERVE, .inst = 1, .items = items(3), .n = 3};
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_device(&r);
+    for (size_t i = 0; i < 3; i++) {
+        strcpy(c.items[i].iface, (const char *[]){"eth0", "facts", "endless"}[i]);
+        strcpy(c.items[i].facts, "0011223344556677");
+    }
+    strcpy(c.items[0].key[1].id, "k1");
+    c.items[0].key[1].seq = 9;
+    strcpy(c.items[0].key[3].id, "k0");
+    c.items[0].key[3].seq = 8;
+    assert_int_equal(rig_call(&r, &c, &reply), RK_OK);
+    assert_int_equal(reply.items[0].err, RK_OK);
+    assert_int_equal(reply.items[0].state, RK_IF_PRESENT | RK_IF_UP);
+    assert_int_equal(reply.items[0].foreign, 3);
+    assert_string_equal(reply.items[0].facts, "sci=0011223344556677");
+    assert_int_equal(reply.items[0].key[0].held, 0);
+    assert_int_equal(reply.items[0].key[1].held, RK_HELD_RX | RK_SENDING);
+    assert_string_equal(reply.items[0].key[1].id, "k1");
+    assert_int_equal(reply.items[0].key[3].held, RK_HELD_RX);
+    assert_int_equal(reply.items[1].err, RK_E_CONTRACT);
+    assert_string_equal(reply.items[1].facts, "");
+    assert_int_equal(reply.items[2].err, RK_OK);
+    assert_int_equal(strlen(reply.items[2].text), RK_WHY_MAX - 1);
+    rig_reply_free(&reply);
+    strcpy(c.items[2].iface, "mute");
+    assert_int_equal(rig_call(&r, &c, &reply), RK_E_UNREACHABLE);
+    assert_int_equal(reply.items[0].err, RK_E_UNREACHABLE);
+    assert_int_equal(reply.items[0].state, 0);
+    rig_reply_free(&reply);
+    rk_items_free(c.items, c.n);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+/* ---- channel ---- */
+
+static void
+start_channel(struct rig *r)
+{
+    struct rk_reply reply;
+    char value[128];
+
+    rig_start(r, "host-channel", NULL);
+    assert_int_equal(rig_config(r, 1, &reply, NULL), RK_E_CONFIG);
+    assert_non_null(strstr(reply.text, "auth-key: required"));
+    rig_secret_file(r, "a shared key\n", 0644, value, sizeof value);
+    assert_int_equal(rig_config(r, 1, &reply, PAIRS("auth-key", value)), RK_E_UNSAFE);
+    assert_non_null(strstr(reply.text, "chmod 600"));
+    rig_secret_file(r, "a shared key\n", 0600, value, sizeof value);
+    assert_int_equal(rig_config(r, 1, &reply, PAIRS("auth-key", value)), RK_OK);
+    assert_true(rig_log_has(r, "ev=options auth=hidden inst=i1"));
+}
+
+/* One call of a verb on up to 8 links, each with this peer and text. */
+static int
+on_links(struct rig *r, uint32_t verb, const char *const *links, const char *sae, const char *text,
+         struct rk_reply *reply)
+{
+    struct rk_call_msg c = {.verb = verb, .inst = 1, .items = items(8)};
+
+    for (; links[c.n]; c.n++) {
+        strcpy(c.items[c.n].link, links[c.n]);
+        strcpy(c.items[c.n].sae, sae);
+        strcpy(c.items[c.n].text, text);
+    }
+    (void)rig_call(r, &c, reply);
+    rk_items_free(c.items, c.n);
+    return reply->err;
+}
+
+static int
+watch(struct rig *r, struct rk_reply *reply)
+{
+    struct rk_call_msg c = {.verb = RK_V_WATCH, .inst = 1, .budget_ms = 50};
+
+    return rig_call(r, &c, reply);
+}
+
+/* The channel hands back what it is given, so a peer with our own name is one whose records we may read. */
+static void
+test_records(void **state)
+{
+    static const char *const links[] = {"good", "forge1", "cut1", "bare1", "endless1", "other1", NULL};
+    static const char *const none[] = {"stranger", NULL};
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_channel(&r);
+    assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_A", "", &reply), RK_OK);
+    rig_reply_free(&reply);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
+        rig_reply_free(&reply);
+        assert_int_equal(on_links(&r, RK_V_PUBLISH, none, "SAE_A", "rk1|text", &reply), RK_OK);
+        rig_reply_free(&reply);
+        assert_int_equal(watch(&r, &reply), RK_OK);
+        assert_int_equal(reply.n, 1);
+        assert_string_equal(reply.items[0].link, "good");
+        assert_string_equal(reply.items[0].sae, "SAE_A");
+        assert_string_equal(reply.items[0].text, "rk1|text");
+        rig_reply_free(&reply);
+    }
+    /* a line for each link, and not for each record */
+    assert_int_equal(rig_log_count(&r, "ev=record-refused"), 6);
+    assert_int_equal(rig_log_count(&r, "link=forge1 peer=SAE_A count=1 why=\"wrong tag"), 1);
+    assert_int_equal(rig_log_count(&r, "link=stranger count=1 why=\"no link of this channel\""), 1);
+    assert_int_equal(watch(&r, &reply), RK_OK); /* nothing new: the budget ends */
+    assert_int_equal(reply.n, 0);
+    rig_reply_free(&reply);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_bindings_count(void **state)
+{
+    static const char *const links[] = {"l1", "l2", NULL}, *const l1[] = {"l1", NULL}, *const bad[] = {"no name", NULL};
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_channel(&r);
+    assert_int_equal(on_links(&r, RK_V_BIND, bad, "SAE_A", "", &reply), RK_E_CONTRACT);
+    rig_reply_free(&reply);
+    assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_B", "", &reply), RK_OK);
+    rig_reply_free(&reply);
+    /* our own record comes back: it is not from SAE_B to SAE_A, so its tag is wrong */
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_B", "rk1|text", &reply), RK_OK);
+    rig_reply_free(&reply);
+    assert_int_equal(watch(&r, &reply), RK_OK);
+    assert_int_equal(reply.n, 0);
+    rig_reply_free(&reply);
+    assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_A", "", &reply), RK_OK);
+    rig_reply_free(&reply);
+    assert_int_equal(on_links(&r, RK_V_BIND, l1, "", "", &reply), RK_OK); /* and no longer l1 */
+    rig_reply_free(&reply);
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
+    rig_reply_free(&reply);
+    assert_int_equal(watch(&r, &reply), RK_OK);
+    assert_int_equal(reply.n, 1);
+    assert_string_equal(reply.items[0].link, "l2");
+    rig_reply_free(&reply);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_publish_results(void **state)
+{
+    static const char *const some[] = {"l1", "refuse1", "l2", NULL}, *const mute[] = {"mute", NULL};
+    static const char *const overrun[] = {"overrun", NULL}, *const l1[] = {"l1", NULL};
+    char text[RK_RECORD_MAX + 1];
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_channel(&r);
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, some, "SAE_B", "rk1", &reply), RK_E_REJECTED);
+    assert_int_equal(reply.items[0].err, RK_OK);
+    assert_int_equal(reply.items[1].err, RK_E_REJECTED);
+    assert_int_equal(reply.items[2].err, RK_E_REJECTED); /* not reached */
+    rig_reply_free(&reply);
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, mute, "SAE_B", "rk1", &reply), RK_E_UNREACHABLE);
+    rig_reply_free(&reply);
+    memset(text, 'x', sizeof text);
+    text[RK_RECORD_MAX - 33] = '\0'; /* the tag fits to the byte */
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", text, &reply), RK_OK);
+    rig_reply_free(&reply);
+    text[RK_RECORD_MAX - 33] = 'x';
+    text[RK_RECORD_MAX - 32] = '\0';
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", text, &reply), RK_E_CONTRACT);
+    rig_reply_free(&reply);
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", "two words", &reply), RK_E_CONTRACT);
+    rig_reply_free(&reply);
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, overrun, "SAE_B", "rk1", &reply), RK_OK);
+    rig_reply_free(&reply);
+    assert_int_equal(watch(&r, &reply), RK_E_CONTRACT); /* more than there was room for */
+    assert_int_equal(reply.n, 0);
+    rig_reply_free(&reply);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_watch_beside_publish(void **state)
+{
+    static const char *const l1[] = {"l1", NULL};
+    struct rk_call_msg w = {.verb = RK_V_WATCH, .inst = 1};
+    struct rk_reply reply;
+    uint32_t first, second;
+    struct rig r;
+
+    (void)state;
+    start_channel(&r);
+    first = rig_send(&r, &w);
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", "rk1", &reply), RK_OK);
+    rig_reply_free(&reply);
+    second = rig_send(&r, &w);
+    rig_reply(&r, &reply);
+    assert_int_equal(reply.number, second);
+    assert_int_equal(reply.err, RK_E_BUSY);
+    rig_reply_free(&reply);
+    rig_cancel(&r, first);
+    rig_reply(&r, &reply);
+    assert_int_equal(reply.number, first);
+    assert_int_equal(reply.err, RK_OK);
+    rig_reply_free(&reply);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+/* ---- deadlines and ends ---- */
+
+static void
+test_budget_and_cancel(void **state)
+{
+    struct rk_call_msg c = get_new("wait", 256, 1);
+    struct rk_reply reply;
+    uint32_t number;
+    struct rig r;
+
+    (void)state;
+    start_source(&r);
+    c.budget_ms = 30;
+    assert_int_equal(rig_call(&r, &c, &reply) == RK_E_CANCELED || reply.err == RK_E_TIMEOUT, 1);
+    rig_reply_free(&reply);
+    c.budget_ms = 0; /* the rig's own, long */
+    number = rig_send(&r, &c);
+    rig_cancel(&r, number);
+    rig_reply(&r, &reply);
+    assert_int_equal(reply.number, number);
+    assert_int_equal(reply.err, RK_E_CANCELED);
+    assert_true(reply.took_us < RIG_WAIT_MS * 1000u);
+    rig_reply_free(&reply);
+    rk_items_free(c.items, c.n);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+/* A call that never returns costs a thread, until rekeyd ends the process; all others are served. */
+static void
+test_poisoned(void **state)
+{
+    struct rk_call_msg deaf = get_new("deaf", 256, 1), good = get_new("SAE_B", 256, 1);
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    rig_start(&r, "host-parallel", NULL);
+    assert_int_equal(rig_config(&r, 1, &reply, NULL), RK_OK);
+    deaf.budget_ms = 20;
+    rig_send(&r, &deaf);
+    assert_true(rig_log_wait(&r, "ev=poisoned inst=i1 call=2 verb=get-new"));
+    assert_int_equal(rig_call(&r, &good, &reply), RK_OK);
+    assert_true(rig_log_has(&r, "ev=overlap"));
+    rig_reply_free(&reply);
+    rk_items_free(deaf.items, deaf.n);
+    rk_items_free(good.items, good.n);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK); /* and it ends although that call does not */
+}
+
+static void
+test_end_cancels(void **state)
+{
+    struct rk_call_msg c = get_new("wait", 256, 1);
+    struct rig r;
+
+    (void)state;
+    start_source(&r);
+    c.budget_ms = 3600000;
+    rig_send(&r, &c);
+    rk_items_free(c.items, c.n);
+    close(r.sock);
+    r.sock = -1;
+    assert_true(rig_log_wait(&r, "ev=fini")); /* once its call had returned */
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_fatal(void **state)
+{
+    struct rk_call_msg c = get_new("fatal", 256, 1);
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_source(&r);
+    assert_int_equal(rig_call(&r, &c, &reply), RK_E_FATAL);
+    assert_string_equal(reply.text, "cannot go on");
+    rig_reply_free(&reply);
+    rk_items_free(c.items, c.n);
+    assert_int_equal(rig_wait(&r), RK_EXIT_FATAL);
+    rig_stop(&r);
+}
+
+static void
+test_crash(void **state)
+{
+    struct rk_call_msg c = get_new("crash", 256, 1);
+    struct rig r;
+
+    (void)state;
+    start_source(&r);
+    rig_send(&r, &c);
+    rk_items_free(c.items, c.n);
+    assert_int_equal(rig_wait(&r), 99);
+    rig_stop(&r);
+}
+
+static void
+test_garbage(void **state)
+{
+    struct rk_call_msg c = get_new("SAE_B", 256, 1);
+    uint32_t lie[4] = {RK_MSG_CALL, 7, 0x00ff0001, 0xffffffff};
+    struct rk_reply reply;
+    struct rig r;
+    int fd;
+
+    (void)state;
+    start_source(&r);
+    assert_int_equal(rk_frame_send(r.sock, "x", 1, NULL, 0), 0);
+    fd = rig_key(9, 32);
+    assert_int_equal(rk_frame_send(r.sock, "12345678", 8, &fd, 1), 0); /* a key on no message */
+    assert_int_equal(rk_frame_send(r.sock, lie, sizeof lie, &fd, 1), 0);
+    rig_reply(&r, &reply);
+    assert_int_equal(reply.number, 7);
+    assert_int_equal(reply.err, RK_E_CONTRACT);
+    assert_false(rig_key_is(&fd, 9, 32)); /* wiped */
+    assert_int_equal(rig_call(&r, &c, &reply), RK_OK);
+    rig_reply_free(&reply);
+    rk_items_free(c.items, c.n);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+/* ---- the process ---- */
+
+static void
+test_module_error(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_start_path(&r, "/nonexistent/host-source.so", NULL);
+    assert_non_null(strstr(r.hello.error, "/nonexistent/host-source.so: "));
+    assert_int_equal(rig_wait(&r), RK_EXIT_MODULE);
+    rig_stop(&r);
+    rig_start(&r, "bad-abi", NULL);
+    assert_non_null(strstr(r.hello.error, "built for plugin ABI 2.0"));
+    assert_int_equal(r.hello.n_opts, 0);
+    assert_int_equal(rig_wait(&r), RK_EXIT_MODULE);
+    rig_stop(&r);
+}
+
+/* A line of /proc/PID/status. */
+static void
+status_line(pid_t pid, const char *name, char *value, size_t size)
+{
+    char path[64], line[256];
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    value[0] = '\0';
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, name, strlen(name)) == 0)
+            snprintf(value, size, "%s", line + strlen(name));
+    fclose(f);
+}
+
+static void
+assert_status(pid_t pid, const char *name, const char *want)
+{
+    char value[128];
+
+    status_line(pid, name, value, sizeof value);
+    if (strcmp(value, want) != 0)
+        fail_msg("%s%s", name, value);
+}
+
+static void
+test_privileges(void **state)
+{
+    char own[64] = "", theirs[64] = "", path[64];
+    struct rig r;
+
+    (void)state;
+    setenv("TZ", "UTC", 1);
+    start_source(&r);
+    assert_status(r.pid, "CapEff:", "\t0000000000000000\n");
+    assert_status(r.pid, "CapPrm:", "\t0000000000000000\n");
+    assert_status(r.pid, "CapInh:", "\t0000000000000000\n");
+    assert_status(r.pid, "CapAmb:", "\t0000000000000000\n");
+    assert_status(r.pid, "NoNewPrivs:", "\t1\n");
+    assert_true(rig_log_has(&r, "ev=environment path=0 tz=UTC"));
+    snprintf(path, sizeof path, "/proc/%d/ns/net", (int)r.pid);
+    if (geteuid() == 0 && readlink(path, theirs, sizeof theirs - 1) > 0 && rig_log_has(&r, "ev=sandbox network=none")) {
+        assert_status(r.pid, "CapBnd:", "\t0000000000000000\n");
+        assert_true(readlink("/proc/self/ns/net", own, sizeof own - 1) > 0);
+        assert_string_not_equal(own, theirs);
+    }
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+static void
+test_keep_privs(void **state)
+{
+    char own[128], theirs[128];
+    struct rig r;
+
+    (void)state;
+    rig_start(&r, "host-source", "--keep-privs");
+    status_line(getpid(), "CapEff:", own, sizeof own);
+    status_line(r.pid, "CapEff:", theirs, sizeof theirs);
+    assert_string_equal(own, theirs);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
@@ -96,6 +807,28 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_get_new),
+        cmocka_unit_test(test_get_by_id),
+        cmocka_unit_test(test_distrusted_source),
+        cmocka_unit_test(test_source_status),
+        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_plugin_dies_in_init),
+        cmocka_unit_test(test_apply),
+        cmocka_unit_test(test_apply_fails),
+        cmocka_unit_test(test_apply_refused),
+        cmocka_unit_test(test_observe),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_bindings_count),
+        cmocka_unit_test(test_publish_results),
+        cmocka_unit_test(test_watch_beside_publish),
+        cmocka_unit_test(test_budget_and_cancel),
+        cmocka_unit_test(test_poisoned),
+        cmocka_unit_test(test_end_cancels),
+        cmocka_unit_test(test_fatal),
+        cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_module_error),
+        cmocka_unit_test(test_privileges),
+        cmocka_unit_test(test_keep_privs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
