@@ -32,6 +32,7 @@ int rk_bind_set(struct rk_binds *b, struct rk_bind_pair pair);
 /* rk_bind_find - the binding of link; NULL: none */
 struct rk_bind *rk_bind_find(const struct rk_binds *b, const char *link);
 
+/* rk_binds_free - forget all bindings */
 void rk_binds_free(struct rk_binds *b);
 
 #endif

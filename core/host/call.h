@@ -68,6 +68,7 @@ void rk_call_refuse(struct rk_call *call, int err, const char *fmt, ...) RK_PRIN
 /* rk_verb_name - "apply", ...; "?" for none */
 const char *rk_verb_name(uint32_t verb);
 
+/* rk_calls_add - put call at the end of list;  rk_calls_remove - take it out, wherever it is */
 void rk_calls_add(struct rk_calls *list, struct rk_call *call);
 void rk_calls_remove(struct rk_calls *list, struct rk_call *call);
 
