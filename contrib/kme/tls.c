@@ -44,8 +44,8 @@ use_files(SSL_CTX *ctx, const struct kme_conf *conf, char *why)
     SSL_CTX_set_client_CA_list(ctx, names);
     return 0;
 fail:
-    snprintf(why, KME_CONF_TEXT_MAX, "KME %s: %.200s: %.120s", conf->id, what, ERR_reason_error_string(ERR_peek_error()) ?
-             ERR_reason_error_string(ERR_peek_error()) : "cannot be used");
+    snprintf(why, KME_CONF_TEXT_MAX, "KME %s: %.200s: %.120s", conf->id, what,
+             ERR_reason_error_string(ERR_peek_error()) ? ERR_reason_error_string(ERR_peek_error()) : "cannot be used");
     ERR_clear_error();
     return -1;
 }

@@ -1,7 +1,7 @@
 /* daemon.c - start, loop and stop of rekeyd.
  *
- * Everything happens in callbacks of one libevent loop.  What they bring about is collected, and at the end of each turn
- * calls are dispatched and the journal is written once: that is what makes batches.
+ * Everything happens in callbacks of one libevent loop.  What they bring about is collected, and at the end of each
+ * turn calls are dispatched and the journal is written once: that is what makes batches.
  */
 #include "daemon.h"
 

@@ -63,7 +63,8 @@ struct host {
     bool used; /* by the configuration in force */
 };
 
-typedef void call_done(void *arg, struct rk_reply *reply); /* reply and its items: valid during the call; take fds by setting -1 */
+/* reply and its items: valid during the call; take fds by setting -1 */
+typedef void call_done(void *arg, struct rk_reply *reply);
 
 struct call {
     struct wake wake; /* budget and grace are over: the host is killed */

@@ -56,7 +56,8 @@ end_start(struct end *end)
 void
 end_release(struct end *end)
 {
-    if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts || end->todo.act == RK_ACT_JOURNAL)
+    if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts ||
+        end->todo.act == RK_ACT_JOURNAL)
         return;
     free(end);
 }
@@ -122,7 +123,8 @@ static void
 show_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
 {
     const struct rk_end *e = &end->e;
-    bool bad = strcmp(todo->note, "burnt") == 0 || strcmp(todo->note, "lost") == 0 || strcmp(todo->note, "refused") == 0;
+    bool bad =
+        strcmp(todo->note, "burnt") == 0 || strcmp(todo->note, "lost") == 0 || strcmp(todo->note, "refused") == 0;
     bool done = strcmp(todo->note, "rotated") == 0;
 
     rk_log(bad ? RK_LOG_WARNING : done ? RK_LOG_NOTICE : RK_LOG_INFO,

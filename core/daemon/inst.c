@@ -304,8 +304,13 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
 static void
 answer_observe(struct end *end, const struct rk_item *item)
 {
-    struct rk_seen seen = {.state = item->state, .cur = item->key[0].held, .prev = item->key[1].held,
-                           .cand = item->key[2].held, .foreign = item->foreign, .facts = item->facts, .why = item->text};
+    struct rk_seen seen = {.state = item->state,
+                           .cur = item->key[0].held,
+                           .prev = item->key[1].held,
+                           .cand = item->key[2].held,
+                           .foreign = item->foreign,
+                           .facts = item->facts,
+                           .why = item->text};
 
     end_answer(end, &(struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});
 }

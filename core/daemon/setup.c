@@ -20,8 +20,8 @@
 static void
 suggest_plugin(const struct daemon *d, const char *name, char *out, size_t size)
 {
-    static const char *const known[] = {"static", "file", "etsi014", "sim", "linux-macsec", "junos-netconf", "spool", "lldp",
-                                        "peer"};
+    static const char *const known[] = {"static",        "file",  "etsi014", "sim", "linux-macsec",
+                                        "junos-netconf", "spool", "lldp",    "peer"};
     char path[600];
     const char *near = rk_nearest(name, known, sizeof known / sizeof *known);
     DIR *dir = opendir(d->opt.plugin_dir);

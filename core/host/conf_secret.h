@@ -10,7 +10,8 @@
 /* rk_conf_secret_read - "file:/absolute/path" to a secret
  * out:  *out, owned by the caller; one trailing newline of the file is left out.  why[size]: reason with the path
  * ret:  RK_OK; RK_E_NOENT; RK_E_UNSAFE (not a regular file, a link, owner neither root nor this user, readable by
- *       group or others, empty or over RK_SECRET_FILE_MAX); RK_E_AUTH (not readable); RK_E_IO; RK_E_CONFIG (no "file:/")
+ *       group or others, empty or over RK_SECRET_FILE_MAX); RK_E_AUTH (not readable); RK_E_IO; RK_E_CONFIG (no
+ *       "file:/")
  * thread: any.  blocks: as the file system does */
 int rk_conf_secret_read(const char *value, struct rk_secret **out, char *why, size_t size);
 

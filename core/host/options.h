@@ -21,7 +21,8 @@ struct rk_conf {
  * ret:  RK_OK or RK_E_CONFIG.   thread: any */
 int rk_options_check(const struct rk_conf *conf, char *why, size_t size);
 
-/* rk_options_raw - element i of what was given for name, without defaults, the host's own options included; NULL: none */
+/* rk_options_raw - element i of what was given for name, without defaults, the host's own options included; NULL:
+ * none */
 const char *rk_options_raw(const struct rk_conf *conf, const char *name, size_t i);
 
 /* rk_options_item, rk_options_int - struct rk_host.conf_item and .conf_int; documented in rekey/plugin.h */

@@ -17,7 +17,8 @@
 int rk_privs_drop(uint32_t caps, char *why, size_t size);
 
 /* rk_process_start - the first steps of a host process: no core file, ended with its parent, no inherited descriptor
- *   but 0..2 and keep_fd, an environment of TZ, LANG and JOURNAL_STREAM only, umask 077, SIGPIPE and terminal signals ignored
+ *   but 0..2 and keep_fd, an environment of TZ, LANG and JOURNAL_STREAM only, umask 077, SIGPIPE and terminal signals
+ *   ignored
  * out:  why[size] when it failed.   ret: RK_OK or RK_E_FATAL */
 int rk_process_start(int keep_fd, char *why, size_t size);
 

@@ -18,7 +18,10 @@ struct field {
     size_t offset, size;
 };
 
-#define F(struct_, tag_, kind_, member) {tag_, kind_, offsetof(struct struct_, member), sizeof(((struct struct_ *)0)->member)}
+#define F(struct_, tag_, kind_, member)                                                                                \
+    {                                                                                                                  \
+        tag_, kind_, offsetof(struct struct_, member), sizeof(((struct struct_ *)0)->member)                           \
+    }
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 /* Nested values: an item, a key of an item, a setting, an option, a choice; and "this item has a descriptor". */

@@ -209,7 +209,8 @@ on_staged(struct step *s)
     struct rk_end *e = s->e;
 
     if (!rk_copy(e->d.mine, sizeof e->d.mine, s->ev->mine ? s->ev->mine : "") ||
-        !rk_copy(e->d.theirs, sizeof e->d.theirs, s->ev->theirs ? s->ev->theirs : "") || !e->d.mine[0] || !e->d.theirs[0]) {
+        !rk_copy(e->d.theirs, sizeof e->d.theirs, s->ev->theirs ? s->ev->theirs : "") || !e->d.mine[0] ||
+        !e->d.theirs[0]) {
         rk_end_burn(s, RK_E_CONTRACT, "no confirm tags with the staged key");
         return;
     }
@@ -368,7 +369,8 @@ fetch_failed(struct step *s)
 {
     struct rk_end *e = s->e;
     enum rk_err_class class = rk_err_class(s->ev->err);
-    bool again = !rk_is_master(e) && (class == RK_CLASS_RETRY || class == RK_CLASS_OBSERVE) && e->tries + 1 < FETCH_TRIES;
+    bool again =
+        !rk_is_master(e) && (class == RK_CLASS_RETRY || class == RK_CLASS_OBSERVE) && e->tries + 1 < FETCH_TRIES;
 
     if (rk_is_master(e) && class == RK_CLASS_OBSERVE)
         e->orphaned++; /* asked for, perhaps taken out of the pool, never seen */

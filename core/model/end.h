@@ -62,8 +62,16 @@ struct rk_event {
     const struct rk_record *record; /* PEER */
 };
 
-enum rk_act { RK_ACT_NONE, RK_ACT_OBSERVE, RK_ACT_JOURNAL, RK_ACT_GET_NEW, RK_ACT_GET_BY_ID, RK_ACT_STAGE, RK_ACT_ACTIVATE,
-              RK_ACT_RETIRE };
+enum rk_act {
+    RK_ACT_NONE,
+    RK_ACT_OBSERVE,
+    RK_ACT_JOURNAL,
+    RK_ACT_GET_NEW,
+    RK_ACT_GET_BY_ID,
+    RK_ACT_STAGE,
+    RK_ACT_ACTIVATE,
+    RK_ACT_RETIRE
+};
 
 /* What to do now.  Journal means: make e->d durable, with the note in the same transaction. */
 struct rk_todo {
@@ -114,7 +122,8 @@ struct rk_end {
 };
 
 /* rk_end_init - an end as it is before RK_EV_START
- * in:   d  as the journal has it, or zeroed with link, end and role set;  the configuration members of e are set by the caller after */
+ * in:   d  as the journal has it, or zeroed with link, end and role set;  the configuration members of e are set by
+ *       the caller after */
 void rk_end_init(struct rk_end *e, const struct rk_durable *d);
 
 /* rk_end_step - one event

@@ -84,8 +84,9 @@ get_all(char *const field[FIELDS], struct rk_record *r)
 {
     uint32_t role;
 
-    if (strcmp(field[0], "rk1") != 0 || !rk_name_ok(field[1], RK_LINK_MAX) || !rk_copy(r->link, sizeof r->link, field[1]) ||
-        !get_letter(field[2], "MS", &role) || !get_number(field[3], &r->term) || !get_number(field[4], &r->seq) ||
+    if (strcmp(field[0], "rk1") != 0 || !rk_name_ok(field[1], RK_LINK_MAX) ||
+        !rk_copy(r->link, sizeof r->link, field[1]) || !get_letter(field[2], "MS", &role) ||
+        !get_number(field[3], &r->term) || !get_number(field[4], &r->seq) ||
         !get_letter(field[5], say_letters, &r->say))
         return false;
     r->role = role == 0 ? RK_MASTER : RK_SLAVE;

@@ -200,7 +200,8 @@ conflicts_are_refused(void **state)
 
     /* Half there: one direction was taken away by someone.  Never completed; retired, whatever is left. */
     both(RK_OP_STAGE, &k2);
-    sh("ip -n a macsec set macsec0 rx sci 02000000000b0001 sa 2 off && ip -n a macsec del macsec0 rx sci 02000000000b0001 sa 2");
+    sh("ip -n a macsec set macsec0 rx sci 02000000000b0001 sa 2 off && ip -n a macsec del macsec0 rx sci "
+       "02000000000b0001 sa 2");
     sh("ip -n b macsec set macsec0 tx sa 2 off && ip -n b macsec del macsec0 tx sa 2");
     assert_int_equal(observe(&sides[0], &k2).held[0], RK_HELD_TX);
     assert_int_equal(observe(&sides[1], &k2).held[0], RK_HELD_RX);

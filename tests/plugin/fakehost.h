@@ -24,7 +24,8 @@ struct rk_conf {          /* options: name, value, ..., NULL.  Unset options get
 
 extern const struct rk_host fake_host;
 
-/* fake_call - a call with this budget;  fake_call_end - close its pipe;  fake_cancel - make its cancel descriptor readable */
+/* fake_call - a call with this budget;  fake_call_end - close its pipe;  fake_cancel - make its cancel descriptor
+ * readable */
 void fake_call(struct rk_call *c, int budget_ms);
 void fake_call_end(struct rk_call *c);
 void fake_cancel(struct rk_call *c);

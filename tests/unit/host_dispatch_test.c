@@ -1,4 +1,5 @@
-/* host_dispatch_test.c - queues, turns, deadlines, cancel and poison, with real threads and time as the test says it is.
+/* host_dispatch_test.c - queues, turns, deadlines, cancel and poison, with real threads and time as the test says it
+ * is.
  *
  * The module is this file: its calls wait at a gate until the test lets them through, so that nothing here depends on
  * how fast anything runs.

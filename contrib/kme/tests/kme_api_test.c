@@ -237,8 +237,8 @@ dec_gives_all_or_none(void **state)
     assert_int_equal(enc(lab, "{\"number\":1}"), 200);
     ids_body(lab, body, sizeof body);
     snprintf(id, sizeof id, "%s", key_member(lab, 0, "key_ID"));
-    snprintf(both, sizeof both, "{\"key_IDs\":[{\"key_ID\":\"%s\"},{\"key_ID\":\"00000000-0000-4000-8000-000000000000\"}]}",
-             id);
+    snprintf(both, sizeof both,
+             "{\"key_IDs\":[{\"key_ID\":\"%s\"},{\"key_ID\":\"00000000-0000-4000-8000-000000000000\"}]}", id);
     assert_int_equal(dec(lab, "SAE_B", both), 400);
     assert_string_equal(message(lab), NOT_FOUND);
     snprintf(both, sizeof both, "{\"key_IDs\":[{\"key_ID\":\"%s\"},{\"key_ID\":\"%s\"}]}", id, id);
@@ -259,7 +259,8 @@ another_slave_is_unauthorized(void **state)
     assert_int_equal(dec(lab, "SAE_A", body), 401);
     assert_int_equal(dec(lab, "SAE_X", body), 401);
     assert_int_equal(dec(lab, "", body), 401);
-    assert_int_equal(ask(lab, &lab->b, (struct ask){KME_POST, "SAE_B", "/api/v1/keys/SAE_D/dec_keys", NULL, body}), 400);
+    assert_int_equal(ask(lab, &lab->b, (struct ask){KME_POST, "SAE_B", "/api/v1/keys/SAE_D/dec_keys", NULL, body}),
+                     400);
     assert_string_equal(message(lab), NOT_FOUND); /* of another master */
     assert_int_equal(dec(lab, "SAE_B", body), 200);
 }
@@ -293,7 +294,8 @@ key_request_is_checked(void **state)
         {"{\"number\":0}", "number is out of range"},
         {"{\"number\":-1}", "number is out of range"},
         {"{\"number\":5}", "number is out of range"},
-        {"{\"extension_mandatory\":[{\"abc_route\":\"direct\"}]}", "not all extension_mandatory parameters are supported"},
+        {"{\"extension_mandatory\":[{\"abc_route\":\"direct\"}]}",
+         "not all extension_mandatory parameters are supported"},
         {"{\"extension_mandatory\":{}}", "extension_mandatory shall be an array"},
         {"{\"extension_optional\":1}", "extension_optional shall be an array"},
         {"{\"additional_slave_SAE_IDs\":[\"SAE_C\"]}",
@@ -321,8 +323,13 @@ query_is_checked(void **state)
 {
     static const char *const bad[] = {"number=", "number=x", "number=-1", "number=1&number=2", "size=256&key=1",
                                       "size=100", "number=99999999999999999999", "extension_mandatory=1", "number"};
-    static const char *const bad_dec[] = {NULL, "", "key_id=00000000-0000-4000-8000-000000000000", "key_ID=",
-                                          "key_ID=1&key_ID=2", "key_ID=%00", "key_ID=00000000-0000-4000-8000-000000000000"};
+    static const char *const bad_dec[] = {NULL,
+                                          "",
+                                          "key_id=00000000-0000-4000-8000-000000000000",
+                                          "key_ID=",
+                                          "key_ID=1&key_ID=2",
+                                          "key_ID=%00",
+                                          "key_ID=00000000-0000-4000-8000-000000000000"};
     struct lab *lab = *state;
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -383,9 +390,16 @@ empty_pool_is_503(void **state)
 static void
 paths_and_methods(void **state)
 {
-    static const char *const nowhere[] = {"", "/", "/api/v1/keys/", "/api/v1/keys/SAE_B", "/api/v1/keys/SAE_B/",
-                                          "/api/v1/keys//enc_keys", "/api/v1/keys/SAE_B/enc_keys/", "/api/v1/keys/SAE_B/x",
-                                          "/api/v2/keys/SAE_B/enc_keys", "/api/v1/keys/SAE_B/ENC_KEYS"};
+    static const char *const nowhere[] = {"",
+                                          "/",
+                                          "/api/v1/keys/",
+                                          "/api/v1/keys/SAE_B",
+                                          "/api/v1/keys/SAE_B/",
+                                          "/api/v1/keys//enc_keys",
+                                          "/api/v1/keys/SAE_B/enc_keys/",
+                                          "/api/v1/keys/SAE_B/x",
+                                          "/api/v2/keys/SAE_B/enc_keys",
+                                          "/api/v1/keys/SAE_B/ENC_KEYS"};
     struct lab *lab = *state;
 
     for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++)
@@ -401,11 +415,14 @@ sae_ids_are_url_encoded(void **state)
 {
     struct lab *lab = *state;
 
-    assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", "/api/v1/keys/SAE%20E%2f5/status", NULL, NULL}), 200);
+    assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", "/api/v1/keys/SAE%20E%2f5/status", NULL, NULL}),
+                     200);
     assert_string_equal(json_string_value(json_object_get(lab->json, "slave_SAE_ID")), "SAE E/5");
     assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", "/api/v1/keys/SAE_%42/status", NULL, NULL}), 200);
-    assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", "/api/v1/keys/SAE_B%00/status", NULL, NULL}), 400);
-    assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", "/api/v1/keys/SAE+E%2f5/status", NULL, NULL}), 400);
+    assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", "/api/v1/keys/SAE_B%00/status", NULL, NULL}),
+                     400);
+    assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", "/api/v1/keys/SAE+E%2f5/status", NULL, NULL}),
+                     400);
     assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", "/api/v1/keys/%ff%fe/status", NULL, NULL}), 400);
     message(lab);
     assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", "/api/v1/keys/SAE_A/status", NULL, NULL}), 400);
@@ -484,7 +501,8 @@ faults_of_calls(void **state)
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         lab->fault.bits = rows[i].bit;
-        assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", B_PATH("status"), NULL, NULL}), rows[i].status);
+        assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", B_PATH("status"), NULL, NULL}),
+                         rows[i].status);
         assert_int_equal(enc(lab, "{}"), rows[i].enc);
         assert_int_equal(dec(lab, "SAE_B", "{\"key_IDs\":[]}"), rows[i].dec);
     }
@@ -540,12 +558,14 @@ config_errors_name_line_and_remedy(void **state)
 static void
 config_of_pairs(void **state)
 {
-#define ONE(id, saes, peers) "  - { id: " id ", listen: '127.0.0.1:1', cert: a, key: a, ca: a, saes: " saes ", peers: " peers " }\n"
+#define ONE(id, saes, peers)                                                                                           \
+    "  - { id: " id ", listen: '127.0.0.1:1', cert: a, key: a, ca: a, saes: " saes ", peers: " peers " }\n"
     static const struct {
         const char *yaml, *why;
     } bad[] = {
         {ONE("a", "[A]", "[{kme: b, saes: [B]}]"), ":2: b is not in this file: name a pair-secret file"},
-        {ONE("a", "[A]", "[{kme: b, saes: [B], pair-secret: /nonexistent}]"), ":2: pair-secret /nonexistent cannot be read"},
+        {ONE("a", "[A]", "[{kme: b, saes: [B], pair-secret: /nonexistent}]"),
+         ":2: pair-secret /nonexistent cannot be read"},
         {ONE("a", "[A]", "[{kme: b, saes: [B]}]") ONE("b", "[B]", "[{kme: b, saes: [B]}]"),
          ":2: a names b as peer, but not the other way round"},
         {ONE("a", "[A]", "[{kme: b, saes: [C]}]") ONE("b", "[B]", "[{kme: a, saes: [A]}]"),

@@ -1,4 +1,5 @@
-/* record.c - checks names and contents.  Pure.  A link name has no '/' and no leading dot, so no path leaves its folder. */
+/* record.c - checks names and contents.  Pure.  A link name has no '/' and no leading dot, so no path leaves its
+ * folder. */
 #include "record.h"
 
 #include "../../common/keytext.h"

@@ -36,11 +36,13 @@ int
 macsec_activate(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op)
 {
     uint8_t an = (uint8_t)(op->seq % MACSEC_ANS), old = f->secy.encoding_sa;
-    struct macsec_switch s = {.op = op, .an = an, .old_an = old, .had_old = f->secy.tx[old].held && f->secy.tx[old].active};
+    struct macsec_switch s = {
+        .op = op, .an = an, .old_an = old, .had_old = f->secy.tx[old].held && f->secy.tx[old].active};
     int err;
 
     if (!op->key_id || macsec_key_id_of(c->time.host, op->key_id, &s.key_id))
-        return op->err = macsec_say(op->why, RK_E_CONTRACT, "%s: ACTIVATE without a key ID that can be used", op->iface);
+        return op->err =
+                   macsec_say(op->why, RK_E_CONTRACT, "%s: ACTIVATE without a key ID that can be used", op->iface);
     if (!ready(f, an, &s.key_id))
         return op->err = macsec_say(op->why, RK_E_NOKEY, "%s: transmit association %u does not hold the key: stage it",
                                     f->names.dev, an);

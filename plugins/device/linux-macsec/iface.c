@@ -36,7 +36,8 @@ macsec_refused(char *why, struct macsec_act act, int refusal)
                           act.dev, act.what);
     case EOPNOTSUPP:
     case EAFNOSUPPORT:
-        return macsec_say(why, RK_E_UNSUPPORTED, "%s: %s: not offered by the kernel: modprobe macsec", act.dev, act.what);
+        return macsec_say(why, RK_E_UNSUPPORTED, "%s: %s: not offered by the kernel: modprobe macsec", act.dev,
+                          act.what);
     case ENODEV:
         return macsec_say(why, RK_E_NOENT, "%s: %s: it is no longer there", act.dev, act.what);
     case EBUSY:
@@ -111,8 +112,9 @@ make(struct macsec_call *c, struct macsec_iface *f, const struct macsec_link *pa
     if (err)
         return macsec_failed(f->why, act, err);
     if (refusal == EBUSY)
-        return macsec_say(f->why, RK_E_CONFLICT, "%s: %s has a MACsec interface with port %u: name that, or set another port",
-                          f->text, f->names.parent, c->inst->port);
+        return macsec_say(f->why, RK_E_CONFLICT,
+                          "%s: %s has a MACsec interface with port %u: name that, or set another port", f->text,
+                          f->names.parent, c->inst->port);
     if (refusal && refusal != EEXIST) /* made by another in between: adopted below */
         return macsec_refused(f->why, act, refusal);
     if (!refusal)
@@ -174,8 +176,8 @@ fits(const struct macsec_inst *inst, struct macsec_iface *f)
         return macsec_say(f->why, RK_E_CONFIG, "%s takes frames that are not valid: %s %s type macsec validate strict",
                           dev, fix, dev);
     if (!s->replay || s->window > inst->window)
-        return macsec_say(f->why, RK_E_CONFIG, "%s: replay protection is %s: %s %s type macsec replay on window %u", dev,
-                          s->replay ? "wider than replay-window" : "off", fix, dev, inst->window);
+        return macsec_say(f->why, RK_E_CONFIG, "%s: replay protection is %s: %s %s type macsec replay on window %u",
+                          dev, s->replay ? "wider than replay-window" : "off", fix, dev, inst->window);
     if (f->names.parent[0] && port != inst->port)
         return macsec_say(f->why, RK_E_CONFIG, "%s has port %u, the option port says %u: they must agree", dev, port,
                           inst->port);

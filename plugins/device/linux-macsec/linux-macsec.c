@@ -1,6 +1,7 @@
 /* linux-macsec.c - keys into this host's kernel: MACsec with static SAKs, class A
  *
- * Runs in rekey-host with CAP_NET_ADMIN, one call at a time per instance.  It deletes no interface, changes none but for
+ * Runs in rekey-host with CAP_NET_ADMIN, one call at a time per instance.  It deletes no interface, changes none but
+ * for
  * its associations, and removes no key that it was not told to.
  */
 #include "iface.h"
@@ -111,7 +112,8 @@ static void
 apply_one(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op)
 {
     if (op->kind == RK_OP_DESCRIBE) {
-        op->err = macsec_say(op->why, RK_E_UNSUPPORTED, "%s: linux-macsec shows no text: use a channel of its own", op->iface);
+        op->err = macsec_say(op->why, RK_E_UNSUPPORTED, "%s: linux-macsec shows no text: use a channel of its own",
+                             op->iface);
     } else if (op->kind == RK_OP_RETIRE && f->absent && f->err) {
         op->err = RK_OK; /* no interface, no key */
     } else if (op->kind == RK_OP_RETIRE && f->read) {

@@ -31,7 +31,8 @@ const struct macsec_cipher *macsec_cipher_of(uint64_t id);
 int macsec_sci_parse(const char *facts, struct macsec_sci *out);
 void macsec_sci_print(const struct macsec_sci *sci, char *text);
 
-/* macsec_key_id_of - the kernel's name of a key: the bytes of a UUID, else the first 16 of SHA-256("rekey keyid v1"|NUL|id)
+/* macsec_key_id_of - the kernel's name of a key: the bytes of a UUID, else the first 16 of
+ * SHA-256("rekey keyid v1"|NUL|id)
  * ret:  RK_OK, or what sha256 returned */
 int macsec_key_id_of(const struct rk_host *host, const char *key_id, struct macsec_key_id *out);
 void macsec_key_id_print(const struct macsec_key_id *id, char *text);

@@ -1,6 +1,7 @@
 /* sak.h - the association keys of one direction, derived from the link's key
  *
- * Each direction has its own SAK: the SCI of its sender is part of the derivation.  Any thread; key bytes only in secrets.
+ * Each direction has its own SAK: the SCI of its sender is part of the derivation.  Any thread; key bytes only in
+ * secrets.
  */
 #ifndef LINUX_MACSEC_SAK_H
 #define LINUX_MACSEC_SAK_H
@@ -18,7 +19,8 @@ struct macsec_use {
 /* macsec_sak_derive - HKDF of key with info "rekey sak v1"|link|key id|cipher (each with its NUL)|SCI of the sender|AN;
  * for XPN also a salt of 12 bytes, with the label "rekey salt v1"
  * out:  *sak of the cipher's length, *salt or NULL: owned by the caller, NULL on failure
- * ret:  RK_OK; RK_E_CONTRACT when a name is too long; RK_E_KEY_SIZE when key is shorter than the SAK; what derive returned */
+ * ret:  RK_OK; RK_E_CONTRACT when a name is too long; RK_E_KEY_SIZE when key is shorter than the SAK; what derive
+ *       returned */
 int macsec_sak_derive(const struct rk_host *host, const struct rk_secret *key, const struct macsec_use *use,
                       struct rk_secret **sak, struct rk_secret **salt);
 

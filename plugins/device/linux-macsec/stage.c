@@ -49,14 +49,16 @@ parse(struct job *j)
     if (!op->key || !op->link || !op->key_id || strlen(op->link) > RK_LINK_MAX || strlen(op->key_id) > RK_KEY_ID_MAX)
         return macsec_say(op->why, RK_E_CONTRACT, "STAGE without key, link or key ID");
     if (!op->peer_facts || !op->peer_facts[0])
-        return macsec_say(op->why, RK_E_AGAIN, "%s: the SCI of the other end is not known: no record of it has come yet",
-                          op->iface);
+        return macsec_say(op->why, RK_E_AGAIN,
+                          "%s: the SCI of the other end is not known: no record of it has come yet", op->iface);
     if (macsec_sci_parse(op->peer_facts, &j->peer))
-        return macsec_say(op->why, RK_E_CONFIG, "%s: the other end says \"%.48s\", want \"sci=<16 hex digits>\": is its "
-                          "device a MACsec interface?", op->iface, op->peer_facts);
+        return macsec_say(op->why, RK_E_CONFIG,
+                          "%s: the other end says \"%.48s\", want \"sci=<16 hex digits>\": is its "
+                          "device a MACsec interface?",
+                          op->iface, op->peer_facts);
     if (memcmp(&j->peer, &j->f->secy.sci, sizeof j->peer) == 0)
-        return macsec_say(op->why, RK_E_CONFIG, "%s: both ends have %s: give one another MAC address or port", op->iface,
-                          op->peer_facts);
+        return macsec_say(op->why, RK_E_CONFIG, "%s: both ends have %s: give one another MAC address or port",
+                          op->iface, op->peer_facts);
     j->an = (uint8_t)(op->seq % MACSEC_ANS);
     if (macsec_key_id_of(j->c->time.host, op->key_id, &j->key_id))
         return macsec_say(op->why, RK_E_CONTRACT, "%s: key ID \"%.64s\" cannot be used", op->iface, op->key_id);

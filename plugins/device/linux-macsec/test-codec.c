@@ -1,4 +1,5 @@
-/* test-codec.c - names, derivations, messages and the reading of hostile dumps: all of linux-macsec that needs no kernel */
+/* test-codec.c - names, derivations, messages and the reading of hostile dumps: all of linux-macsec that needs no
+ * kernel */
 #include "dump.h"
 #include "msg.h"
 #include "name.h"
@@ -49,8 +50,14 @@ interface_names(void **state)
 static void
 sci_facts(void **state)
 {
-    static const char *const bad[] = {"", "sci=", "sci=02000000000a000", "sci=02000000000a00010", "SCI=02000000000a0001",
-                                      "sci=02000000000a000g", "sci= 2000000000a0001", "sci=+2000000000a0001"};
+    static const char *const bad[] = {"",
+                                      "sci=",
+                                      "sci=02000000000a000",
+                                      "sci=02000000000a00010",
+                                      "SCI=02000000000a0001",
+                                      "sci=02000000000a000g",
+                                      "sci= 2000000000a0001",
+                                      "sci=+2000000000a0001"};
     char text[MACSEC_SCI_TEXT + 1];
     struct macsec_sci sci;
 
@@ -276,7 +283,8 @@ new_link_message(void **state)
     _Alignas(8) unsigned char buf[MACSEC_MSG_MAX] = {0};
     struct macsec_new_link link = {"macsec0", 5, 2, 64, macsec_cipher_at(1)};
     const struct nlmsghdr *nlh = macsec_msg_new_link(buf, &link);
-    const struct nlattr *info = at_top(nlh, sizeof(struct ifinfomsg), IFLA_LINKINFO), *data = inside(info, IFLA_INFO_DATA);
+    const struct nlattr *info = at_top(nlh, sizeof(struct ifinfomsg), IFLA_LINKINFO),
+                        *data = inside(info, IFLA_INFO_DATA);
 
     (void)state;
     assert_int_equal(nlh->nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);

@@ -66,7 +66,8 @@ struct sim_iface *sim_iface_next(const struct sim_device *d, const struct sim_if
  * out:  op->err, op->why;  *ev (all members);  a re-used key is counted in d->violations and logged
  * note: STAGE: the slot seq mod 4 must be free, or hold this very key.  ACTIVATE: the slot must hold the key.
  *       RETIRE: not the key that it sends with */
-void sim_do(struct sim_device *d, struct rk_call *call, struct sim_iface *f, struct rk_dev_op *op, struct sim_event *ev);
+void sim_do(struct sim_device *d, struct rk_call *call, struct sim_iface *f, struct rk_dev_op *op,
+            struct sim_event *ev);
 
 /* sim_look - fill one entry of observe, but for RK_PEER_USES */
 void sim_look(const struct sim_iface *f, struct rk_dev_seen *seen);

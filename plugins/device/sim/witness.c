@@ -123,8 +123,8 @@ write_end(int link_fd, const struct sim_device *d, const struct sim_iface *f, co
         if (!s->flags || strcmp(s->link, link) != 0 || len >= sizeof text)
             continue;
         sim_flags(s->flags, flags);
-        len += (size_t)snprintf(text + len, sizeof text - len, "slot an=%d flags=%s seq=%llu id=%s digest=%s\n", i, flags,
-                                (unsigned long long)s->seq, s->key_id, s->digest);
+        len += (size_t)snprintf(text + len, sizeof text - len, "slot an=%d flags=%s seq=%llu id=%s digest=%s\n", i,
+                                flags, (unsigned long long)s->seq, s->key_id, s->digest);
     }
     end_name(d, f, name, sizeof name);
     return len < sizeof text && rkp_replace(link_fd, name, (struct rkp_bytes){text, len}, 0600, false) == 0;
@@ -276,7 +276,8 @@ static bool
 told_before(const struct rk_dev_op *ops, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if (ops[k].kind != RK_OP_DESCRIBE && strcmp(ops[k].link, ops[i].link) == 0 && strcmp(ops[k].iface, ops[i].iface) == 0)
+        if (ops[k].kind != RK_OP_DESCRIBE && strcmp(ops[k].link, ops[i].link) == 0 &&
+            strcmp(ops[k].iface, ops[i].iface) == 0)
             return true;
     return false;
 }

@@ -538,9 +538,24 @@ static void
 wrong_usage_is_refused(void **state)
 {
     static const char *const wrong[] = {
-        "", "nosuch", "status a b", "rotate", "reload x", "status --limit 3", "history", "history a --limit 0", "history a --limit x",
-        "status --timeout 0", "status --timeout 1h", "status --timeout", "status --color=blue", "status --nosuch",
-        "check a --socket /x", "plugin ../../evil", "status --watch=fast", "status --width -1",
+        "",
+        "nosuch",
+        "status a b",
+        "rotate",
+        "reload x",
+        "status --limit 3",
+        "history",
+        "history a --limit 0",
+        "history a --limit x",
+        "status --timeout 0",
+        "status --timeout 1h",
+        "status --timeout",
+        "status --color=blue",
+        "status --nosuch",
+        "check a --socket /x",
+        "plugin ../../evil",
+        "status --watch=fast",
+        "status --width -1",
         "version --check-alarms",
     };
 

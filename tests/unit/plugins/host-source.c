@@ -128,7 +128,8 @@ source_init(const struct rk_host *host, struct rk_call *call, const struct rk_co
     inst->host = host;
     host->log(call, RK_LOG_INFO, "ev=options sae=%s wait_ms=%lld list1=%s absent=%d", host->conf_str(conf, RK_CONF_SAE),
               (long long)host->conf_int(conf, "pause"), second ? second : "-", host->conf_str(conf, "nothing") == NULL);
-    host->log(call, RK_LOG_INFO, "ev=environment path=%d tz=%s", getenv("PATH") != NULL, getenv("TZ") ? getenv("TZ") : "-");
+    host->log(call, RK_LOG_INFO, "ev=environment path=%d tz=%s", getenv("PATH") != NULL,
+              getenv("TZ") ? getenv("TZ") : "-");
     *out = inst;
     return RK_OK;
 }

@@ -61,7 +61,8 @@ struct rk_host {
     void (*log)(struct rk_call *call, int level, const char *fmt, ...) RK_PRINTF(3, 4);
     /* left_ms - what is left of the budget [ms]; 0: over, return now */
     int (*left_ms)(const struct rk_call *call);
-    /* cancel_fd - poll it for POLLIN beside your own descriptors: readable means return soon.  Do not read or close it */
+    /* cancel_fd - poll it for POLLIN beside your own descriptors: readable means return soon.  Do not read or close
+     * it */
     int (*cancel_fd)(const struct rk_call *call);
 
     /* secret_new - make a secret of len [1..RK_SECRET_MAX bytes], written by fill
@@ -85,7 +86,8 @@ struct rk_host {
     /* conf_str - text of an option or of a RK_CONF_ name; NULL when not given and without default.
      * conf_item - element i of a LIST option; NULL past its end.
      * conf_int - value of BOOL, INT, DURATION [ms], SIZE [bytes], ENUM (index); 0 when not given.
-     * conf_secret - read the file of a SECRET option (one trailing newline is left out).  The file must be regular, not a
+     * conf_secret - read the file of a SECRET option (one trailing newline is left out).  The file must be regular,
+     * not a
      *   link, owned by the daemon's user or root, and closed to group and others; else RK_E_UNSAFE, RK_E_NOENT ...
      *   with a text stated by fail().  out: *out, owned by the caller; NULL and RK_OK when not given */
     const char *(*conf_str)(const struct rk_conf *conf, const char *name);
