@@ -27,8 +27,10 @@ function complain(why) { print FILENAME ":" FNR ": " $0 ": " why; bad = 1 }
 
 function has(list, word) { return index(" " list " ", " " word " ") > 0 }
 
-# core/base of core/base/x.h; plugins, contrib, tests, include of others
+# core/base of core/base/x.h; plugins, contrib, tests, include of others.  A test beside what it tests is a test.
 function area(path,   p) {
+    if (path ~ /(^|\/)(test|fuzz)[-_][^\/]*$/ || path ~ /[-_]test\.[ch]$/)
+        return "tests"
     split(path, p, "/")
     return p[1] == "core" ? p[1] "/" p[2] : p[1]
 }
@@ -61,7 +63,7 @@ function check_ours(name,   here, there) {
 
 # A plugin is one folder; plugins/common is for all of them.
 function check_plugin(name,   t, here) {
-    if (FILENAME !~ /^plugins\//)
+    if (area(FILENAME) != "plugins")
         return
     t = target(name)
     here = FILENAME
@@ -71,7 +73,7 @@ function check_plugin(name,   t, here) {
 }
 
 function check_library(name,   l, dir) {
-    if (FILENAME ~ /^tests\//)
+    if (area(FILENAME) == "tests")
         return
     dir = FILENAME
     sub(/\/[^\/]*$/, "", dir)

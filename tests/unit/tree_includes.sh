@@ -13,7 +13,7 @@ caught() { # caught PATH INCLUDE: a file there with this line is refused
 
 allowed() { ! caught "$@"; }
 
-plan 20
+plan 21
 ok "the tree keeps the rules" whole_tree
 ok "base includes nothing of core" caught core/base/x.c '"../ipc/msg.h"'
 ok "model never includes the daemon" caught core/model/x.c '"../daemon/journal.h"'
@@ -24,6 +24,7 @@ ok "the host never includes the daemon" caught core/host/x.c '"../daemon/loop.h"
 ok "plugins never include core" caught plugins/device/x/x.c '"../../../core/base/text.h"'
 ok "plugins never include core by its path" caught plugins/device/x/x.c '<core/base/text.h>'
 ok "plugins never include another" caught plugins/device/x/x.c '"../sim/sim.h"'
+ok "a test beside a plugin may use the fake host" allowed plugins/device/x/test-x.c '"tests/plugin/fakehost.h"'
 ok "plugins may share what is common" allowed plugins/device/x/x.c '"../../common/tls.h"'
 ok "only conf reads YAML" caught core/daemon/x.c '<yaml.h>'
 ok "only the host loads modules" caught core/daemon/x.c '<ltdl.h>'
