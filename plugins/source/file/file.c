@@ -120,7 +120,8 @@ consume(struct source *s, struct rk_call *call, struct pool_key *const *chosen, 
     return err;
 }
 
-/* Read the chosen keys; where none was chosen the entry keeps its code.  ret: RK_OK when one was read, else the first code */
+/* Read the chosen keys; where none was chosen the entry keeps its code.
+ * ret: RK_OK when one was read, else the first code */
 static int
 hand_out(struct source *s, struct rk_call *call, struct pool_key *const *chosen, struct rk_key *keys, size_t n)
 {

@@ -204,8 +204,8 @@ check_twins(struct load *l)
         qsort(l->marks, p->n, sizeof l->marks[0], compare_marks);
     for (size_t i = 1; i < p->n; i++)
         if (memcmp(l->marks[i - 1].digest, l->marks[i].digest, DIGEST) == 0)
-            return p->host->fail(l->call, RK_E_CONFIG, "pool: %s: the key is also that of %s; each key needs bytes of its "
-                                 "own", where(p, &p->keys[l->marks[i].key], here, sizeof here),
+            return p->host->fail(l->call, RK_E_CONFIG, "pool: %s: the key is also that of %s; make each key anew",
+                                 where(p, &p->keys[l->marks[i].key], here, sizeof here),
                                  where(p, &p->keys[l->marks[i - 1].key], there, sizeof there));
     return RK_OK;
 }
@@ -331,7 +331,8 @@ read_key_file(struct pool *p, struct rk_call *call, int dir_fd, const char *name
         return p->host->fail(call, RK_E_CONFIG, "pool: %.200s/%s: cannot be read, or too long", p->path, name);
     }
     /* a text may end in a newline; raw bytes are taken as they are */
-    if (len > 0 && text[len - 1] == '\n' && (rkp_hex_len(text, (size_t)len - 1) || rkp_base64_len(text, (size_t)len - 1)))
+    if (len > 0 && text[len - 1] == '\n' &&
+        (rkp_hex_len(text, (size_t)len - 1) || rkp_base64_len(text, (size_t)len - 1)))
         len--;
     flaw = keyline_decode(text, (size_t)len, 1, bytes, n);
     explicit_bzero(text, sizeof text);
@@ -346,8 +347,8 @@ add_file(struct load *l, int dir_fd, const char *name)
     int err;
 
     if (!rkp_key_id_ok(name, len))
-        return l->pool->host->fail(l->call, RK_E_CONFIG, "pool: %s: a file is called ...%s, but not by a key ID of 1 to "
-                                   "64 printable characters", l->pool->path, SUFFIX);
+        return l->pool->host->fail(l->call, RK_E_CONFIG, "pool: %s: a file called ...%s has no key ID of 1 to 64 "
+                                   "printable characters before it", l->pool->path, SUFFIX);
     memcpy(id, name, len);
     id[len] = '\0';
     rkp_key_id_fold(id);

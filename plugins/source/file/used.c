@@ -73,8 +73,8 @@ used_lock(struct used *u, struct rk_call *call)
     if (fstat(u->fd, &st) == 0 && st.st_nlink > 0)
         return RK_OK;
     used_unlock(u);
-    return u->host->fail(call, RK_E_UNSAFE, "%s: the list of used keys was removed while in use; put it back, or restart "
-                         "with a new pool", u->path);
+    return u->host->fail(call, RK_E_UNSAFE, "%s: the list of used keys was removed while in use; restart with a new "
+                         "pool, as used keys of this one are not known any more", u->path);
 }
 
 void

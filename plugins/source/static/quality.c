@@ -20,8 +20,7 @@
 #define WORD_BITS 1.5
 #define GRAM 4 /* so many bytes seen before, in this order, are a repeat: chance finds it once in 16^4 */
 
-/* Keys that are printed in documents, as hex: ETSI GS QKD 014 annex, NIST SP 800-38A, FIPS 197, IEEE 802.1AE annex
- * C. */
+/* Keys that are printed in documents, as hex: ETSI GS QKD 014, NIST SP 800-38A, FIPS 197, IEEE 802.1AE annex C. */
 static const char *const examples[] = {
     "c071d5c51c0326cdff6d7777f061cfde87b8b2f4ee469652d32082ef1e0bcbeb",
     "39e18c3f1875fb6469269342622c561c52d846e6e938a0b0f7815c088ed57490",

@@ -18,9 +18,8 @@
  * thread: any.  blocks: never */
 const char *static_secret_flaw(const unsigned char *bytes, size_t len);
 
-/* static_secret_bits - estimated content [bits] of bytes[len]: Shannon entropy over byte values (Miller-Madow
- * corrected, so that a short random secret is not rated too low), times the bytes that do not follow from those
- * before */
+/* static_secret_bits - estimated content [bits] of bytes[len]: Shannon entropy over byte values (with Miller's
+ * correction, so that a short random secret is not rated too low), times the bytes that do not follow from others */
 double static_secret_bits(const unsigned char *bytes, size_t len);
 
 #endif

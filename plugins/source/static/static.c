@@ -166,8 +166,8 @@ static_status(void *inst, struct rk_call *call, const char *peer_sae, struct rk_
     (void)inst;
     (void)call;
     (void)peer_sae;
-    *st =
-        (struct rk_source_status){.stored_keys = NO_LIMIT, .max_per_request = 64, .min_bits = 8, .max_bits = BITS_MAX};
+    *st = (struct rk_source_status){.stored_keys = NO_LIMIT, .max_per_request = 64, .min_bits = 8,
+                                    .max_bits = BITS_MAX};
     snprintf(st->text, sizeof st->text, "keys are derived from a shared secret, without limit");
     return RK_OK;
 }
