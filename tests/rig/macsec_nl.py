@@ -192,7 +192,8 @@ class Secy:
         link = self.rt.ask(RTM_GETLINK, struct.pack("=BxHiII", 0, 0, self.ifindex, 0, 0))[0]
         stats = struct.unpack_from("=8Q", dict(attrs(link[16:]))[IFLA_STATS64])
         counters["rx_dropped"], counters["tx_dropped"] = stats[6], stats[7]
-        return {"sci": secy[1].hex(), "encoding_sa": secy[2][0], "window": int.from_bytes(secy.get(3, b""), sys.byteorder),
+        return {"sci": secy[1].hex(), "encoding_sa": secy[2][0],
+                "window": int.from_bytes(secy.get(3, b""), sys.byteorder),
                 "cipher": "%016x" % int.from_bytes(secy[4], sys.byteorder), "protect": secy[6][0], "replay": secy[7][0],
                 "validate": secy[9][0], "encrypt": secy[10][0],
                 "tx": self._sas(d.get(A_TXSA_LIST, b"")), "rx": rx, "counters": counters,

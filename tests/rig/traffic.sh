@@ -15,7 +15,10 @@ ip -n a link set va up; ip -n b link set vb up
 ip -n a neigh add 10.9.0.2 lladdr $(ip -n b -j link show vb | sed "s/.*\"address\":\"\([^\"]*\)\".*/\1/") dev va
 ip -n b neigh add 10.9.0.1 lladdr $(ip -n a -j link show va | sed "s/.*\"address\":\"\([^\"]*\)\".*/\1/") dev vb
 n=0
-check() { n=$((n + 1)); if [ "$2" = "$3" ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; echo "# got $2, want $3"; fi; }
+check() {
+	n=$((n + 1))
+	if [ "$2" = "$3" ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; echo "# got $2, want $3"; fi
+}
 run() { json=$("$traffic" -a a,10.9.0.1 -b b,10.9.0.2 "$@" | tail -1); }
 get() { echo "$json" | sed -E "s/.*\"$1\":\{([^}]*)\}.*/\1/; s/.*\"$2\":([0-9.]+).*/\1/"; }
 more() { [ "$1" -gt 0 ] && echo yes; }

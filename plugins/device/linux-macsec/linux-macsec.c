@@ -1,8 +1,7 @@
 /* linux-macsec.c - keys into this host's kernel: MACsec with static SAKs, class A
  *
  * Runs in rekey-host with CAP_NET_ADMIN, one call at a time per instance.  It deletes no interface, changes none but
- * for
- * its associations, and removes no key that it was not told to.
+ * for its associations, and removes no key that it was not told to.
  */
 #include "iface.h"
 #include "observe.h"
