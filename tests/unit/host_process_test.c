@@ -64,7 +64,6 @@ start_source(struct rig *r)
 
     rig_start(r, "host-source", NULL);
     assert_int_equal(rig_config(r, 1, &reply, NULL), RK_OK);
-    rig_reply_free(&reply);
 }
 
 static void
@@ -84,7 +83,6 @@ test_get_new(void **state)
     }
     assert_string_equal(reply.items[0].key_id, "550e8400-e29b-41d4-a716-000000000abc");
     assert_true(rig_log_wait(&r, "ev=given n=3?forged=line inst=i1 call=2"));
-    rig_reply_free(&reply);
     rk_items_free(c.items, c.n);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
@@ -106,10 +104,8 @@ test_get_by_id(void **state)
     assert_string_equal(reply.items[1].key_id, "Opaque_1");
     assert_true(rig_key_is(&reply.items[0].fd, 0x40, 16));
     assert_true(rig_key_is(&reply.items[1].fd, 0x41, 16));
-    rig_reply_free(&reply);
     strcpy(c.items[1].key_id, "550e8400-e29b-41d4-a716-446655440000"); /* the same, written otherwise */
     assert_int_equal(rig_call(&r, &c, &reply), RK_E_CONTRACT);
-    rig_reply_free(&reply);
     rk_items_free(c.items, c.n);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
@@ -159,7 +155,6 @@ test_distrusted_source(void **state)
                 fail_msg("%s, key %zu: %d", rows[i].mode, k, reply.items[k].err);
             assert_int_equal(reply.items[k].fd >= 0, rows[i].errs[k] == RK_OK);
         }
-        rig_reply_free(&reply);
         rk_items_free(c.items, c.n);
     }
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
@@ -312,7 +307,6 @@ test_apply(void **state)
     assert_string_equal(reply.items[3].mine, ""); /* a key that is not installed is not confirmed */
     assert_string_equal(reply.items[3].theirs, "");
     assert_int_equal(reply.items[4].err, RK_E_CONTRACT);
-    rig_reply_free(&reply);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
@@ -333,13 +327,11 @@ test_apply_fails(void **state)
     assert_int_equal(reply.items[0].err, RK_E_UNKNOWN);
     assert_int_equal(reply.items[1].err, RK_E_UNKNOWN);
     assert_string_equal(reply.items[0].mine, "");
-    rig_reply_free(&reply);
     c = apply(1);
     op(&c.items[0], RK_OP_STAGE, "endless");
     assert_int_equal(apply_and_free(&r, &c, &reply), RK_OK);
     assert_int_equal(reply.items[0].err, RK_E_CONTRACT);
     assert_int_equal(strlen(reply.items[0].text), RK_WHY_MAX - 1);
-    rig_reply_free(&reply);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
@@ -375,7 +367,6 @@ test_apply_refused(void **state)
         }
         assert_int_equal(apply_and_free(&r, &c, &reply), RK_E_CONTRACT);
         assert_true(reply.text[0]);
-        rig_reply_free(&reply);
     }
     close(pipes[1]);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
@@ -411,12 +402,10 @@ test_observe(void **state)
     assert_string_equal(reply.items[1].facts, "");
     assert_int_equal(reply.items[2].err, RK_OK);
     assert_int_equal(strlen(reply.items[2].text), RK_WHY_MAX - 1);
-    rig_reply_free(&reply);
     strcpy(c.items[2].iface, "mute");
     assert_int_equal(rig_call(&r, &c, &reply), RK_E_UNREACHABLE);
     assert_int_equal(reply.items[0].err, RK_E_UNREACHABLE);
     assert_int_equal(reply.items[0].state, 0);
-    rig_reply_free(&reply);
     rk_items_free(c.items, c.n);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
@@ -477,18 +466,14 @@ test_records(void **state)
     (void)state;
     start_channel(&r);
     assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_A", "", &reply), RK_OK);
-    rig_reply_free(&reply);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
-        rig_reply_free(&reply);
         assert_int_equal(on_links(&r, RK_V_PUBLISH, none, "SAE_A", "rk1|text", &reply), RK_OK);
-        rig_reply_free(&reply);
         assert_int_equal(watch(&r, &reply), RK_OK);
         assert_int_equal(reply.n, 1);
         assert_string_equal(reply.items[0].link, "good");
         assert_string_equal(reply.items[0].sae, "SAE_A");
         assert_string_equal(reply.items[0].text, "rk1|text");
-        rig_reply_free(&reply);
     }
     /* a line for each link, and not for each record */
     assert_int_equal(rig_log_count(&r, "ev=record-refused"), 6);
@@ -496,7 +481,6 @@ test_records(void **state)
     assert_int_equal(rig_log_count(&r, "link=stranger count=1 why=\"no link of this channel\""), 1);
     assert_int_equal(watch(&r, &reply), RK_OK); /* nothing new: the budget ends */
     assert_int_equal(reply.n, 0);
-    rig_reply_free(&reply);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
@@ -510,25 +494,17 @@ test_bindings_count(void **state)
     (void)state;
     start_channel(&r);
     assert_int_equal(on_links(&r, RK_V_BIND, bad, "SAE_A", "", &reply), RK_E_CONTRACT);
-    rig_reply_free(&reply);
     assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_B", "", &reply), RK_OK);
-    rig_reply_free(&reply);
     /* our own record comes back: it is not from SAE_B to SAE_A, so its tag is wrong */
     assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_B", "rk1|text", &reply), RK_OK);
-    rig_reply_free(&reply);
     assert_int_equal(watch(&r, &reply), RK_OK);
     assert_int_equal(reply.n, 0);
-    rig_reply_free(&reply);
     assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_A", "", &reply), RK_OK);
-    rig_reply_free(&reply);
     assert_int_equal(on_links(&r, RK_V_BIND, l1, "", "", &reply), RK_OK); /* and no longer l1 */
-    rig_reply_free(&reply);
     assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
-    rig_reply_free(&reply);
     assert_int_equal(watch(&r, &reply), RK_OK);
     assert_int_equal(reply.n, 1);
     assert_string_equal(reply.items[0].link, "l2");
-    rig_reply_free(&reply);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
@@ -547,24 +523,17 @@ test_publish_results(void **state)
     assert_int_equal(reply.items[0].err, RK_OK);
     assert_int_equal(reply.items[1].err, RK_E_REJECTED);
     assert_int_equal(reply.items[2].err, RK_E_REJECTED); /* not reached */
-    rig_reply_free(&reply);
     assert_int_equal(on_links(&r, RK_V_PUBLISH, mute, "SAE_B", "rk1", &reply), RK_E_UNREACHABLE);
-    rig_reply_free(&reply);
     memset(text, 'x', sizeof text);
     text[RK_RECORD_MAX - 33] = '\0'; /* the tag fits to the byte */
     assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", text, &reply), RK_OK);
-    rig_reply_free(&reply);
     text[RK_RECORD_MAX - 33] = 'x';
     text[RK_RECORD_MAX - 32] = '\0';
     assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", text, &reply), RK_E_CONTRACT);
-    rig_reply_free(&reply);
     assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", "two words", &reply), RK_E_CONTRACT);
-    rig_reply_free(&reply);
     assert_int_equal(on_links(&r, RK_V_PUBLISH, overrun, "SAE_B", "rk1", &reply), RK_OK);
-    rig_reply_free(&reply);
     assert_int_equal(watch(&r, &reply), RK_E_CONTRACT); /* more than there was room for */
     assert_int_equal(reply.n, 0);
-    rig_reply_free(&reply);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
@@ -581,17 +550,14 @@ test_watch_beside_publish(void **state)
     start_channel(&r);
     first = rig_send(&r, &w);
     assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", "rk1", &reply), RK_OK);
-    rig_reply_free(&reply);
     second = rig_send(&r, &w);
     rig_reply(&r, &reply);
     assert_int_equal(reply.number, second);
     assert_int_equal(reply.err, RK_E_BUSY);
-    rig_reply_free(&reply);
     rig_cancel(&r, first);
     rig_reply(&r, &reply);
     assert_int_equal(reply.number, first);
     assert_int_equal(reply.err, RK_OK);
-    rig_reply_free(&reply);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
@@ -609,7 +575,6 @@ test_budget_and_cancel(void **state)
     start_source(&r);
     c.budget_ms = 30;
     assert_int_equal(rig_call(&r, &c, &reply) == RK_E_CANCELED || reply.err == RK_E_TIMEOUT, 1);
-    rig_reply_free(&reply);
     c.budget_ms = 0; /* the rig's own, long */
     number = rig_send(&r, &c);
     rig_cancel(&r, number);
@@ -617,7 +582,6 @@ test_budget_and_cancel(void **state)
     assert_int_equal(reply.number, number);
     assert_int_equal(reply.err, RK_E_CANCELED);
     assert_true(reply.took_us < RIG_WAIT_MS * 1000u);
-    rig_reply_free(&reply);
     rk_items_free(c.items, c.n);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
@@ -638,7 +602,6 @@ test_poisoned(void **state)
     assert_true(rig_log_wait(&r, "ev=poisoned inst=i1 call=2 verb=get-new"));
     assert_int_equal(rig_call(&r, &good, &reply), RK_OK);
     assert_true(rig_log_has(&r, "ev=overlap"));
-    rig_reply_free(&reply);
     rk_items_free(deaf.items, deaf.n);
     rk_items_free(good.items, good.n);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK); /* and it ends although that call does not */
@@ -672,7 +635,6 @@ test_fatal(void **state)
     start_source(&r);
     assert_int_equal(rig_call(&r, &c, &reply), RK_E_FATAL);
     assert_string_equal(reply.text, "cannot go on");
-    rig_reply_free(&reply);
     rk_items_free(c.items, c.n);
     assert_int_equal(rig_wait(&r), RK_EXIT_FATAL);
     rig_stop(&r);
@@ -712,7 +674,6 @@ test_garbage(void **state)
     assert_int_equal(reply.err, RK_E_CONTRACT);
     assert_false(rig_key_is(&fd, 9, 32)); /* wiped */
     assert_int_equal(rig_call(&r, &c, &reply), RK_OK);
-    rig_reply_free(&reply);
     rk_items_free(c.items, c.n);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }

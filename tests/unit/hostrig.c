@@ -113,13 +113,15 @@ rig_start(struct rig *r, const char *name, const char *extra)
     rig_start_path(r, path, extra);
 }
 
-/* The log is for whoever reads why a test failed. */
 static void
 clean_up(struct rig *r)
 {
     char command[128];
 
+    /* reports of sanitizers end in the log, and the process leaves by _exit() */
+    must(!rig_log_has(r, "Sanitizer") && !rig_log_has(r, "runtime error:"));
     rk_hello_free(&r->hello);
+    rk_items_free(r->last.items, r->last.n);
     snprintf(command, sizeof command, "rm -rf %s", r->dir);
     must(system(command) == 0);
 }
@@ -173,13 +175,8 @@ rig_reply(struct rig *r, struct rk_reply *reply)
     size_t n, len = receive(r, fds, &n);
 
     must(rk_reply_get(r->frame, len, fds, n, reply) == RK_OK);
-}
-
-void
-rig_reply_free(struct rk_reply *reply)
-{
-    rk_items_free(reply->items, reply->n);
-    memset(reply, 0, sizeof *reply);
+    rk_items_free(r->last.items, r->last.n);
+    r->last = *reply;
 }
 
 static void

@@ -17,6 +17,7 @@ struct rig {
     char dir[64];               /* of this rig: stderr, secret files; removed at the end */
     struct rk_hello hello;
     uint32_t number;            /* of the last call */
+    struct rk_reply last;       /* whose items are to be freed */
     unsigned char frame[RK_FRAME_MAX];
 };
 
@@ -34,20 +35,17 @@ int rig_wait(struct rig *r);
 void rig_module(const char *name, char *path, size_t size);
 
 /* rig_config - make instance `inst` with the settings given as name, value, ..., NULL, beside @name and @sae
- * out: *reply (rk_items_free).  ret: reply->err */
+ * ret: reply->err */
 int rig_config(struct rig *r, uint32_t inst, struct rk_reply *reply, const char *const *pairs);
 void rig_drop(struct rig *r, uint32_t inst);
 
 /* rig_send - send a call; items and their descriptors are the caller's still.  ret: its number
  * rig_cancel - cancel call number
- * rig_reply - the next reply.  rig_call - send, and wait for its reply */
+ * rig_reply - the next reply; its items are the rig's, until the next one.  rig_call - send, and wait for its reply */
 uint32_t rig_send(struct rig *r, struct rk_call_msg *call);
 void rig_cancel(struct rig *r, uint32_t number);
 void rig_reply(struct rig *r, struct rk_reply *reply);
 int rig_call(struct rig *r, struct rk_call_msg *call, struct rk_reply *reply);
-
-/* rig_reply_free - free the items */
-void rig_reply_free(struct rk_reply *reply);
 
 /* rig_log_has - does its stderr hold text;  rig_log_count - how often */
 int rig_log_has(const struct rig *r, const char *text);
