@@ -1,0 +1,183 @@
+# bench.py - what rekeyd costs, as a table.  It prints and never judges: times depend on the machine.
+#
+# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check; and callgrind, which only runs when it is named.
+# Devices are sim with no latency, keys come from static, links are local: both ends are driven by the one rekeyd, and
+# one rotation is all of it, at both ends.  doc/performance.md says how to read the figures.
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import peers
+import rig
+
+RUN_S = float(os.environ.get("BENCH_SECONDS", "8"))  # length of one measurement under load
+RUNS = 9                                              # of what is over in a moment
+PAIRS = 3                                             # of runs under load
+
+
+def title(text):
+    print("\n" + text)
+
+
+def row(name, value, note=""):
+    print("  %-44s %14s  %s" % (name, value, note))
+    sys.stdout.flush()
+
+
+def median_ms(values):
+    return "%.0f ms" % (1000 * statistics.median(values))
+
+
+# ---- start ----
+
+def start_once(folder, links):
+    rig.config(folder, links, "1h", level="notice")
+    begun = time.monotonic()
+    with rig.Daemon(folder, stderr=subprocess.PIPE) as daemon:
+        end = rig.wait_rotated(daemon, 2 * links)
+    if end is None:
+        raise SystemExit("bench: %d links did not rotate in time" % links)
+    return end - begun
+
+
+def start(folder):
+    title("start: exec of rekeyd until all links have rotated once, drain of 2 x 100 ms included; median of %d" % RUNS)
+    for links in (1, 1000):
+        times = [start_once(folder, links) for _ in range(RUNS)]
+        row("%d link%s" % (links, "s"[:links > 1]), median_ms(times),
+            "%.0f..%.0f ms" % (1000 * min(times), 1000 * max(times)))
+
+
+# ---- memory ----
+
+PLUGINS = (  # name in the table, what the configuration gets more, plugin that must be there
+    ("static + sim", {}, "sim"),
+    ("+ spool", {"channels": '  c: { plugin: spool, dir: %(d)s/spool, auth-key: "file:%(d)s/auth" }'}, "spool"),
+    ("+ file", {"sources": "  f: { plugin: file, keys: %(d)s/keys }"}, "file"),
+    ("+ etsi014", {"sources": "  k: { plugin: etsi014, url: 'https://127.0.0.1:9', ca: %(d)s/ca.pem, "
+                              "cert: %(d)s/cert.pem, key: 'file:%(d)s/key.pem' }"}, "etsi014"),
+    ("+ linux-macsec", {"devices": "  m: { plugin: linux-macsec }"}, "linux-macsec"),
+)
+
+
+def idle_pss(folder, links, more=None, interval="1h"):
+    """Pss of each process [KiB], when all links have rotated once and nothing is left to do."""
+    more = {k: v % {"d": folder} for k, v in (more or {}).items()}
+    rig.config(folder, links, interval, level="notice", **more)
+    with rig.Daemon(folder, stderr=subprocess.PIPE) as daemon:
+        if rig.wait_rotated(daemon, 2 * links, 300) is None:
+            return None
+        time.sleep(0.5)  # freed memory goes back, the journal's last group is written
+        return {name: rig.pss_kib(pid) for pid, name in daemon.processes().items()}
+
+
+def memory(folder):
+    title("memory: Pss of all processes [KiB], one link, idle")
+    os.makedirs(folder + "/spool", exist_ok=True)
+    base = None
+    for name, more, plugin in PLUGINS:
+        if not os.path.exists("%s/plugins/%s.so" % (folder, plugin)):
+            continue
+        pss = idle_pss(folder, 1, more)
+        if pss is None:
+            row(name, "-", "it does not run with this plugin here")
+            continue
+        total = sum(pss.values())
+        base = base or total
+        parts = ", ".join("%s %d" % item for item in sorted(pss.items(), key=lambda i: -i[1]))
+        row(name, total, parts if total == base else "%+d: %s" % (total - base, parts))
+
+
+def links(folder):
+    title("idle links: Pss [bytes] that each link adds, both ends; 100 against 10,000 links")
+    few, many = idle_pss(folder, 100), idle_pss(folder, 10000)
+    if not few or not many:
+        row("links", "-", "not all rotated in time")
+        return
+    per = {name: 1024 * (many[name] - few[name]) / 9900 for name in many}
+    row("rekeyd", "%.0f" % per["rekeyd"])
+    for name in sorted(per):
+        if name != "rekeyd":
+            row(name, "%.0f" % per[name])
+    row("all", "%.0f" % sum(per.values()))
+
+
+# ---- processor time ----
+
+def load_once(folder, links, ports):
+    """Processor time per rotation [us] by process, and rotations per second, over RUN_S of a 1 s interval."""
+    rig.config(folder, links, "1s", ports)
+    with open(folder + "/log", "wb") as log, rig.Daemon(folder, stderr=log) as daemon:
+        time.sleep(2)  # the first rotations, and the way to the steady state
+        names = daemon.processes()
+        begin = {pid: rig.cpu_s(pid) for pid in names}
+        done, at = rig.rotated_in(folder + "/log"), time.monotonic()
+        time.sleep(RUN_S)
+        used = {names[pid]: rig.cpu_s(pid) - begin[pid] for pid in names}
+        done, took = (rig.rotated_in(folder + "/log") - done) / 2, time.monotonic() - at
+    return {name: 1e6 * s / done for name, s in used.items()}, done / took
+
+
+def load_row(folder, links, ports):
+    runs = [load_once(folder, links, ports) for _ in range(PAIRS)]
+    us = {name: statistics.median(r[0][name] for r in runs) for name in runs[0][0]}
+    total = statistics.median(sum(r[0].values()) for r in runs)
+    rate = statistics.median(r[1] for r in runs)
+    row("%d links, %d a device" % (links, min(links, ports)), "%.0f us" % total,
+        "%s; %.0f/s now, %.0f/s a core" % (", ".join("%s %.0f" % (n, us[n]) for n in sorted(us, reverse=True)),
+                                            rate, 1e6 / total))
+    return total
+
+
+def cpu(folder):
+    title("processor time of one rotation, both ends; interval 1 s, %.0f s, median of %d" % (RUN_S, PAIRS))
+    for links, ports in ((200, rig.PORTS), (1000, rig.PORTS), (1000, 1000)):
+        load_row(folder, links, ports)
+
+
+def compare(folder):
+    title("the same by others, in turns with rekeyd; median of %d" % PAIRS)
+    ours, loop, tick = [], [], []
+    for _ in range(PAIRS):
+        ours.append(sum(load_once(folder, 1000, rig.PORTS)[0].values()))
+        loop.append(peers.loop_us(folder))
+        tick.append(peers.tick_us())
+    row("rekeyd, 1000 links", "%.0f us" % statistics.median(ours))
+    for name, values in (("a loop in Python, always running", loop), ("a Python started for each tick, idle", tick)):
+        ratio = statistics.median(v / o for v, o in zip(values, ours))
+        row(name, "%.0f us" % statistics.median(values), "%.1f x rekeyd" % ratio)
+
+
+# ---- configuration ----
+
+def check(folder):
+    title("configuration: rekeyd --check, hosts started included; median of 3")
+    for links in (10000, 100000):
+        rig.config(folder, links, "1h")
+        times = []
+        for _ in range(3):
+            begun = time.monotonic()
+            done = subprocess.run(rig.command(folder, "--check"), stdout=subprocess.DEVNULL)
+            times.append(time.monotonic() - begun)
+            if done.returncode:
+                raise SystemExit("bench: the configuration was refused")
+        row("%d links" % links, median_ms(times))
+
+
+CHOICES = {"start": start, "memory": memory, "links": links, "cpu": cpu, "peers": compare, "check": check}
+
+
+def main():
+    chosen = os.environ.get("BENCH", "")
+    names = chosen.replace(",", " ").split() or list(CHOICES)
+    unknown = [n for n in names if n not in CHOICES]
+    if unknown:
+        raise SystemExit("bench: BENCH=%s: choose of %s" % (chosen, ", ".join(CHOICES)))
+    with rig.scratch() as folder:
+        for name in names:
+            CHOICES[name](folder)
+
+
+main()
