@@ -272,13 +272,7 @@ finish(struct daemon *d)
 {
     ctl_close(d);
     d->stopping = true;
-    while (d->hosts) {
-        struct host *h = d->hosts;
-
-        sup_stop(h);
-        d->hosts = h->next;
-        free(h);
-    }
+    sup_stop_all(d);
     for (size_t i = 0; i < d->n_ends; i++)
         rk_secret_fd_wipe(d->ends[i]->key_fd);
     rk_journal_close(&d->journal);

@@ -85,6 +85,7 @@ int sup_config(struct inst *inst, call_done *done);
 void sup_drop(struct inst *inst);
 void sup_reaped(struct daemon *d, pid_t pid, int status);
 void sup_stop(struct host *h);
+void sup_stop_all(struct daemon *d);
 size_t sup_in_flight(const struct host *h);
 
 /* ---- inst.c: instances of plugins, and their queues ---- */
@@ -152,6 +153,7 @@ struct end {
     unsigned busy_posts; /* publish calls under way that name it */
     bool gone;           /* not in the configuration any more: freed when it is not busy */
     bool post_due, inbox_due;
+    bool kept;  /* by the reload that is going on */
     bool bound; /* its channel's host knows the link */
     int key_fd; /* sealed memfd of the candidate; -1 */
     int64_t rotation_since_ns;

@@ -139,7 +139,7 @@ take_note(struct end *end, const struct rk_todo *todo, int64_t now_ns)
 {
     int64_t took_ms;
 
-    if (strcmp(todo->note, "start") == 0)
+    if (strcmp(todo->note, "begin") == 0)
         end->rotation_since_ns = now_ns;
     took_ms = end->rotation_since_ns ? (now_ns - end->rotation_since_ns) / RK_NS_PER_MS : 0;
     show_note(end, todo, took_ms);

@@ -68,7 +68,7 @@ configured(void *arg, struct rk_reply *reply)
     struct inst *inst = arg;
 
     inst->configuring = false;
-    if (reply->err == RK_E_UNKNOWN)
+    if (reply->err == RK_E_UNKNOWN && inst->host->state != HOST_UP)
         return; /* the host died: inst_host_up() begins again */
     if (reply->err) {
         init_failed(inst, reply->err, reply->text);
@@ -228,6 +228,7 @@ fill(struct inst *inst, struct batch *b)
 
         if (end->gone) {
             pop(inst, at);
+            end->busy = false;
             end_release(end);
         } else if (fits(b, end)) {
             pop(inst, at);

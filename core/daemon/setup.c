@@ -282,6 +282,7 @@ make_ends(struct change *c, const struct loaded *l, struct end **ends, size_t *n
             if (old && end_kept(c, old, conf)) {
                 c->kept++;
                 c->changed--;
+                old->kept = true;
                 ends[*n] = old;
             } else {
                 c->added += old == NULL;
@@ -298,15 +299,6 @@ make_ends(struct change *c, const struct loaded *l, struct end **ends, size_t *n
     return RK_OK;
 }
 
-static bool
-holds(struct end *const *ends, size_t n, const struct end *end)
-{
-    for (size_t i = 0; i < n; i++) /* sorted by link: found near the front by name, but equality is by pointer */
-        if (ends[i] == end)
-            return true;
-    return false;
-}
-
 /* Swap: the new ends take their place, the old ones that are not among them go, the new ones begin. */
 static void
 swap_ends(struct change *c, struct end **ends, size_t n)
@@ -316,12 +308,12 @@ swap_ends(struct change *c, struct end **ends, size_t n)
     size_t n_old = d->n_ends;
 
     for (size_t i = 0; i < n_old; i++) {
-        if (end_find(d, old[i]->conf.name, old[i]->e.d.end) && holds(ends, n, old[i])) {
-            /* its place in the configuration may have moved; nothing else */
-            continue;
+        if (old[i]->kept) {
+            old[i]->kept = false;
+        } else {
+            end_retire(old[i]);
+            c->removed++;
         }
-        end_retire(old[i]);
-        c->removed++;
     }
     c->removed -= c->changed;
     d->ends = ends;

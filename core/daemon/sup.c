@@ -21,8 +21,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#define STOP_MS 1500 /* a host gives up its calls within a second when its socket is closed */
 #define HOST_FD 3 /* where a host finds its socket */
 
 /* ---- calls ---- */
@@ -153,19 +155,53 @@ sup_reaped(struct daemon *d, pid_t pid, int status)
     }
 }
 
+static void
+host_forget(struct host *h)
+{
+    wake_off(h->d, &h->wake);
+    close_socket(h);
+    calls_fail(h, "stopped");
+    rk_hello_free(&h->hello);
+    h->has_hello = false;
+}
+
+/* A host ends by itself when its socket is closed; one that does not is killed. */
+static void
+host_end(struct host *h, int64_t deadline_ns)
+{
+    const struct timespec pause = {.tv_nsec = 2 * RK_NS_PER_MS};
+
+    if (h->pid <= 0)
+        return;
+    while (waitpid(h->pid, NULL, WNOHANG) == 0) {
+        if (rk_now_ns() >= deadline_ns)
+            kill(h->pid, SIGKILL);
+        nanosleep(&pause, NULL);
+    }
+    h->pid = 0;
+}
+
 void
 sup_stop(struct host *h)
 {
-    wake_off(h->d, &h->wake);
-    if (h->pid > 0)
-        kill(h->pid, SIGKILL);
-    close_socket(h);
-    calls_fail(h, "stopped");
-    if (h->pid > 0)
-        waitpid(h->pid, NULL, 0);
-    h->pid = 0;
-    rk_hello_free(&h->hello);
-    h->has_hello = false;
+    host_forget(h);
+    host_end(h, rk_now_ns() + STOP_MS * RK_NS_PER_MS);
+}
+
+void
+sup_stop_all(struct daemon *d)
+{
+    int64_t deadline_ns = rk_now_ns() + STOP_MS * RK_NS_PER_MS;
+
+    for (struct host *h = d->hosts; h; h = h->next)
+        host_forget(h);
+    while (d->hosts) {
+        struct host *h = d->hosts;
+
+        host_end(h, deadline_ns);
+        d->hosts = h->next;
+        free(h);
+    }
 }
 
 /* ---- sending ---- */

@@ -80,7 +80,7 @@ struct rk_todo {
     uint64_t seq;                   /* STAGE, ACTIVATE, RETIRE: the rotation that the key came with */
     bool publish;                   /* publish rk_end_record() */
     bool drop_key;                  /* the key fetched for this end is not wanted any more: wipe it */
-    const char *note;               /* history event, NULL: none: "rotated", "burnt", "lost", "start", ... */
+    const char *note;               /* history event, NULL: none: "begin", "staged", "activated", "rotated", "burnt", "lost", "refused" */
     char note_key[RK_KEY_ID_MAX + 1];
 };
 

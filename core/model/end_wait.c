@@ -66,7 +66,7 @@ begin(struct step *s, uint64_t seq, const char *key_id)
     snprintf(e->d.cand, sizeof e->d.cand, "%s", key_id);
     e->d.phase = RK_PH_INTENT;
     s->todo->publish = false; /* there is nothing to say of seq yet */
-    rk_end_note(s, "start", key_id);
+    rk_end_note(s, "begin", key_id);
     rk_end_go(s, RK_ST_J_INTENT);
 }
 
