@@ -87,7 +87,7 @@ def history(w):
     expect(times == sorted(times, reverse=True), "the newest is not first: %s", times)
     for row in rows:
         expect(row["link"] == "link-1" and row["end"] == "a" and row["result"] == "ok", "%s", row)
-        expect(row["event"] in ("start", "staged", "activated", "rotated") and row["took_ms"] >= 0, "%s", row)
+        expect(row["event"] in ("begin", "staged", "activated", "rotated") and row["took_ms"] >= 0, "%s", row)
     code, _, err = w.a.ctl("history", "nolink")
     expect(code == 1 and 'no link "nolink"' in err, "exit %d: %s", code, err)
 
