@@ -80,7 +80,8 @@ struct rk_todo {
     uint64_t seq;                   /* STAGE, ACTIVATE, RETIRE: the rotation that the key came with */
     bool publish;                   /* publish rk_end_record() */
     bool drop_key;                  /* the key fetched for this end is not wanted any more: wipe it */
-    const char *note;               /* history event, NULL: none: "begin", "staged", "activated", "rotated", "burnt", "lost", "refused" */
+    const char *note;               /* history event: "begin", "staged", "activated", "rotated", "burnt", "lost",
+                                     * "refused"; NULL: none */
     char note_key[RK_KEY_ID_MAX + 1];
 };
 
