@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -762,6 +762,53 @@ test_keep_privs(void **state)
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
+/* Run rekey-host with these arguments.  ret: exit code; out: what it printed */
+static int
+command(const char *args, char *out, size_t size)
+{
+    const char *dir = getenv("top_builddir");
+    char line[1200];
+    size_t n;
+    FILE *p;
+    int status;
+
+    snprintf(line, sizeof line, "%s/core/host/rekey-host %s 2>&1", dir ? dir : ".", args);
+    p = popen(line, "r");
+    assert_non_null(p);
+    n = fread(out, 1, size - 1, p);
+    out[n] = '\0';
+    status = pclose(p);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void
+test_arguments(void **state)
+{
+    static const char *const wrong[] = {
+        "", "--describe", "--fd 3", "--fd x --module /a.so", "--fd 3 --module /a.so --log-level loud",
+        "--describe --fd 3 /a.so", "--describe /a.so /b.so", "--bogus", "--fd 3 --module /a.so",
+    };
+    char path[512], args[600], out[4096];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (command(wrong[i], out, sizeof out) != RK_EXIT_USAGE || !out[0])
+            fail_msg("%s: %s", wrong[i], out);
+    assert_int_equal(command("--help", out, sizeof out), RK_EXIT_OK);
+    assert_non_null(strstr(out, "usage: rekey-host --describe"));
+    assert_int_equal(command("--version", out, sizeof out), RK_EXIT_OK);
+    assert_non_null(strstr(out, "rekey-host " PACKAGE_VERSION));
+    rig_module("host-source", path, sizeof path);
+    snprintf(args, sizeof args, "--describe %s", path);
+    assert_int_equal(command(args, out, sizeof out), RK_EXIT_OK);
+    assert_non_null(strstr(out, "  pause: duration, 1 to 60000 ms, default \"2s\"\n"));
+    snprintf(args, sizeof args, "--describe --json %s", path);
+    assert_int_equal(command(args, out, sizeof out), RK_EXIT_OK);
+    assert_non_null(strstr(out, "\"name\": \"host-source\""));
+    assert_int_equal(command("--describe /nonexistent/x.so", out, sizeof out), RK_EXIT_FAILED);
+    assert_non_null(strstr(out, "/nonexistent/x.so: "));
+}
+
 int
 main(void)
 {
@@ -790,6 +837,7 @@ main(void)
         cmocka_unit_test(test_module_error),
         cmocka_unit_test(test_privileges),
         cmocka_unit_test(test_keep_privs),
+        cmocka_unit_test(test_arguments),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
