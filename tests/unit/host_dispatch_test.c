@@ -254,6 +254,7 @@ test_budget_cancel_poison(void **state)
     n = call(&d, RK_V_GET_NEW, "a", LONG_MS);
     behind = call(&d, RK_V_GET_NEW, "b", 2 * LONG_MS);
     rk_dispatch_step(&d, rk_now_ns());
+    wait_begun(1);
     end_ns = d.running.first->deadline_ns;
     assert_true(rk_dispatch_next_ns(&d) == end_ns);
     rk_dispatch_step(&d, end_ns - 1);
@@ -289,6 +290,7 @@ test_cancel(void **state)
     n = call(&d, RK_V_GET_NEW, "a", LONG_MS);
     behind = call(&d, RK_V_GET_NEW, "b", LONG_MS);
     rk_dispatch_step(&d, rk_now_ns());
+    wait_begun(1);
     number_frame(&d, RK_MSG_CANCEL, 4711); /* long over */
     assert_int_equal(d.running.first->state, RK_CALL_RUNNING);
     number_frame(&d, RK_MSG_CANCEL, behind);

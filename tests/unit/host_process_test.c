@@ -447,9 +447,9 @@ on_links(struct rig *r, uint32_t verb, const char *const *links, const char *sae
 }
 
 static int
-watch(struct rig *r, struct rk_reply *reply)
+watch(struct rig *r, struct rk_reply *reply, uint32_t budget_ms)
 {
-    struct rk_call_msg c = {.verb = RK_V_WATCH, .inst = 1, .budget_ms = 50};
+    struct rk_call_msg c = {.verb = RK_V_WATCH, .inst = 1, .budget_ms = budget_ms};
 
     return rig_call(r, &c, reply);
 }
@@ -469,7 +469,7 @@ test_records(void **state)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
         assert_int_equal(on_links(&r, RK_V_PUBLISH, none, "SAE_A", "rk1|text", &reply), RK_OK);
-        assert_int_equal(watch(&r, &reply), RK_OK);
+        assert_int_equal(watch(&r, &reply, 0), RK_OK);
         assert_int_equal(reply.n, 1);
         assert_string_equal(reply.items[0].link, "good");
         assert_string_equal(reply.items[0].sae, "SAE_A");
@@ -479,7 +479,7 @@ test_records(void **state)
     assert_int_equal(rig_log_count(&r, "ev=record-refused"), 6);
     assert_int_equal(rig_log_count(&r, "link=forge1 peer=SAE_A count=1 why=\"wrong tag"), 1);
     assert_int_equal(rig_log_count(&r, "link=stranger count=1 why=\"no link of this channel\""), 1);
-    assert_int_equal(watch(&r, &reply), RK_OK); /* nothing new: the budget ends */
+    assert_int_equal(watch(&r, &reply, 1000), RK_OK); /* nothing new: the budget ends */
     assert_int_equal(reply.n, 0);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
@@ -497,12 +497,12 @@ test_bindings_count(void **state)
     assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_B", "", &reply), RK_OK);
     /* our own record comes back: it is not from SAE_B to SAE_A, so its tag is wrong */
     assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_B", "rk1|text", &reply), RK_OK);
-    assert_int_equal(watch(&r, &reply), RK_OK);
+    assert_int_equal(watch(&r, &reply, 0), RK_OK);
     assert_int_equal(reply.n, 0);
     assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_A", "", &reply), RK_OK);
     assert_int_equal(on_links(&r, RK_V_BIND, l1, "", "", &reply), RK_OK); /* and no longer l1 */
     assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
-    assert_int_equal(watch(&r, &reply), RK_OK);
+    assert_int_equal(watch(&r, &reply, 0), RK_OK);
     assert_int_equal(reply.n, 1);
     assert_string_equal(reply.items[0].link, "l2");
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
@@ -532,7 +532,7 @@ test_publish_results(void **state)
     assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", text, &reply), RK_E_CONTRACT);
     assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", "two words", &reply), RK_E_CONTRACT);
     assert_int_equal(on_links(&r, RK_V_PUBLISH, overrun, "SAE_B", "rk1", &reply), RK_OK);
-    assert_int_equal(watch(&r, &reply), RK_E_CONTRACT); /* more than there was room for */
+    assert_int_equal(watch(&r, &reply, 0), RK_E_CONTRACT); /* more than there was room for */
     assert_int_equal(reply.n, 0);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
@@ -597,7 +597,7 @@ test_poisoned(void **state)
     (void)state;
     rig_start(&r, "host-parallel", NULL);
     assert_int_equal(rig_config(&r, 1, &reply, NULL), RK_OK);
-    deaf.budget_ms = 20;
+    deaf.budget_ms = 300;
     rig_send(&r, &deaf);
     assert_true(rig_log_wait(&r, "ev=poisoned inst=i1 call=2 verb=get-new"));
     assert_int_equal(rig_call(&r, &good, &reply), RK_OK);
