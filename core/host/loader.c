@@ -210,8 +210,12 @@ copy_module(const struct refusal *r, const struct rk_plugin *p, struct rk_module
 
     if (!err)
         err = copy_opts(r, p, m);
-    if (err)
+    if (err) {
+        free(m->opts);
+        m->opts = NULL;
+        m->n_opts = 0;
         return err;
+    }
     m->abi = p->abi;
     m->kind = p->kind;
     m->caps = p->caps;
