@@ -158,8 +158,8 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
 
     fprintf(io->out, "%s\n", name ? name : "?");
     free(name);
-    snprintf(line, sizeof line, "%s, %s", rk_row_text(row, "end", "?"), rk_row_text(row, "role", "?"));
-    detail(io, RK_TONE_PLAIN, "end", line);
+    snprintf(line, sizeof line, "%s of end %s", rk_row_text(row, "role", "?"), rk_row_text(row, "end", "?"));
+    detail(io, RK_TONE_PLAIN, "role", line);
     snprintf(line, sizeof line, "%s, phase %s", state, phase);
     detail(io, state_tone(state), "state", strcmp(state, phase) ? line : state);
     snprintf(line, sizeof line, "%s, interface %s, class %s", rk_row_text(row, "device", "?"),
@@ -194,6 +194,8 @@ take_row(json_t *row, void *arg)
         fputs(r->o->watch_ms ? "" : "\n", r->io->out);
         rk_cli_json(r->io, row);
     } else if (r->o->arg) {
+        if (r->n)
+            putc('\n', r->io->out);
         print_detail(r->io, row);
     } else {
         add_link(&r->table, row);
@@ -222,6 +224,8 @@ end_text(struct round *r)
         rk_table_print(&r->table, r->io, max_rows);
     if (!r->o->arg)
         rk_sum_print(&r->sum, r->io);
+    if (r->o->arg && r->daemon)
+        putc('\n', r->io->out);
     rk_sum_daemon(r->daemon, r->io);
     if (r->table.failed)
         fprintf(r->io->err, "rekeyctl: out of memory: the table is not whole\n");

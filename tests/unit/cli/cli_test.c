@@ -111,7 +111,7 @@ status_of_one_link_is_detailed(void **state)
     fake_start(serve_two);
     fake_ctl(&run, "status a-b-1 --socket @");
     assert_string_equal(run.out, "a-b-1\n"
-                                 "  end        a, master\n"
+                                 "  role       master of end a\n"
                                  "  state      idle\n"
                                  "  device     here, interface sec0, class A\n"
                                  "  by         source kme-a, channel spool\n"
@@ -121,6 +121,7 @@ status_of_one_link_is_detailed(void **state)
                                  "  last       ok, 0:43 ago\n"
                                  "  peer       SAE_B, slave, idle, seq 12, heard 0:01 ago\n"
                                  "  alarms     none\n"
+                                 "\n"
                                  "rekeyd 0.1.0, pid 77, up 3d 04:05, journal ok, /etc/rekey/rekeyd.yaml\n");
     assert_int_equal(run.code, 0);
 }
