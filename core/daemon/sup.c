@@ -117,7 +117,8 @@ host_down(struct host *h, const char *why)
     if (h->pid > 0)
         kill(h->pid, SIGKILL); /* reaped in sup_reaped */
     h->state = HOST_BACKOFF;
-    snprintf(h->error, sizeof h->error, "%s", why);
+    if (why != h->error)
+        snprintf(h->error, sizeof h->error, "%s", why);
     close_socket(h);
     inst_host_down(h);
     calls_fail(h, why);
