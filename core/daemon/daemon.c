@@ -215,7 +215,8 @@ open_journal(struct daemon *d, const struct rk_conf_set *set)
     int err;
 
     if (mkdir(set->state_dir, 0700) < 0 && errno != EEXIST) {
-        rk_log(RK_LOG_ERR, "ev=start res=io why=\"state-dir %s: %s\"", set->state_dir, strerror(errno));
+        rk_log(RK_LOG_ERR, "ev=start res=io why=\"state-dir %s: %s: make its parent folder, or name another in %s\"",
+               set->state_dir, strerror(errno), d->opt.config);
         return RK_E_IO;
     }
     snprintf(path, sizeof path, "%s/journal.db", set->state_dir);
