@@ -6,6 +6,7 @@
 
 #include <rekey/err.h>
 
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,17 +31,30 @@ struct rk_pool {
     pthread_t ids[];
 };
 
+/* Outside of the lock, as is every wake-up here: who is woken wants the lock next, and would wait for it. */
 static void
-finish(struct rk_pool *p, struct rk_job *job)
+tell(const struct rk_pool *p)
 {
     const uint64_t one = 1;
 
-    job->next = NULL;
-    *p->done_end = job;
-    p->done_end = &job->next;
     /* cannot fail: the counter is reset by each rk_pool_done, long before 2^64 */
     if (write(p->fd, &one, sizeof one) < 0)
         abort();
+}
+
+static void
+finish(struct rk_pool *p, struct rk_job *job)
+{
+    bool first;
+
+    job->next = NULL;
+    pthread_mutex_lock(&p->lock);
+    first = !p->done;
+    *p->done_end = job;
+    p->done_end = &job->next;
+    pthread_mutex_unlock(&p->lock);
+    if (first) /* else who came first tells of both */
+        tell(p);
 }
 
 static void *
@@ -56,8 +70,8 @@ work(void *arg)
             p->todo = job->next;
             pthread_mutex_unlock(&p->lock);
             job->run(job);
-            pthread_mutex_lock(&p->lock);
             finish(p, job);
+            pthread_mutex_lock(&p->lock);
         } else if (p->ending) {
             break;
         } else {
@@ -150,8 +164,8 @@ rk_pool_submit(struct rk_pool *p, struct rk_job *job)
     for (end = &p->todo; *end; end = &(*end)->next)
         ;
     *end = job;
-    pthread_cond_signal(&p->work);
     pthread_mutex_unlock(&p->lock);
+    pthread_cond_signal(&p->work);
     return RK_OK;
 }
 
@@ -167,12 +181,14 @@ rk_pool_done(struct rk_pool *p)
     struct rk_job *done;
     uint64_t count;
 
+    /* Before the list is taken: what is added from here on is told anew.  That nothing was told yet is no error: a
+     * job may be taken before its worker comes to tell of it, which is then one poll() for nothing. */
+    if (read(p->fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        abort();
     pthread_mutex_lock(&p->lock);
     done = p->done;
     p->done = NULL;
     p->done_end = &p->done;
-    if (done && read(p->fd, &count, sizeof count) < 0)
-        abort(); /* it was written once for each of these, under the lock */
     pthread_mutex_unlock(&p->lock);
     for (const struct rk_job *j = done; j; j = j->next)
         p->busy--;
