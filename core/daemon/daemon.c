@@ -205,6 +205,7 @@ make_loop(struct daemon *d)
             return RK_E_NOMEM;
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the journal, not the end */
     return RK_OK;
 }
 

@@ -138,7 +138,7 @@ static void
 ignore_signals(void)
 {
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    static const int signals[] = {SIGPIPE, SIGINT, SIGHUP, SIGTERM};
+    static const int signals[] = {SIGPIPE, SIGXFSZ, SIGINT, SIGHUP, SIGTERM};
 
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         (void)sigaction(signals[i], &ignore, NULL);

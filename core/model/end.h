@@ -117,6 +117,7 @@ struct rk_end {
     int nack_err;                              /* why the slave gave d.seq up */
     bool retrying;                             /* waits for wake_ns to ask for the action again */
     bool want;                                 /* rotate as soon as possible */
+    bool overruled;                            /* its role is not the configured one, for the peer claims that too */
     int last_err;
     char last_why[RK_WHY_MAX];
     uint64_t rotations, failed, orphaned;

@@ -25,7 +25,8 @@ heard_peer(const struct rk_end *e)
     return e->peer.role != 0 && e->peer.role != e->d.role && e->peer.facts[0] && e->facts[0];
 }
 
-/* Both ends claim one role: the smaller SAE ID is master, and an operator is told. */
+/* Both ends claim one role: the smaller SAE ID is master, and an operator is told.  The end that gives way keeps the
+ * alarm for as long as it is configured so; the other one drops it when its peer has given way. */
 static void
 choose_role(struct step *s)
 {
@@ -33,10 +34,11 @@ choose_role(struct step *s)
     int order = strcmp(e->own_sae, e->peer_sae);
     uint32_t rule = order < 0 ? RK_MASTER : RK_SLAVE;
 
+    rk_end_alarm(e, RK_ALARM_ROLE_CONFLICT, e->overruled || e->peer.role == e->d.role);
     if (e->peer.role != e->d.role || order == 0)
         return;
-    rk_end_alarm(e, RK_ALARM_ROLE_CONFLICT, true);
     if (e->d.role != rule) {
+        e->overruled = true;
         e->d.role = rule;
         e->nack_err = 0;
         s->todo->publish = true;
