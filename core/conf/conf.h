@@ -73,11 +73,8 @@ int rk_conf_parse(const char *text, size_t len, struct rk_conf_set **set, struct
 /* rk_conf_check_plugin - check one instance against its plugin's hello, adding errors at their places
  * note: unknown option (with suggestion), wrong value, missing required one, kind that does not fit the section, a
  *       schema that is not sane.  For channels the host's own option auth-key is accepted beside the plugin's
- *       (rk_conf_channel_opts).   thread: any.  blocks: never */
+ *       (rk_channel_opts).   thread: any.  blocks: never */
 void rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_hello *hello, struct rk_conf_errors *e);
-
-/* Options that the host adds to those of every channel plugin: auth-key (SECRET, REQUIRED). */
-extern const struct rk_opt rk_conf_channel_opts[];
 
 /* rk_conf_instance_same, rk_conf_link_same - are two equal in all that matters, so that a reload leaves it alone
  * note: places do not matter, nor the order of options.  Links are compared with their own SAE and by the names of

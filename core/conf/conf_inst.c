@@ -135,7 +135,7 @@ read_settings(struct rk_conf_read *r, struct rk_node *map, struct rk_instance_co
 static void
 check_channel(struct rk_conf_read *r, struct rk_node *map, const struct rk_instance_conf *inst)
 {
-    const struct rk_opt *o = &rk_conf_channel_opts[0];
+    const struct rk_opt *o = &rk_channel_opts[0];
     struct rk_node *key = rk_tree_get(map, o->name);
     struct rk_shown shown;
 

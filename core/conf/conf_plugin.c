@@ -4,18 +4,12 @@
  */
 #include "conf_priv.h"
 
-const struct rk_opt rk_conf_channel_opts[] = {
-    {"auth-key", RK_OPT_SECRET, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL,
-     "key shared with the other site, signs the records"},
-    {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
-};
-
 static const struct rk_opt *
 find(const struct rk_hello *hello, const char *name)
 {
     const struct rk_opt *o = rk_opt_find(hello->opts, name);
 
-    return o || hello->kind != RK_CHANNEL ? o : rk_opt_find(rk_conf_channel_opts, name);
+    return o || hello->kind != RK_CHANNEL ? o : rk_opt_find(rk_channel_opts, name);
 }
 
 static void
@@ -28,7 +22,7 @@ unknown(const struct rk_instance_conf *inst, size_t i, const struct rk_hello *he
     for (const struct rk_opt *o = hello->opts; o && o->name && n < RK_OPTS_MAX; o++)
         names[n++] = o->name;
     if (hello->kind == RK_CHANNEL)
-        names[n++] = rk_conf_channel_opts[0].name;
+        names[n++] = rk_channel_opts[0].name;
     near = rk_nearest(inst->settings[i].name, names, n);
     rk_conf_error(e, inst->places[i].line, inst->places[i].col, "plugin %s has no option \"%s\"%s%s%s", inst->plugin,
                   rk_opt_shown(inst->settings[i].name, &shown), near ? ": did you mean \"" : "", near ? near : "",
@@ -102,5 +96,5 @@ rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_hello 
         check_setting(inst, i, hello, e);
     check_required(inst, hello->opts, e);
     if (hello->kind == RK_CHANNEL)
-        check_required(inst, rk_conf_channel_opts, e);
+        check_required(inst, rk_channel_opts, e);
 }

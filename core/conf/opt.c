@@ -72,6 +72,12 @@ rk_opt_shown(const char *value, struct rk_shown *shown)
     return shown->text;
 }
 
+const struct rk_opt rk_channel_opts[] = {
+    {"auth-key", RK_OPT_SECRET, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL,
+     "Key shared with the other site, which signs the records"},
+    {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
+};
+
 const struct rk_opt *
 rk_opt_find(const struct rk_opt *opts, const char *name)
 {

@@ -70,7 +70,7 @@ rk_describe_text(FILE *out, const struct rk_module *m)
     fprintf(out, "options:%s\n", m->n_opts || m->kind == RK_CHANNEL ? "" : " none");
     for (size_t i = 0; i < m->n_opts; i++)
         put_option(out, &m->opts[i]);
-    for (const struct rk_opt *o = rk_host_channel_opts; m->kind == RK_CHANNEL && o->name; o++)
+    for (const struct rk_opt *o = rk_channel_opts; m->kind == RK_CHANNEL && o->name; o++)
         put_option(out, o);
     return fflush(out) || ferror(out) ? RK_E_IO : RK_OK;
 }
@@ -126,7 +126,7 @@ rk_describe_json(FILE *out, const struct rk_module *m)
 
     for (size_t i = 0; !failed && i < m->n_opts; i++)
         failed |= json_array_append_new(options, json_option(&m->opts[i]));
-    for (const struct rk_opt *o = rk_host_channel_opts; !failed && m->kind == RK_CHANNEL && o->name; o++)
+    for (const struct rk_opt *o = rk_channel_opts; !failed && m->kind == RK_CHANNEL && o->name; o++)
         failed |= json_array_append_new(options, json_option(o));
     if (failed) {
         json_decref(j);

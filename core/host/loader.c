@@ -28,12 +28,6 @@
 #define DEVICE_SIZE_1_0 END_OF(struct rk_device_ops, observe)
 #define CHANNEL_SIZE_1_0 END_OF(struct rk_channel_ops, watch)
 
-const struct rk_opt rk_host_channel_opts[] = {
-    {.name = "auth-key", .type = RK_OPT_SECRET, .flags = RK_OPT_REQUIRED,
-     .help = "Key shared with the other site, which signs the records"},
-    {.name = NULL},
-};
-
 /* Where a refusal is stated. */
 struct refusal {
     const char *path;
@@ -197,7 +191,7 @@ copy_opts(const struct refusal *r, const struct rk_plugin *p, struct rk_module *
     }
     if (rk_opts_sane(m->opts, why, sizeof why) != RK_OK)
         return refuse(r, RK_E_CONTRACT, "its options are wrong: %s", why);
-    for (const struct rk_opt *o = rk_host_channel_opts; p->kind == RK_CHANNEL && o->name; o++)
+    for (const struct rk_opt *o = rk_channel_opts; p->kind == RK_CHANNEL && o->name; o++)
         if (rk_opt_find(m->opts, o->name))
             return refuse(r, RK_E_CONTRACT, "option %s is the host's own; name it otherwise", o->name);
     return RK_OK;

@@ -26,9 +26,6 @@ struct rk_module {
     struct rk_channel_ops channel;
 };
 
-/* Options that the host itself has beside those of a channel plugin; the plugin does not see them. */
-extern const struct rk_opt rk_host_channel_opts[];
-
 /* rk_module_name - name of the module at path: the file's name without ".so"
  * ret: RK_OK; RK_E_CONFIG when it is no plugin name ([a-z0-9-]{1,32}.so) */
 int rk_module_name(const char *path, char name[RK_NAME_MAX + 1]);

@@ -10,7 +10,7 @@
 static const struct rk_opt *
 host_opt(const struct rk_module *m, const char *name)
 {
-    return m->kind == RK_CHANNEL ? rk_opt_find(rk_host_channel_opts, name) : NULL;
+    return m->kind == RK_CHANNEL ? rk_opt_find(rk_channel_opts, name) : NULL;
 }
 
 const char *
@@ -92,7 +92,7 @@ rk_options_check(const struct rk_conf *conf, char *why, size_t size)
     if (!err)
         err = check_required(conf, conf->module->opts, why, size);
     if (!err && conf->module->kind == RK_CHANNEL)
-        err = check_required(conf, rk_host_channel_opts, why, size);
+        err = check_required(conf, rk_channel_opts, why, size);
     return err;
 }
 

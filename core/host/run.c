@@ -8,6 +8,7 @@
 
 #include "../base/clock.h"
 #include "../base/text.h"
+#include "../conf/opt.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -134,7 +135,7 @@ keep_site(struct rk_inst *inst, const struct rk_conf *conf)
 static int
 read_auth_key(struct rk_call *c, const struct rk_conf *conf)
 {
-    const char *name = rk_host_channel_opts[0].name;
+    const char *name = rk_channel_opts[0].name;
     char why[RK_TEXT_MAX] = "";
     int err = rk_conf_secret_read(rk_options_raw(conf, name, 0), &c->inst->auth_key, why, sizeof why);
 

@@ -78,10 +78,15 @@ host_conf_item(const struct rk_conf *conf, const char *name, size_t i)
 {
     const struct rk_opt *o = rk_opt_find(conf->opts, name);
 
+    bool given = false;
+
     for (const char *const *p = conf->pairs; p && p[0]; p += 2)
-        if (strcmp(p[0], name) == 0 && i-- == 0)
-            return p[1];
-    return i == 0 && o ? o->dflt : NULL;
+        if (strcmp(p[0], name) == 0) {
+            given = true;
+            if (i-- == 0)
+                return p[1];
+        }
+    return !given && i == 0 && o ? o->dflt : NULL;
 }
 
 static const char *

@@ -355,7 +355,7 @@ channels_take_the_auth_key(void **state)
     expect_errors("channels: { c: { plugin: spool, auth-key: \"file:/a\", auth-kye: x } }", &h,
                  "2:13: channel \"c\": \"dir\" is missing (path: folder)\n"
                  "2:64: plugin spool has no option \"auth-kye\": did you mean \"auth-key\"?\n");
-    assert_int_equal(rk_opts_sane(rk_conf_channel_opts, NULL, 0), RK_OK);
+    assert_int_equal(rk_opts_sane(rk_channel_opts, NULL, 0), RK_OK);
 }
 
 /* All options of an instance go into one frame. */

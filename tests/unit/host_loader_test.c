@@ -185,22 +185,6 @@ test_describe(void **state)
     free(m.opts);
 }
 
-/* rekeyd, which checks the configuration, and the host, which must not link YAML, have a table each. */
-static void
-test_channel_options_agree(void **state)
-{
-    const struct rk_opt *a = rk_host_channel_opts, *b = rk_conf_channel_opts;
-
-    (void)state;
-    for (; a->name && b->name; a++, b++) {
-        assert_string_equal(a->name, b->name);
-        assert_int_equal(a->type, b->type);
-        assert_int_equal(a->flags, b->flags);
-    }
-    assert_null(a->name);
-    assert_null(b->name);
-}
-
 static int
 make_dir(void **state)
 {
@@ -224,7 +208,6 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),     cmocka_unit_test(test_unsafe_files), cmocka_unit_test(test_foreign_owner),
         cmocka_unit_test(test_newer_minor), cmocka_unit_test(test_loaded),       cmocka_unit_test(test_describe),
-        cmocka_unit_test(test_channel_options_agree),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
