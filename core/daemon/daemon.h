@@ -153,6 +153,7 @@ struct end {
     unsigned busy_posts; /* publish calls under way that name it */
     bool gone;           /* not in the configuration any more: freed when it is not busy */
     bool post_due, inbox_due;
+    bool started;
     bool kept;  /* by the reload that is going on */
     bool bound; /* its channel's host knows the link */
     int key_fd; /* sealed memfd of the candidate; -1 */

@@ -49,6 +49,7 @@ end_start(struct end *end)
         end->e.own_sae = end->own_sae;
         end->e.peer_sae = end->conf.peer_sae;
     }
+    end->started = true;
     end_event(end, &(struct rk_event){.type = RK_EV_START});
 }
 

@@ -244,11 +244,16 @@ inst_of(const struct change *c, size_t index)
 static struct end *
 make_end(struct change *c, const struct loaded *l, const struct rk_link_conf *conf, char which)
 {
+    const struct end *old = end_find(c->d, conf->name, which);
     struct rk_durable durable = remembered(c, l, conf, which);
     struct end *end = end_new(c->d, conf, &durable);
 
     if (!end)
         return NULL;
+    if (old) { /* a channel may not repeat the peer's record for a while */
+        end->e.peer = old->e.peer;
+        memcpy(end->e.peer_active, old->e.peer_active, sizeof end->e.peer_active);
+    }
     end->device = inst_of(c, which == 'a' ? conf->device : conf->peer_device);
     end->source = inst_of(c, which == 'a' ? conf->source : conf->peer_source);
     end->channel = inst_of(c, conf->channel);
@@ -325,7 +330,7 @@ static void
 start_ends(struct daemon *d)
 {
     for (size_t i = 0; i < d->n_ends; i++)
-        if (d->ends[i]->e.heard_ns == 0)
+        if (!d->ends[i]->started)
             end_start(d->ends[i]);
 }
 
