@@ -42,7 +42,11 @@
 #define RK_RESTART_MAX_MS 30000
 #define RK_RESTART_GOOD_MS 60000
 
-/* Budgets of calls [ms]. */
+/* What an operator may choose as the budget of a call to a device (call-budget) [ms]: a local one needs no second, a
+ * commit of a big router takes minutes. */
+#define RK_CALL_BUDGET_MIN_MS 1000
+#define RK_CALL_BUDGET_MAX_MS 600000
+/* Budgets of calls [ms].  APPLY is the default of call-budget, which bounds OBSERVE and SOURCE as well. */
 #define RK_INIT_BUDGET_MS 10000
 #define RK_SOURCE_BUDGET_MS 10000
 #define RK_APPLY_BUDGET_MS 60000

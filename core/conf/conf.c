@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SAE, STATE_DIR, CONTROL, LOG_LEVEL, SOURCES, DEVICES, CHANNELS, DEFAULTS, LINKS, N_KEYS };
+enum { SAE, STATE_DIR, CONTROL, LOG_LEVEL, CALL_BUDGET, SOURCES, DEVICES, CHANNELS, DEFAULTS, LINKS, N_KEYS };
 
 static const char *const levels[] = {"err", "warning", "notice", "info", "debug", NULL}; /* from RK_LOG_ERR on */
 
@@ -22,6 +22,8 @@ static const struct rk_opt top_opts[N_KEYS + 1] = {
     [STATE_DIR] = {"state-dir", RK_OPT_PATH, 0, NULL, 0, 0, "/var/lib/rekey", NULL, "journal and durable state"},
     [CONTROL] = {"control", RK_OPT_PATH, 0, NULL, 0, 0, "/run/rekey/rekeyd.sock", NULL, "control socket"},
     [LOG_LEVEL] = {"log-level", RK_OPT_ENUM, 0, NULL, 0, 0, "info", levels, "least level that is logged"},
+    [CALL_BUDGET] = {"call-budget", RK_OPT_DURATION, 0, NULL, RK_CALL_BUDGET_MIN_MS, RK_CALL_BUDGET_MAX_MS, "60s", NULL,
+                     "longest time of a call to a device"},
     [SOURCES] = {"sources", 0, 0, NULL, 0, 0, NULL, NULL, NULL},
     [DEVICES] = {"devices", 0, 0, NULL, 0, 0, NULL, NULL, NULL},
     [CHANNELS] = {"channels", 0, 0, NULL, 0, 0, NULL, NULL, NULL},
@@ -63,6 +65,9 @@ read_top(struct rk_conf_read *r, struct rk_node *root)
     if (found[LOG_LEVEL])
         rk_conf_value(r, &top_opts[LOG_LEVEL], found[LOG_LEVEL], &level);
     set->log_level = RK_LOG_ERR + (int)level;
+    set->call_budget_ms = RK_APPLY_BUDGET_MS;
+    if (found[CALL_BUDGET])
+        rk_conf_value(r, &top_opts[CALL_BUDGET], found[CALL_BUDGET], &set->call_budget_ms);
     sections[RK_SOURCE] = found[SOURCES];
     sections[RK_DEVICE] = found[DEVICES];
     sections[RK_CHANNEL] = found[CHANNELS];

@@ -49,6 +49,7 @@ struct rk_conf_set {
     char sae[RK_SAE_MAX + 1];
     char state_dir[256], control[108];
     int log_level;                      /* enum rk_log_level */
+    int64_t call_budget_ms;             /* 1s..10m, default 60s: of one call to a device */
     struct rk_instance_conf *instances; /* sources, devices, channels */
     size_t n_instances;
     struct rk_link_conf *links;         /* sorted by name */

@@ -356,15 +356,17 @@ batch_done(void *arg, struct rk_reply *reply)
 }
 
 static int64_t
-budget_ms(uint32_t verb)
+budget_ms(const struct daemon *d, uint32_t verb)
 {
-    return verb == RK_V_APPLY ? RK_APPLY_BUDGET_MS : verb == RK_V_OBSERVE ? RK_OBSERVE_BUDGET_MS : RK_SOURCE_BUDGET_MS;
+    int64_t chosen_ms = d->conf->call_budget_ms, most_ms = verb == RK_V_OBSERVE ? RK_OBSERVE_BUDGET_MS : RK_SOURCE_BUDGET_MS;
+
+    return verb == RK_V_APPLY || chosen_ms < most_ms ? chosen_ms : most_ms;
 }
 
 static int
 send_batch(struct batch *b)
 {
-    struct rk_call_msg m = {.verb = b->verb, .budget_ms = (uint32_t)budget_ms(b->verb), .n = b->n};
+    struct rk_call_msg m = {.verb = b->verb, .budget_ms = (uint32_t)budget_ms(b->inst->d, b->verb), .n = b->n};
     int err;
 
     m.items = rk_items_new(b->n);

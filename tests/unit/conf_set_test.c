@@ -22,6 +22,7 @@ static const char full[] = "sae: SAE_A\n"
                            "state-dir: /srv/rekey\n"
                            "control: /srv/rekeyd.sock\n"
                            "log-level: debug\n"
+                           "call-budget: 5m\n"
                            "sources:\n"
                            "  kme: { plugin: etsi014, url: \"https://kme:8443\", key: \"file:/k\" }\n"
                            "  kme-b: { plugin: etsi014 }\n"
@@ -76,6 +77,7 @@ instances(void **state)
     assert_string_equal(set->state_dir, "/srv/rekey");
     assert_string_equal(set->control, "/srv/rekeyd.sock");
     assert_int_equal(set->log_level, RK_LOG_DEBUG);
+    assert_int_equal(set->call_budget_ms, 300000);
     assert_int_equal(set->n_instances, 5);
     expect_instance(&inst[0], RK_SOURCE, "kme", 2);
     assert_string_equal(inst[0].plugin, "etsi014");
@@ -149,6 +151,7 @@ least_configuration(void **state)
     assert_string_equal(set->state_dir, "/var/lib/rekey");
     assert_string_equal(set->control, "/run/rekey/rekeyd.sock");
     assert_int_equal(set->log_level, RK_LOG_INFO);
+    assert_int_equal(set->call_budget_ms, 60000);
     assert_int_equal(set->n_instances, 0);
     assert_int_equal(set->n_links, 0);
     rk_conf_free(&set);
