@@ -1,5 +1,6 @@
 # bad_input.py - bad input while it runs: from the peer, the KME, an operator, the disk.  The old key stays in use, the
 # daemon lives, and all is well again when the cause has gone.
+import errno
 import json
 import os
 import re
@@ -299,13 +300,14 @@ def journal_full(w):
     goes_on(w)
     at = len(w.a.log())
     inside = "/proc/%d/root%s/fill" % (w.a.process.pid, w.a.state_dir)
-    with open(inside, "wb") as f:
-        try:
-            while True:
-                f.write(b"\0" * 4096)
-                f.flush()
-        except OSError:
+    fd = os.open(inside, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        while os.write(fd, b"\0" * 4096):
             pass
+    except OSError as full:
+        expect(full.errno == errno.ENOSPC, "%s", full)
+    finally:
+        os.close(fd)
     stuck(w, w.a)
     w.a.wait_log('ev=journal res=io why=".*disk full.*" note="no rotation starts until it can be written"', after=at)
     w.a.wait_log("ev=alarm link=%s end=a alarm=JOURNAL state=raised" % LINK, after=at)
