@@ -1,14 +1,17 @@
 /* secret.c - key material in memory and on its way between processes.
  *
- * A secret has mapped pages of its own: locked, left out of dumps, zero in a forked child, wiped when freed.  In a
- * memfd only the size is sealed: the receiver must be able to wipe the pages, and it reads them once, into memory
- * that the sender cannot reach.
+ * A secret has mapped pages of its own: locked, left out of dumps, zero in a forked child, wiped when freed.  A few
+ * wiped pages are kept for the next ones: to map and lock a page costs more than all else that is done with a key.
+ * In a memfd only the size is sealed: the receiver must be able to wipe the pages, and it reads them once, into
+ * memory that the sender cannot reach.
  */
 #include "secret.h"
 
 #include <rekey/err.h>
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +21,64 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SPARE_MAX 32 /* pages: the keys of a few calls at once; 128 KiB of what may be locked, 8 MiB by default */
 #define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 struct rk_secret {
     size_t len, mapped; /* [bytes] */
     unsigned char *bytes;
 };
+
+/* ---- pages ---- */
+
+/* Pages of secrets that were freed; all zero. */
+static struct {
+    pthread_mutex_t lock;
+    size_t n;
+    void *page[SPARE_MAX];
+} spare = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void *
+take_spare(void)
+{
+    void *page = NULL;
+
+    pthread_mutex_lock(&spare.lock);
+    if (spare.n)
+        page = spare.page[--spare.n];
+    pthread_mutex_unlock(&spare.lock);
+    return page;
+}
+
+static bool
+keep_spare(void *page)
+{
+    bool kept;
+
+    pthread_mutex_lock(&spare.lock);
+    kept = spare.n < SPARE_MAX;
+    if (kept)
+        spare.page[spare.n++] = page;
+    pthread_mutex_unlock(&spare.lock);
+    return kept;
+}
+
+/* ret: NULL: no memory */
+static void *
+map(size_t size)
+{
+    void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (bytes == MAP_FAILED)
+        return NULL;
+    /* Locking may fail for want of RLIMIT_MEMLOCK; swap is then the operator's to encrypt (SECURITY.md). */
+    (void)mlock(bytes, size);
+    (void)madvise(bytes, size, MADV_DONTDUMP);
+    (void)madvise(bytes, size, MADV_WIPEONFORK);
+    return bytes;
+}
+
+/* ---- secrets ---- */
 
 static struct rk_secret *
 make(size_t len)
@@ -35,15 +90,13 @@ make(size_t len)
         return NULL;
     s->len = len;
     s->mapped = (len + page - 1) / page * page;
-    s->bytes = mmap(NULL, s->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (s->bytes == MAP_FAILED) {
+    s->bytes = s->mapped == page ? take_spare() : NULL;
+    if (!s->bytes)
+        s->bytes = map(s->mapped);
+    if (!s->bytes) {
         free(s);
         return NULL;
     }
-    /* Locking may fail for want of RLIMIT_MEMLOCK; swap is then the operator's to encrypt (SECURITY.md). */
-    (void)mlock(s->bytes, s->mapped);
-    (void)madvise(s->bytes, s->mapped, MADV_DONTDUMP);
-    (void)madvise(s->bytes, s->mapped, MADV_WIPEONFORK);
     return s;
 }
 
@@ -82,7 +135,8 @@ rk_secret_free(struct rk_secret **s)
     if (!*s)
         return;
     explicit_bzero((*s)->bytes, (*s)->mapped);
-    munmap((*s)->bytes, (*s)->mapped);
+    if ((*s)->mapped != (size_t)sysconf(_SC_PAGESIZE) || !keep_spare((*s)->bytes))
+        munmap((*s)->bytes, (*s)->mapped);
     free(*s);
     *s = NULL;
 }
