@@ -299,9 +299,9 @@ set_up(struct rk_journal *j, char *why, size_t size)
     int rc, err;
 
     sqlite3_extended_result_codes(j->db, 1);
-    sqlite3_db_config(j->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0); /* 48 KiB for a dozen statements */
+    sqlite3_db_config(j->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 128, 64); /* 8 KiB; by default 48 */
     sqlite3_db_config(j->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL); /* none of ours; a file may hold any */
-    rc = sqlite3_exec(j->db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-256; PRAGMA mmap_size=0;"
+    rc = sqlite3_exec(j->db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-1024; PRAGMA mmap_size=0;"
                              "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
                              "BEGIN EXCLUSIVE; COMMIT", NULL, NULL, NULL);
     if (rc != SQLITE_OK)
@@ -322,6 +322,19 @@ set_up(struct rk_journal *j, char *why, size_t size)
     return rc == SQLITE_OK ? RK_OK : explain(j, rc, why, size);
 }
 
+/* Before SQLite is used first: its memory needs no locks and no statistics, for only the loop's thread uses it. */
+static void
+set_up_library(void)
+{
+    static bool done;
+
+    if (!done) {
+        (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+        (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    }
+    done = true;
+}
+
 int
 rk_journal_open(const char *path, struct rk_journal **out, char *why, size_t size)
 {
@@ -337,6 +350,7 @@ rk_journal_open(const char *path, struct rk_journal **out, char *why, size_t siz
         return RK_E_NOMEM;
     }
     (void)rk_copy(j->path, sizeof j->path, path); /* fits: check_file */
+    set_up_library();
     rc = sqlite3_open_v2(path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
     err = rc == SQLITE_OK ? set_up(j, why, size) : explain(j, rc, why, size);
     if (err)

@@ -382,11 +382,11 @@ fill_up(const struct place *p)
     d = state_of("x", 'a', 6);
     if (rk_journal_put(j, &d) != RK_OK)
         return 2;
-    for (i = 0; i < 5000 && err == RK_OK; i++) {
+    for (i = 0; i < 20000 && err == RK_OK; i++) { /* more than SQLite keeps in memory */
         snprintf(d.link, sizeof d.link, "other-%d", i);
         err = rk_journal_put(j, &d);
     }
-    if (i == 5000 || err != RK_E_IO || rk_journal_put(j, &d) != RK_E_IO || rk_journal_begin(j) != RK_E_IO)
+    if (i == 20000 || err != RK_E_IO || rk_journal_put(j, &d) != RK_E_IO || rk_journal_begin(j) != RK_E_IO)
         return 3; /* a failed group stays failed ... */
     if (rk_journal_commit(j, why, sizeof why) != RK_E_IO || !strstr(why, "disk full"))
         return 4; /* ... to its end */
