@@ -32,9 +32,9 @@ bind_ends(struct inst *inst, struct end **ends, size_t n, bool on)
     if (!m.items)
         return;
     for (size_t i = 0; i < n; i++) {
-        snprintf(m.items[i].link, sizeof m.items[i].link, "%s", ends[i]->conf.name);
+        snprintf(m.items[i].link, sizeof m.items[i].link, "%s", ends[i]->conf->name);
         if (on)
-            snprintf(m.items[i].sae, sizeof m.items[i].sae, "%s", ends[i]->conf.peer_sae);
+            snprintf(m.items[i].sae, sizeof m.items[i].sae, "%s", ends[i]->conf->peer_sae);
     }
     if (sup_call(inst, &m, NULL, NULL) == RK_OK)
         for (size_t i = 0; i < n; i++)
@@ -112,7 +112,7 @@ chan_publish(struct end *end)
         return;
     }
     if (!rk_record_put(&record, text)) {
-        rk_log(RK_LOG_ERR, "ev=publish link=%s res=too-long", end->conf.name);
+        rk_log(RK_LOG_ERR, "ev=publish link=%s res=too-long", end->conf->name);
         return;
     }
     memcpy(end->record, text, sizeof end->record);
@@ -146,7 +146,7 @@ published(void *arg, struct rk_reply *reply)
 
         p->end[i]->busy_posts--;
         if (err && !p->end[i]->gone)
-            rk_log(RK_LOG_WARNING, "ev=publish link=%s channel=%s res=%s why=\"%s\"", p->end[i]->conf.name,
+            rk_log(RK_LOG_WARNING, "ev=publish link=%s channel=%s res=%s why=\"%s\"", p->end[i]->conf->name,
                    p->inst->conf->name, rk_err_name(err), reply->err ? reply->text : reply->items[i].text);
         end_release(p->end[i]); /* a record that was not published goes again with the next verification */
     }
@@ -179,12 +179,15 @@ publish_batch(struct inst *inst)
 {
     struct rk_call_msg m = {.verb = RK_V_PUBLISH, .budget_ms = RK_PUBLISH_BUDGET_MS};
     struct posts *p = calloc(1, sizeof *p);
+    size_t cap = 0;
 
-    m.items = rk_items_new(RK_BATCH_MAX);
+    for (const struct end *end = inst->post_first; end && cap < RK_BATCH_MAX; end = end->next_post)
+        cap++;
+    m.items = rk_items_new(cap);
     if (!p || !m.items)
         goto fail;
     p->inst = inst;
-    while (inst->post_first && p->n < RK_BATCH_MAX) {
+    while (inst->post_first && p->n < cap) {
         struct end *end = pop_post(inst);
         struct rk_item *item = &m.items[p->n];
 
@@ -194,8 +197,8 @@ publish_batch(struct inst *inst)
         }
         if (!end->bound)
             bind_ends(inst, &end, 1, true);
-        snprintf(item->link, sizeof item->link, "%s", end->conf.name);
-        snprintf(item->sae, sizeof item->sae, "%s", end->conf.peer_sae);
+        snprintf(item->link, sizeof item->link, "%s", end->conf->name);
+        snprintf(item->sae, sizeof item->sae, "%s", end->conf->peer_sae);
         snprintf(item->text, sizeof item->text, "%s", end->record);
         p->end[p->n++] = end;
     }
@@ -205,10 +208,10 @@ publish_batch(struct inst *inst)
     inst->publishing = true;
     for (size_t i = 0; i < p->n; i++)
         p->end[i]->busy_posts++;
-    rk_items_free(m.items, RK_BATCH_MAX);
+    rk_items_free(m.items, cap);
     return;
 fail:
-    rk_items_free(m.items, m.items ? RK_BATCH_MAX : 0);
+    rk_items_free(m.items, cap);
     free(p);
 }
 

@@ -87,7 +87,7 @@ status_row(struct ctl_client *c)
     struct daemon *d = c->d;
 
     for (; c->at < d->n_ends; c->at++)
-        if (!c->only[0] || strcmp(d->ends[c->at]->conf.name, c->only) == 0)
+        if (!c->only[0] || strcmp(d->ends[c->at]->conf->name, c->only) == 0)
             return ctl_status_row(d->ends[c->at++], rk_now_ns());
     if (c->footer_done)
         return NULL;
@@ -148,8 +148,8 @@ need_link(struct ctl_client *c, const char *link)
     if (end_find(c->d, link, 'a'))
         return true;
     for (size_t i = 0; i < c->d->n_ends && !near; i++)
-        if (strncmp(c->d->ends[i]->conf.name, link, strlen(link)) == 0)
-            near = c->d->ends[i]->conf.name;
+        if (strncmp(c->d->ends[i]->conf->name, link, strlen(link)) == 0)
+            near = c->d->ends[i]->conf->name;
     if (near)
         refuse(c, CTL_FAILED, "no link \"%.64s\"; did you mean \"%s\"?", link, near);
     else

@@ -83,9 +83,9 @@ ctl_status_row(const struct end *end, int64_t now_ns)
         e->d.role == RK_MASTER ? "master" : "slave", "state", state_of(e), "phase",
         e->d.phase < sizeof phases / sizeof *phases ? phases[e->d.phase] : "?", "device", end->device->conf->name,
         "interface", end->iface, "source", end->source->conf->name, "channel",
-        end->channel ? end->channel->conf->name : "local", "peer_sae", end->conf.peer_sae, "class", "A", "seq",
+        end->channel ? end->channel->conf->name : "local", "peer_sae", end->conf->peer_sae, "class", "A", "seq",
         (json_int_t)e->d.seq, "key_id", text_or_null(e->d.cur), "key_age_ms", ms_or_null(rk_end_age_ns(e, now_ns)),
-        "interval_ms", (json_int_t)end->conf.interval_ms, "next_ms", ms_or_null(next_ns), "rotations",
+        "interval_ms", (json_int_t)end->conf->interval_ms, "next_ms", ms_or_null(next_ns), "rotations",
         (json_int_t)e->rotations, "failed", (json_int_t)e->failed, "orphaned", (json_int_t)e->orphaned, "last",
         last_of(e, now_ns), "alarms", alarms_of(end, now_ns), "peer", peer_of(e, now_ns)));
 }

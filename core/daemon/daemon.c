@@ -29,6 +29,8 @@
 void
 wake_at(struct daemon *d, struct wake *w, int64_t at_ns)
 {
+    if (w->timer.pos && w->timer.at_ns == at_ns)
+        return;
     if (rk_heap_put(&d->heap, &w->timer, at_ns) != RK_OK)
         rk_log(RK_LOG_ERR, "ev=timer res=no-memory"); /* the next event of this object sets it again */
     turn_soon(d);

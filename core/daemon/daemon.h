@@ -143,7 +143,7 @@ struct end {
     struct daemon *d;
     struct end *next_queue, *next_commit, *next_post, *next_inbox; /* each in at most one list of each kind */
     struct end *other;      /* the second end of a local link; NULL */
-    struct rk_link_conf conf; /* copy */
+    const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
     const char *iface;
     char own_sae[RK_SAE_MAX + 1]; /* "" on a local link */
     struct inst *device, *source, *channel; /* channel NULL: local */
@@ -154,17 +154,20 @@ struct end {
     bool gone;           /* not in the configuration any more: freed when it is not busy */
     bool post_due, inbox_due;
     bool started;
-    bool kept;  /* by the reload that is going on */
     bool bound; /* its channel's host knows the link */
     int key_fd; /* sealed memfd of the candidate; -1 */
     int64_t rotation_since_ns;
     int put_err;                    /* of the journal entry in the open group */
-    char record[RK_RECORD_MAX + 1]; /* what was published last */
-    struct rk_record inbox;         /* local link: what the other end published */
+    union {                             /* there are 100,000 of these: by `channel`, */
+        char record[RK_RECORD_MAX + 1]; /* what was published last, */
+        struct rk_record inbox;         /* local link: or what the other end published */
+    };
     uint32_t shown_alarms;
+    bool stays; /* in the configuration that is being applied */
 };
 
 struct end *end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durable *durable);
+void end_conf(struct end *end, const struct rk_link_conf *conf);
 void end_start(struct end *end);
 void end_retire(struct end *end);
 void end_event(struct end *end, const struct rk_event *ev);

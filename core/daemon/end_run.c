@@ -15,6 +15,9 @@
 
 /* ---- life ---- */
 
+/* Of an end that is gone, when there was no memory to keep what it had: only the log asks for it then. */
+static const struct rk_link_conf unknown = {.name = "?"};
+
 static void
 tick(struct daemon *d, struct wake *w)
 {
@@ -31,14 +34,23 @@ end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durab
         return NULL;
     end->wake.fn = tick;
     end->d = d;
-    end->conf = *conf;
     end->key_fd = -1;
-    end->iface = durable->end == 'a' ? end->conf.iface : end->conf.peer_iface;
     rk_end_init(&end->e, durable);
+    end_conf(end, conf);
     end->e.interval_ns = conf->interval_ms * RK_NS_PER_MS;
     end->e.drain_ns = conf->drain_ms * RK_NS_PER_MS;
     end->e.verify_ns = conf->verify_ms * RK_NS_PER_MS;
     return end;
+}
+
+/* Its configuration is here from now on. */
+void
+end_conf(struct end *end, const struct rk_link_conf *conf)
+{
+    end->conf = conf;
+    end->iface = end->e.d.end == 'a' ? conf->iface : conf->peer_iface;
+    if (end->own_sae[0])
+        end->e.peer_sae = conf->peer_sae;
 }
 
 void
@@ -47,7 +59,7 @@ end_start(struct end *end)
     if (end->channel) { /* a local link has its roles by its ends */
         memcpy(end->own_sae, end->d->conf->sae, sizeof end->own_sae);
         end->e.own_sae = end->own_sae;
-        end->e.peer_sae = end->conf.peer_sae;
+        end->e.peer_sae = end->conf->peer_sae;
     }
     end->started = true;
     end_event(end, &(struct rk_event){.type = RK_EV_START});
@@ -60,7 +72,20 @@ end_release(struct end *end)
     if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts ||
         end->todo.act == RK_ACT_JOURNAL)
         return;
+    if (end->conf != &unknown)
+        free((void *)(size_t)end->conf);
     free(end);
+}
+
+/* The configuration will be freed before the end is. */
+static void
+keep_conf(struct end *end)
+{
+    struct rk_link_conf *copy = malloc(sizeof *copy);
+
+    if (copy)
+        *copy = *end->conf;
+    end_conf(end, copy ? copy : &unknown);
 }
 
 void
@@ -70,6 +95,7 @@ end_retire(struct end *end)
     wake_off(end->d, &end->wake);
     rk_secret_fd_wipe(end->key_fd);
     end->key_fd = -1;
+    keep_conf(end);
     end->gone = true;
     end_release(end);
 }
@@ -77,7 +103,7 @@ end_retire(struct end *end)
 static int
 compare(const struct end *end, const char *link, char which)
 {
-    int order = strcmp(end->conf.name, link);
+    int order = strcmp(end->conf->name, link);
 
     return order ? order : end->e.d.end - which;
 }
@@ -114,7 +140,7 @@ show_alarms(struct end *end, int64_t now_ns)
             continue;
         changed &= ~bit;
         rk_log(alarms & bit ? RK_LOG_WARNING : RK_LOG_NOTICE, "ev=alarm link=%s end=%c alarm=%s state=%s why=\"%s\"",
-               end->conf.name, end->e.d.end, rk_alarm_name(bit), alarms & bit ? "raised" : "cleared",
+               end->conf->name, end->e.d.end, rk_alarm_name(bit), alarms & bit ? "raised" : "cleared",
                alarms & bit && end->e.last_err ? end->e.last_why : "");
     }
     end->shown_alarms = alarms;
@@ -129,7 +155,7 @@ show_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
     bool done = strcmp(todo->note, "rotated") == 0;
 
     rk_log(bad ? RK_LOG_WARNING : done ? RK_LOG_NOTICE : RK_LOG_INFO,
-           "ev=%s link=%s end=%c role=%s seq=%llu key_id=%s took_ms=%lld res=%s%s%s%s", todo->note, end->conf.name,
+           "ev=%s link=%s end=%c role=%s seq=%llu key_id=%s took_ms=%lld res=%s%s%s%s", todo->note, end->conf->name,
            e->d.end, e->d.role == RK_MASTER ? "master" : "slave", (unsigned long long)e->d.seq, todo->note_key,
            (long long)took_ms, rk_err_name(bad ? e->last_err : RK_OK), bad ? " why=\"" : "", bad ? e->last_why : "",
            bad ? "\"" : "");
@@ -211,7 +237,7 @@ end_answer(struct end *end, const struct rk_event *ev)
 void
 end_failed(struct end *end, int err, const char *why)
 {
-    rk_log(RK_LOG_DEBUG, "ev=failed link=%s end=%c state=%s res=%s why=\"%s\"", end->conf.name, end->e.d.end,
+    rk_log(RK_LOG_DEBUG, "ev=failed link=%s end=%c state=%s res=%s why=\"%s\"", end->conf->name, end->e.d.end,
            rk_state_name(end->e.state), rk_err_name(err), why);
     end_answer(end, &(struct rk_event){.type = RK_EV_FAILED, .err = err, .why = why});
 }

@@ -203,7 +203,7 @@ fits(const struct batch *b, const struct end *end)
     if (verb_of(end) != b->verb)
         return false;
     return b->inst->conf->kind == RK_DEVICE ||
-           (end->conf.bits == first->conf.bits && strcmp(end->conf.peer_sae, first->conf.peer_sae) == 0);
+           (end->conf->bits == first->conf->bits && strcmp(end->conf->peer_sae, first->conf->peer_sae) == 0);
 }
 
 static struct end *
@@ -281,7 +281,7 @@ ask_observe(const struct end *end, struct rk_item *item)
 static void
 request(struct end *end, uint32_t verb, struct rk_item *item)
 {
-    snprintf(item->link, sizeof item->link, "%s", end->conf.name);
+    snprintf(item->link, sizeof item->link, "%s", end->conf->name);
     snprintf(item->key_id, sizeof item->key_id, "%s", end->todo.key_id);
     if (verb == RK_V_GET_NEW || verb == RK_V_GET_BY_ID)
         return;
@@ -373,8 +373,8 @@ send_batch(struct batch *b)
     if (!m.items)
         return RK_E_NOMEM;
     if (b->verb == RK_V_GET_NEW || b->verb == RK_V_GET_BY_ID) {
-        m.bits = b->end[0]->conf.bits;
-        snprintf(m.peer_sae, sizeof m.peer_sae, "%s", b->end[0]->conf.peer_sae);
+        m.bits = b->end[0]->conf->bits;
+        snprintf(m.peer_sae, sizeof m.peer_sae, "%s", b->end[0]->conf->peer_sae);
     }
     for (size_t i = 0; i < b->n; i++)
         request(b->end[i], b->verb, &m.items[i]);

@@ -266,7 +266,7 @@ end_kept(const struct change *c, const struct end *old, const struct rk_link_con
 {
     char which = old->e.d.end;
 
-    return rk_conf_link_same(c->old, &old->conf, c->new, conf) &&
+    return rk_conf_link_same(c->old, old->conf, c->new, conf) &&
            old->device == inst_of(c, which == 'a' ? conf->device : conf->peer_device) &&
            old->source == inst_of(c, which == 'a' ? conf->source : conf->peer_source) &&
            old->channel == inst_of(c, conf->channel);
@@ -287,7 +287,6 @@ make_ends(struct change *c, const struct loaded *l, struct end **ends, size_t *n
             if (old && end_kept(c, old, conf)) {
                 c->kept++;
                 c->changed--;
-                old->kept = true;
                 ends[*n] = old;
             } else {
                 c->added += old == NULL;
@@ -312,18 +311,23 @@ swap_ends(struct change *c, struct end **ends, size_t n)
     struct end **old = d->ends;
     size_t n_old = d->n_ends;
 
+    for (size_t i = 0; i < n; i++)
+        ends[i]->stays = true;
     for (size_t i = 0; i < n_old; i++) {
-        if (old[i]->kept) {
-            old[i]->kept = false;
-        } else {
-            end_retire(old[i]);
-            c->removed++;
-        }
+        if (old[i]->stays)
+            continue;
+        end_retire(old[i]);
+        c->removed++;
     }
     c->removed -= c->changed;
     d->ends = ends;
     d->n_ends = n;
     free(old);
+    for (size_t i = 0, k = 0; i < n; i++) { /* both are in order of links */
+        ends[i]->stays = false;
+        k += strcmp(ends[i]->e.d.link, c->new->links[k].name) != 0;
+        end_conf(ends[i], &c->new->links[k]);
+    }
 }
 
 static void
