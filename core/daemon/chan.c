@@ -130,7 +130,9 @@ chan_local(struct daemon *d)
         if (!d->inbox)
             d->inbox_last = &d->inbox;
         end->inbox_due = false;
-        if (!end->gone)
+        if (end->gone)
+            end_release(end);
+        else
             end_event(end, &(struct rk_event){.type = RK_EV_PEER, .record = &record});
     }
 }
