@@ -148,7 +148,9 @@ struct end {
     char own_sae[RK_SAE_MAX + 1]; /* "" on a local link */
     struct inst *device, *source, *channel; /* channel NULL: local */
     struct rk_end e;
-    struct rk_todo todo; /* act under way; RK_ACT_NONE */
+    enum rk_act act;     /* under way; RK_ACT_NONE; of which key and rotation: */
+    char act_key[RK_KEY_ID_MAX + 1];
+    uint64_t act_seq;
     bool busy;           /* a call for it is under way: it must outlive the answer */
     unsigned busy_posts; /* publish calls under way that name it */
     bool gone;           /* not in the configuration any more: freed when it is not busy */

@@ -70,7 +70,7 @@ void
 end_release(struct end *end)
 {
     if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts ||
-        end->todo.act == RK_ACT_JOURNAL)
+        end->act == RK_ACT_JOURNAL)
         return;
     if (end->conf != &unknown)
         free((void *)(size_t)end->conf);
@@ -176,7 +176,9 @@ take_note(struct end *end, const struct rk_todo *todo, int64_t now_ns)
 static void
 begin_act(struct end *end, const struct rk_todo *todo)
 {
-    end->todo = *todo;
+    end->act = todo->act;
+    end->act_seq = todo->seq;
+    memcpy(end->act_key, todo->key_id, sizeof end->act_key);
     switch (todo->act) {
     case RK_ACT_NONE:
         break;
@@ -224,7 +226,7 @@ void
 end_answer(struct end *end, const struct rk_event *ev)
 {
     end->busy = false;
-    end->todo.act = RK_ACT_NONE;
+    end->act = RK_ACT_NONE;
     if (end->gone) {
         rk_secret_fd_wipe(end->key_fd);
         end->key_fd = -1;

@@ -181,7 +181,7 @@ inst_enqueue(struct inst *inst, struct end *end)
 static uint32_t
 verb_of(const struct end *end)
 {
-    switch (end->todo.act) {
+    switch (end->act) {
     case RK_ACT_OBSERVE:
         return RK_V_OBSERVE;
     case RK_ACT_GET_NEW:
@@ -282,7 +282,7 @@ static void
 request(struct end *end, uint32_t verb, struct rk_item *item)
 {
     snprintf(item->link, sizeof item->link, "%s", end->conf->name);
-    snprintf(item->key_id, sizeof item->key_id, "%s", end->todo.key_id);
+    snprintf(item->key_id, sizeof item->key_id, "%s", end->act_key);
     if (verb == RK_V_GET_NEW || verb == RK_V_GET_BY_ID)
         return;
     snprintf(item->iface, sizeof item->iface, "%s", end->iface);
@@ -291,8 +291,8 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
         ask_observe(end, item);
         return;
     }
-    item->op = op_of(end->todo.act);
-    item->seq = end->todo.seq;
+    item->op = op_of(end->act);
+    item->seq = end->act_seq;
     item->role = end->e.d.role;
     if (item->op == RK_OP_STAGE) {
         item->fd = end->key_fd;
