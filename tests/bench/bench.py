@@ -1,6 +1,6 @@
 # bench.py - what rekeyd costs, as a table.  It prints and never judges: times depend on the machine.
 #
-# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check; and callgrind, which only runs when it is named.
+# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check; and callgrind, which runs only when named.
 # Devices are sim with no latency, keys come from static, links are local: both ends are driven by the one rekeyd, and
 # one rotation is all of it, at both ends.  doc/performance.md says how to read the figures.
 import os
@@ -54,7 +54,8 @@ def start(folder):
 
 PLUGINS = (  # name in the table, what the configuration gets more, plugin that must be there
     ("static + sim", {}, "sim"),
-    ("+ spool", {"channels": '  c: { plugin: spool, dir: %(d)s/spool, auth-key: "file:%(d)s/auth" }'}, "spool"),
+    ("+ spool", {"channels": "  c: { plugin: spool, dir: %(d)s/out, peer-dir: %(d)s/in, "
+                             "auth-key: 'file:%(d)s/auth' }"}, "spool"),
     ("+ file", {"sources": "  f: { plugin: file, keys: %(d)s/keys }"}, "file"),
     ("+ etsi014", {"sources": "  k: { plugin: etsi014, url: 'https://127.0.0.1:9', ca: %(d)s/ca.pem, "
                               "cert: %(d)s/cert.pem, key: 'file:%(d)s/key.pem' }"}, "etsi014"),
@@ -75,7 +76,8 @@ def idle_pss(folder, links, more=None, interval="1h"):
 
 def memory(folder):
     title("memory: Pss of all processes [KiB], one link, idle")
-    os.makedirs(folder + "/spool", exist_ok=True)
+    for name in ("out", "in", "keys"):
+        os.makedirs(folder + "/" + name, mode=0o700, exist_ok=True)
     base = None
     for name, more, plugin in PLUGINS:
         if not os.path.exists("%s/plugins/%s.so" % (folder, plugin)):
@@ -106,9 +108,9 @@ def links(folder):
 
 # ---- processor time ----
 
-def load_once(folder, links, ports):
-    """Processor time per rotation [us] by process, and rotations per second, over RUN_S of a 1 s interval."""
-    rig.config(folder, links, "1s", ports)
+def load_once(folder, links, ports, interval="1s"):
+    """Processor time per rotation [us] by process, and rotations per second, over RUN_S of that interval."""
+    rig.config(folder, links, interval, ports, drain="0ms" if interval == "100ms" else "100ms")
     with open(folder + "/log", "wb") as log, rig.Daemon(folder, stderr=log) as daemon:
         time.sleep(2)  # the first rotations, and the way to the steady state
         names = daemon.processes()
@@ -120,34 +122,53 @@ def load_once(folder, links, ports):
     return {name: 1e6 * s / done for name, s in used.items()}, done / took
 
 
-def load_row(folder, links, ports):
-    runs = [load_once(folder, links, ports) for _ in range(PAIRS)]
+def load_row(folder, links, ports, interval="1s"):
+    runs = [load_once(folder, links, ports, interval) for _ in range(PAIRS)]
     us = {name: statistics.median(r[0][name] for r in runs) for name in runs[0][0]}
     total = statistics.median(sum(r[0].values()) for r in runs)
     rate = statistics.median(r[1] for r in runs)
-    row("%d links, %d a device" % (links, min(links, ports)), "%.0f us" % total,
+    row("%d links, %d a device, each %s" % (links, min(links, ports), interval), "%.0f us" % total,
         "%s; %.0f/s now, %.0f/s a core" % (", ".join("%s %.0f" % (n, us[n]) for n in sorted(us, reverse=True)),
                                             rate, 1e6 / total))
     return total
 
 
 def cpu(folder):
-    title("processor time of one rotation, both ends; interval 1 s, %.0f s, median of %d" % (RUN_S, PAIRS))
+    title("processor time of one rotation, both ends; %.0f s, median of %d" % (RUN_S, PAIRS))
     for links, ports in ((200, rig.PORTS), (1000, rig.PORTS), (1000, 1000)):
         load_row(folder, links, ports)
+    load_row(folder, 1000, rig.PORTS, "100ms")
+
+
+def burst_once(folder):
+    """Processor time per rotation [us] when 1000 links are due at once: of a start with them, less that of one link."""
+    used = []
+    for links in (1, 1000):
+        rig.config(folder, links, "1h")
+        with open(folder + "/log", "wb") as log, rig.Daemon(folder, stderr=log) as daemon:
+            names = []
+            for _ in range(600):
+                time.sleep(0.1)
+                if rig.rotated_in(folder + "/log") == 2 * links:
+                    names = daemon.processes()
+                    break
+            used.append(sum(rig.cpu_s(pid) for pid in names))
+    return 1e6 * (used[1] - used[0]) / 999
 
 
 def compare(folder):
-    title("the same by others, in turns with rekeyd; median of %d" % PAIRS)
-    ours, loop, tick = [], [], []
-    for _ in range(PAIRS):
-        ours.append(sum(load_once(folder, 1000, rig.PORTS)[0].values()))
-        loop.append(peers.loop_us(folder))
-        tick.append(peers.tick_us())
-    row("rekeyd, 1000 links", "%.0f us" % statistics.median(ours))
-    for name, values in (("a loop in Python, always running", loop), ("a Python started for each tick, idle", tick)):
-        ratio = statistics.median(v / o for v, o in zip(values, ours))
-        row(name, "%.0f us" % statistics.median(values), "%.1f x rekeyd" % ratio)
+    title("the same by others, in turns with rekeyd; median of %d, ratios of each turn" % PAIRS)
+    turns = [{"spread": sum(load_once(folder, 1000, rig.PORTS)[0].values()), "one": peers.loop_us(folder, 1),
+              "burst": burst_once(folder), "all": peers.loop_us(folder, rig.PORTS), "tick": peers.tick_us()}
+             for _ in range(PAIRS)]
+    for name, key, to in (
+            ("rekeyd, 1000 links spread over 1 s", "spread", None),
+            ("a loop in Python, one link at a time", "one", "spread"),
+            ("rekeyd, 1000 links due at once", "burst", None),
+            ("a loop in Python, 48 links at a time", "all", "burst"),
+            ("a Python started for each tick, no work", "tick", "spread")):
+        row(name, "%.0f us" % statistics.median(t[key] for t in turns),
+            "%.1f x rekeyd" % statistics.median(t[key] / t[to] for t in turns) if to else "")
 
 
 # ---- configuration ----
@@ -166,12 +187,43 @@ def check(folder):
         row("%d links" % links, median_ms(times))
 
 
-CHOICES = {"start": start, "memory": memory, "links": links, "cpu": cpu, "peers": compare, "check": check}
+# ---- instructions ----
+
+def instructions(path):
+    with open(path) as f:
+        return sum(int(line.split()[1]) for line in f if line.startswith(("summary:", "totals:")))
+
+
+def callgrind(folder):
+    title("instructions of one rotation, both ends, in user mode; callgrind, 100 links each 10 s, start not counted")
+    wrapper = "#!/bin/sh\nexec valgrind -q --tool=callgrind --callgrind-out-file=%s/cg.%%p %s \"$@\"\n"
+    used = {}
+    for links in (1, 100):
+        for name, program in (("rekeyd", rig.REKEYD), ("rekey-host", rig.HOST)):
+            rig.write("%s/%s" % (folder, name), wrapper % (folder, program))
+            os.chmod("%s/%s" % (folder, name), 0o700)
+        rig.config(folder, links, "10s")
+        with open(folder + "/log", "wb") as log:
+            daemon = rig.Daemon(folder, "--host", folder + "/rekey-host", stderr=log, program=folder + "/rekeyd")
+            time.sleep(45)
+            names = daemon.processes()
+            daemon.stop()
+            time.sleep(3)  # hosts write their counts when rekeyd is gone
+        done = rig.rotated_in(folder + "/log") / 2
+        used[links] = done, {n: instructions("%s/cg.%d" % (folder, pid)) for pid, n in names.items()
+                             if os.path.exists("%s/cg.%d" % (folder, pid))}
+    done = used[100][0] - used[1][0]
+    for name in used[100][1]:
+        row(name, "%.0f" % ((used[100][1][name] - used[1][1].get(name, 0)) / done))
+
+
+CHOICES = {"start": start, "memory": memory, "links": links, "cpu": cpu, "peers": compare, "check": check,
+           "callgrind": callgrind}
 
 
 def main():
     chosen = os.environ.get("BENCH", "")
-    names = chosen.replace(",", " ").split() or list(CHOICES)
+    names = chosen.replace(",", " ").split() or [n for n in CHOICES if n != "callgrind"]
     unknown = [n for n in names if n not in CHOICES]
     if unknown:
         raise SystemExit("bench: BENCH=%s: choose of %s" % (chosen, ", ".join(CHOICES)))

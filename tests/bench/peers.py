@@ -1,11 +1,13 @@
 # peers.py - the same work by others, to have a measure that moves with the machine.
 #
-# loop: a persistent controller in Python, as one would write it with care: one process that never ends, statements
-# prepared once, one commit for each phase of a whole round of links (as rekeyd groups them), and a device process of
-# its own, to which it sends one message for a round's operations (as rekeyd's calls carry many).  Per rotation it does
-# what rekeyd does and no more: derive a key, two confirm tags at each end, stage, activate and retire at both ends,
-# four journal entries at each end, one line of log at each end.  It keeps no deadlines, no retries, no recovery, and
-# does not pass keys by descriptors: it is the cheap side of the comparison.
+# loop: a persistent controller in Python, as one would write it with care: one process that never ends, one commit for
+# each phase of a round of links, and one device process, to which it sends one message for a round's operations.  Per
+# rotation it derives a key, makes two confirm tags at each end, stages, activates and retires at both ends, commits
+# four times, and logs one line at each end.  With one link in a round it stands against links that are due one after
+# the other; with 48, against links that are due at once, and is then about the cheapest that can be done: it has no
+# deadlines, no retries, no recovery, no check of what a device holds, no privilege separation, and sends both ends'
+# operations, with the key in them, in one message, where rekeyd makes a call to each device (and one to the source)
+# and passes keys as sealed descriptors.
 #
 # tick: what a controller costs that cron or an event script starts anew for each tick, before it has done anything:
 # start of the interpreter and the imports that a client of a KME and of NETCONF begins with (standard library only).
@@ -19,8 +21,8 @@ import sqlite3
 import subprocess
 import sys
 
-LINKS = 48    # in one round: what is due on one device
-ROUNDS = 40
+SELF = os.path.abspath(__file__)
+ROTATIONS = 1920
 TICK = "import argparse, hashlib, hmac, http.client, json, logging, socket, sqlite3, ssl, subprocess, urllib.request"
 
 
@@ -70,16 +72,16 @@ def phase(db, sock, answers, log, seq, name, ops):
                 log.flush()
 
 
-def controller(folder, sock):
+def controller(folder, sock, links):
     secret, answers = os.urandom(32), sock.makefile("rb")
     db = sqlite3.connect(folder + "/loop.db")
     db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                      "CREATE TABLE links(link, iface, seq, phase, id, PRIMARY KEY(link, iface));"
                      "CREATE TABLE events(no INTEGER PRIMARY KEY, link, seq, event, id);")
     with open(folder + "/loop.log", "w") as log:
-        for seq in range(1, ROUNDS + 1):
+        for seq in range(1, ROTATIONS // links + 1):
             ops = []
-            for i in range(LINKS):
+            for i in range(links):
                 link = "l%06d" % i
                 key = derive(secret, link, seq)
                 key_id = hashlib.sha256(key).hexdigest()[:36]
@@ -91,7 +93,7 @@ def controller(folder, sock):
     db.close()
 
 
-def main(folder):
+def main(folder, links):
     """Run both, print the processor time of both [s]."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -100,23 +102,23 @@ def main(folder):
         device(theirs)
         os._exit(0)
     theirs.close()
-    controller(folder, ours)
+    controller(folder, ours, links)
     ours.shutdown(socket.SHUT_RDWR)
     os.waitpid(pid, 0)
     print(sum(u.ru_utime + u.ru_stime for u in
               (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))))
 
 
-def loop_us(folder):
-    """Processor time of one rotation, both ends, by the loop [us]; its start is not counted."""
+def loop_us(folder, links):
+    """Processor time of one rotation, both ends, by the loop with that many in a round [us]; start not counted."""
     for name in ("loop.db", "loop.db-wal", "loop.db-shm", "loop.log"):
         if os.path.exists(folder + "/" + name):
             os.unlink(folder + "/" + name)
     begin = children_s()
-    subprocess.run([sys.executable, "-c", "import peers"], check=True, cwd=os.path.dirname(os.path.abspath(__file__)))
+    subprocess.run([sys.executable, "-B", "-c", "import peers"], check=True, cwd=os.path.dirname(SELF))
     idle = children_s() - begin
-    out = subprocess.run([sys.executable, os.path.abspath(__file__), folder], check=True, stdout=subprocess.PIPE)
-    return 1e6 * (float(out.stdout) - idle) / (LINKS * ROUNDS)
+    out = subprocess.run([sys.executable, "-B", SELF, folder, str(links)], check=True, stdout=subprocess.PIPE)
+    return 1e6 * (float(out.stdout) - idle) / ROTATIONS
 
 
 def children_s():
@@ -132,4 +134,4 @@ def tick_us(times=5):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

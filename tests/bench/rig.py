@@ -46,7 +46,8 @@ def write(path, data):
     os.chmod(path, 0o600)
 
 
-def config(folder, links, interval, ports=PORTS, level="info", channels="", sources="", devices=""):
+def config(folder, links, interval, ports=PORTS, level="info", drain="100ms", channels="",
+           sources="", devices=""):
     """Write a configuration of local links, both ends on sim devices of that many ports; ret: its path."""
     pairs = max(1, -(-links // ports))
     lines = ["sae: BENCH", "state-dir: %s/state" % folder, "control: %s/ctl.sock" % folder, "log-level: " + level,
@@ -56,7 +57,7 @@ def config(folder, links, interval, ports=PORTS, level="info", channels="", sour
     lines += [devices]
     if channels:
         lines += ["channels:", channels]
-    lines += ["defaults: { interval: %s, drain: 100ms, source: lab, channel: local }" % interval, "links:"]
+    lines += ["defaults: { interval: %s, drain: %s, source: lab, channel: local }" % (interval, drain), "links:"]
     for i in range(links):
         lines.append("  - { name: l%06d, device: a%d, interface: p%d, peer-device: b%d, peer-interface: p%d }"
                      % (i, i // ports, i, i // ports, i))
@@ -65,16 +66,16 @@ def config(folder, links, interval, ports=PORTS, level="info", channels="", sour
     return folder + "/rekeyd.yaml"
 
 
-def command(folder, *more):
-    return [REKEYD, "-c", folder + "/rekeyd.yaml", "--plugin-dir", folder + "/plugins", "--host", HOST, *more]
+def command(folder, *more, program=REKEYD):
+    return [program, "-c", folder + "/rekeyd.yaml", "--plugin-dir", folder + "/plugins", "--host", HOST, *more]
 
 
 class Daemon:
     """A running rekeyd; its log goes to stderr, which is a pipe for wait_rotated(), or a file for rotated_in()."""
 
-    def __init__(self, folder, *more, stderr=subprocess.DEVNULL, wrap=()):
-        self.folder = folder
-        self.proc = subprocess.Popen([*wrap, *command(folder, *more)], stderr=stderr, stdout=subprocess.DEVNULL)
+    def __init__(self, folder, *more, stderr=subprocess.DEVNULL, program=REKEYD):
+        self.proc = subprocess.Popen(command(folder, *more, program=program), stderr=stderr,
+                                     stdout=subprocess.DEVNULL)
 
     def processes(self):
         """Name of each process of it, by pid: "rekeyd", and each host by its plugin."""
