@@ -56,7 +56,7 @@ PLUGINS = (  # name in the table, what the configuration gets more, plugin that 
     ("static + sim", {}, "sim"),
     ("+ spool", {"channels": "  c: { plugin: spool, dir: %(d)s/out, peer-dir: %(d)s/in, "
                              "auth-key: 'file:%(d)s/auth' }"}, "spool"),
-    ("+ file", {"sources": "  f: { plugin: file, keys: %(d)s/keys }"}, "file"),
+    ("+ file", {"sources": "  f: { plugin: file, pool: %(d)s/keys }"}, "file"),
     ("+ etsi014", {"sources": "  k: { plugin: etsi014, url: 'https://127.0.0.1:9', ca: %(d)s/ca.pem, "
                               "cert: %(d)s/cert.pem, key: 'file:%(d)s/key.pem' }"}, "etsi014"),
     ("+ linux-macsec", {"devices": "  m: { plugin: linux-macsec }"}, "linux-macsec"),
