@@ -358,7 +358,8 @@ batch_done(void *arg, struct rk_reply *reply)
 static int64_t
 budget_ms(const struct daemon *d, uint32_t verb)
 {
-    int64_t chosen_ms = d->conf->call_budget_ms, most_ms = verb == RK_V_OBSERVE ? RK_OBSERVE_BUDGET_MS : RK_SOURCE_BUDGET_MS;
+    int64_t most_ms = verb == RK_V_OBSERVE ? RK_OBSERVE_BUDGET_MS : RK_SOURCE_BUDGET_MS;
+    int64_t chosen_ms = d->conf->call_budget_ms;
 
     return verb == RK_V_APPLY || chosen_ms < most_ms ? chosen_ms : most_ms;
 }
