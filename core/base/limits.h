@@ -14,6 +14,8 @@
 #define RK_BATCH_MAX 64
 /* Names of instances, plugins [bytes]. */
 #define RK_NAME_MAX 32
+/* A confirm or record tag [hex digits]: HMAC-SHA-256 cut to 16 bytes, so that a record fits an LLDP description. */
+#define RK_CONFIRM_HEX 32
 /* Error text of a call [bytes]. */
 #define RK_TEXT_MAX 400
 /* Options of one plugin, and choices of one option: a schema is a page, not a book. */

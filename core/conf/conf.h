@@ -15,8 +15,11 @@
 #ifndef RK_CONF_SET_H
 #define RK_CONF_SET_H
 
-#include "../ipc/msg.h"
+#include "../base/setting.h"
+#include "opt.h"
 #include "tree.h"
+
+#include <rekey/device.h>
 
 struct rk_instance_conf {
     uint32_t kind;                      /* enum rk_kind */
@@ -71,11 +74,18 @@ void rk_conf_free(struct rk_conf_set **set);
 /* rk_conf_parse - rk_conf_load of text[len] that is in memory; e->file is its name.   blocks: never */
 int rk_conf_parse(const char *text, size_t len, struct rk_conf_set **set, struct rk_conf_errors *e);
 
-/* rk_conf_check_plugin - check one instance against its plugin's hello, adding errors at their places
+/* What a plugin says of itself that a configuration is checked against. */
+struct rk_schema {
+    uint32_t kind;             /* enum rk_kind */
+    const struct rk_opt *opts; /* ends with name == NULL; NULL: none */
+};
+
+/* rk_conf_check_plugin - check one instance against its plugin's schema, adding errors at their places
  * note: unknown option (with suggestion), wrong value, missing required one, kind that does not fit the section, a
  *       schema that is not sane.  For channels the host's own option auth-key is accepted beside the plugin's
  *       (rk_channel_opts).   thread: any.  blocks: never */
-void rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_hello *hello, struct rk_conf_errors *e);
+void rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_schema *schema,
+                          struct rk_conf_errors *e);
 
 /* rk_conf_instance_same, rk_conf_link_same - are two equal in all that matters, so that a reload leaves it alone
  * note: places do not matter, nor the order of options.  Links are compared with their own SAE and by the names of

@@ -1,27 +1,27 @@
 /* conf_plugin.c - the options of one instance against what its plugin says it takes.
  *
- * Pure but for memory.  The hello comes from another process: its schema is checked before it is used.
+ * Pure but for memory.  The schema comes from another process: it is checked before it is used.
  */
 #include "conf_priv.h"
 
 static const struct rk_opt *
-find(const struct rk_hello *hello, const char *name)
+find(const struct rk_schema *schema, const char *name)
 {
-    const struct rk_opt *o = rk_opt_find(hello->opts, name);
+    const struct rk_opt *o = rk_opt_find(schema->opts, name);
 
-    return o || hello->kind != RK_CHANNEL ? o : rk_opt_find(rk_channel_opts, name);
+    return o || schema->kind != RK_CHANNEL ? o : rk_opt_find(rk_channel_opts, name);
 }
 
 static void
-unknown(const struct rk_instance_conf *inst, size_t i, const struct rk_hello *hello, struct rk_conf_errors *e)
+unknown(const struct rk_instance_conf *inst, size_t i, const struct rk_schema *schema, struct rk_conf_errors *e)
 {
     const char *names[RK_OPTS_MAX + 1], *near;
     struct rk_shown shown;
     size_t n = 0;
 
-    for (const struct rk_opt *o = hello->opts; o && o->name && n < RK_OPTS_MAX; o++)
+    for (const struct rk_opt *o = schema->opts; o && o->name && n < RK_OPTS_MAX; o++)
         names[n++] = o->name;
-    if (hello->kind == RK_CHANNEL)
+    if (schema->kind == RK_CHANNEL)
         names[n++] = rk_channel_opts[0].name;
     near = rk_nearest(inst->settings[i].name, names, n);
     rk_conf_error(e, inst->places[i].line, inst->places[i].col, "plugin %s has no option \"%s\"%s%s%s", inst->plugin,
@@ -37,15 +37,15 @@ first_of_option(const struct rk_instance_conf *inst, size_t i)
 }
 
 static void
-check_setting(const struct rk_instance_conf *inst, size_t i, const struct rk_hello *hello, struct rk_conf_errors *e)
+check_setting(const struct rk_instance_conf *inst, size_t i, const struct rk_schema *schema, struct rk_conf_errors *e)
 {
-    const struct rk_opt *o = find(hello, inst->settings[i].name);
+    const struct rk_opt *o = find(schema, inst->settings[i].name);
     int line = inst->places[i].line, col = inst->places[i].col;
     char why[240];
 
     if (!o) {
         if (first_of_option(inst, i))
-            unknown(inst, i, hello, e);
+            unknown(inst, i, schema, e);
         return;
     }
     if (!(o->flags & RK_OPT_LIST) && !first_of_option(inst, i))
@@ -74,27 +74,23 @@ check_required(const struct rk_instance_conf *inst, const struct rk_opt *opts, s
 }
 
 void
-rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_hello *hello, struct rk_conf_errors *e)
+rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_schema *schema, struct rk_conf_errors *e)
 {
     char why[200];
 
-    if (hello->error[0]) {
-        rk_conf_error(e, inst->line, inst->col, "plugin %s cannot be used: %.200s", inst->plugin, hello->error);
-        return;
-    }
-    if (hello->kind != inst->kind) {
+    if (schema->kind != inst->kind) {
         rk_conf_error(e, inst->line, inst->col, "plugin %s is a %s: it belongs in section %s, not %s", inst->plugin,
-                      rk_conf_kind_name(hello->kind), rk_conf_section_name(hello->kind),
+                      rk_conf_kind_name(schema->kind), rk_conf_section_name(schema->kind),
                       rk_conf_section_name(inst->kind));
         return;
     }
-    if (rk_opts_sane(hello->opts, why, sizeof why)) {
+    if (rk_opts_sane(schema->opts, why, sizeof why)) {
         rk_conf_error(e, inst->line, inst->col, "plugin %s cannot be used: %s", inst->plugin, why);
         return;
     }
     for (size_t i = 0; i < inst->n; i++)
-        check_setting(inst, i, hello, e);
-    check_required(inst, hello->opts, e);
-    if (hello->kind == RK_CHANNEL)
+        check_setting(inst, i, schema, e);
+    check_required(inst, schema->opts, e);
+    if (schema->kind == RK_CHANNEL)
         check_required(inst, rk_channel_opts, e);
 }

@@ -15,6 +15,7 @@
 #define RK_MSG_H
 
 #include "../base/limits.h"
+#include "../base/setting.h"
 #include "tlv.h"
 
 #include <rekey/channel.h>
@@ -29,8 +30,6 @@ enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK
 enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
                RK_V_WATCH, RK_V_BIND };
 
-#define RK_CONFIRM_HEX 32 /* a confirm tag: HMAC-SHA-256 cut to 16 bytes, in hex */
-
 /* What a module says of itself.  Texts and options point into the message, valid as long as it is. */
 struct rk_hello {
     uint32_t abi, kind, caps;
@@ -38,11 +37,6 @@ struct rk_hello {
     char error[RK_TEXT_MAX];     /* "" or why the module cannot be used; then the rest may be empty */
     struct rk_opt *opts;         /* ends with name == NULL; with all texts in one block: rk_hello_free */
     size_t n_opts;
-};
-
-struct rk_setting {
-    char name[RK_NAME_MAX + 1]; /* option, or RK_CONF_ name */
-    char value[RK_VALUE_MAX];   /* as written; one setting per element of a list */
 };
 
 struct rk_config {

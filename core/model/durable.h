@@ -6,7 +6,9 @@
 #define RK_DURABLE_H
 
 #include "../base/clock.h"
-#include "../ipc/msg.h"
+#include "../base/limits.h"
+
+#include <rekey/device.h>
 
 enum rk_role { RK_MASTER = 1, RK_SLAVE = 2 };
 

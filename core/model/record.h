@@ -12,6 +12,8 @@
 
 #include "durable.h"
 
+#include <stdbool.h>
+
 /* What an end says about rotation seq; in the order in which one replaces another. */
 enum rk_say {
     RK_SAY_IDLE = 0,      /* I: no key yet, nothing under way */

@@ -70,11 +70,11 @@ check_instances(const struct rk_conf_set *set)
 {
     for (size_t i = 0; i < set->n_instances; i++) {
         const struct rk_instance_conf *inst = &set->instances[i];
-        const struct rk_hello hello = {.kind = inst->kind, .opts = opts};
+        const struct rk_schema schema = {.kind = inst->kind, .opts = opts};
         struct rk_conf_errors e = {.file = "f"};
 
         demand(inst->name[0] && inst->plugin[0] && inst->kind >= RK_SOURCE && inst->kind <= RK_CHANNEL);
-        rk_conf_check_plugin(inst, &hello, &e);
+        rk_conf_check_plugin(inst, &schema, &e);
         check_errors(&e);
         rk_conf_errors_free(&e);
         demand(rk_conf_instance_same(inst, inst));

@@ -3,9 +3,9 @@
 # usage: awk -f tree_includes.awk FILE...   with paths from the top of the tree.
 BEGIN {
     may["core/base"] = ""
-    may["core/model"] = "base ipc"   # ipc: the sizes and names of what it remembers
-    may["core/sched"] = "base model ipc"
-    may["core/conf"] = "base ipc"
+    may["core/model"] = "base"
+    may["core/sched"] = "base model"
+    may["core/conf"] = "base"
     may["core/ipc"] = "base"
     may["core/host"] = "base ipc conf"
     may["core/daemon"] = "base model sched conf ipc"

@@ -13,9 +13,10 @@ caught() { # caught PATH INCLUDE: a file there with this line is refused
 
 allowed() { ! caught "$@"; }
 
-plan 21
+plan 22
 ok "the tree keeps the rules" whole_tree
 ok "base includes nothing of core" caught core/base/x.c '"../ipc/msg.h"'
+ok "nor does the configuration the messages" caught core/conf/x.c '"../ipc/msg.h"'
 ok "model never includes the daemon" caught core/model/x.c '"../daemon/journal.h"'
 ok "the daemon never includes the host" caught core/daemon/x.c '"../host/kdf.h"'
 ok "also by the path from the top" caught core/daemon/x.c '"core/host/kdf.h"'
