@@ -1,0 +1,310 @@
+# marker.py - known keys are looked for everywhere, as bytes and as text, after a run with failures at log level debug:
+# logs, journal, spool, state, arguments, environments, core files, and the memory of rekeyd.  There must be none.
+import base64
+import glob
+import hashlib
+import hmac
+import os
+import resource
+import signal
+import sys
+
+sys.dont_write_bytecode = True
+import rig  # noqa: E402
+from rig import expect  # noqa: E402
+
+# One link for each kind of source; which plugin gives its keys, and which process may therefore hold them.
+SOURCES = ("static", "file", "etsi014")
+POOL = 400
+CHUNK = 1 << 20
+
+
+# ---- what to look for ----
+
+def hkdf(secret, info, n=32):
+    prk = hmac.new(b"\0" * 32, secret, hashlib.sha256).digest()
+    out, block = b"", b""
+    while len(out) < n:
+        block = hmac.new(prk, block + info + bytes([len(out) // 32 + 1]), hashlib.sha256).digest()
+        out += block
+    return out[:n]
+
+
+def forms(key):
+    """All that a key may look like; texts without their ends, which depend on padding and on what is around."""
+    hexed = key.hex()
+    b64 = base64.b64encode(key).rstrip(b"=")[:-1]
+    url = base64.urlsafe_b64encode(key).rstrip(b"=")[:-1]
+    colons = ":".join(hexed[i:i + 2] for i in range(0, len(hexed), 2))
+    return {"raw": key, "hex": hexed.encode(), "HEX": hexed.upper().encode(), "base64": b64, "base64url": url,
+            "hex with colons": colons.encode(), "reversed": key[::-1]}
+
+
+class Markers:
+    """Secrets by name, each with all its forms, and with their halves: a part of a key is a leak too."""
+
+    def __init__(self):
+        self.list = {}  # bytes -> name
+
+    def add(self, name, key):
+        for form, text in forms(key).items():
+            self.list.setdefault(text, "%s as %s" % (name, form))
+        if len(key) >= 32:
+            self.list.setdefault(key[:16], "first half of %s" % name)
+            self.list.setdefault(key[16:32], "second half of %s" % name)
+
+    def find(self, data):
+        return sorted({name for text, name in self.list.items() if text in data})
+
+
+def kme_key(pair_secret, key_id):
+    """As contrib/kme/keys.h says."""
+    root = hmac.new(b"rekey-kme pair v1", pair_secret, hashlib.sha256).digest()
+    names = b"".join(bytes([len(sae)]) + sae for sae in (b"SAE_A", b"SAE_B"))
+    return hkdf(root, b"rekey-kme key v1" + bytes.fromhex(key_id.replace("-", "")) + names)
+
+
+def key_of(w, link, key_id):
+    if link == "static":
+        return hkdf(w.secret.strip().encode(), b"rekey static v1\0" + key_id.encode() + b"\0" + b"256")
+    return w.pool[key_id] if link == "file" else kme_key(w.pair_secret, key_id)
+
+
+def markers_of(w, some=None):
+    """The secrets of the run, the keys of all rotations so far (some: the newest and the oldest ones), and what is
+    derived of them: (Markers, how many keys)."""
+    markers, n = Markers(), 0
+    for name, text in w.secrets:
+        markers.add(name, text)
+        markers.add(name + ", decoded", base64.b64decode(text) if name != "pair secret" else bytes.fromhex(text.decode()))
+    for link in SOURCES:
+        ids = list(dict.fromkeys(row["key_id"] for row in w.a.ask("history", link, "--limit", "10000") if row["key_id"]))
+        for key_id in ids[:some] + ids[-2:] if some else ids:
+            key = key_of(w, link, key_id)
+            markers.add("key %s" % key_id, key)
+            markers.add("confirm key of %s" % key_id,
+                        hkdf(key, b"rekey confirm v1\0" + link.encode() + b"\0" + key_id.encode() + b"\0"))
+            n += 1
+    return markers, n
+
+
+# ---- where to look ----
+
+def scan_file(markers, path):
+    with open(path, "rb") as f:
+        return markers.find(f.read())
+
+
+def read_memory(pid):
+    """(start, bytes) of all that a process can have written; overlapping, so that nothing is cut in two.  A page that
+    is mapped from a file, and only for reading, is the file's."""
+    with open("/proc/%d/maps" % pid) as f:
+        maps = [line.split() for line in f]
+    with open("/proc/%d/mem" % pid, "rb", buffering=0) as mem:
+        for words in maps:
+            start, end = (int(x, 16) for x in words[0].split("-"))
+            if "r" not in words[1] or ("w" not in words[1] and words[4] != "0") or words[-1] in ("[vvar]", "[vsyscall]"):
+                continue
+            if end - start > 1 << 32:
+                continue  # the shadow of a sanitizer
+            at = start
+            while at < end:
+                try:
+                    mem.seek(at)
+                    data = mem.read(min(CHUNK + 256, end - at))
+                except OSError:
+                    break
+                if not data:
+                    break
+                yield at, data
+                at += CHUNK
+
+
+def scan_memory(markers, pid):
+    found = []
+    for _, data in read_memory(pid):
+        if data.count(0) != len(data):
+            found += markers.find(data)
+    return sorted(set(found))
+
+
+def own_files(w):
+    """Every file that the daemons, their hosts and the KMEs have written; not those that the test has, with secrets."""
+    for folder, _, names in os.walk(w.rig.dir):
+        for name in names:
+            path = os.path.join(folder, name)
+            if path not in w.secret_files and os.path.isfile(path) and not path.startswith(w.kmes.dir + "/pki/"):
+                yield path
+
+
+# ---- the run ----
+
+def set_up(w):
+    w.rig = rig.Rig(plugins=("sim", "spool", "static", "file", "etsi014"))
+    w.rig.rekeyd_options = ("--log-level", "debug")
+    w.kmes = rig.KmePair(w.rig)
+    w.kmes.start()
+    with open(w.kmes.dir + "/pki/pair.secret", "rb") as f:
+        w.pair_secret = f.read().rstrip(b"\n")
+    w.secret = rig.new_secret()
+    w.pool = {"%08x-0000-4000-8000-%012x" % (i, i): os.urandom(32) for i in range(POOL)}
+    pool = "".join("%s %s\n" % (i, base64.b64encode(k).decode()) for i, k in w.pool.items())
+    w.secret_files = set()
+
+    def source(site):
+        for name, text in (("static.key", w.secret), ("pool", pool)):
+            w.secret_files.add(site.secret(name, text)[5:])
+        w.secret_files.add(site.dir + "/auth.key")
+        w.kmes.source(site)
+        sources = site.conf["sources"]
+        sources.update({"etsi014": sources.pop("keys"), "file": {"plugin": "file", "pool": site.dir + "/pool"},
+                        "static": {"plugin": "static", "secret": "file:" + site.dir + "/static.key"}})
+
+    w.a, w.b = w.rig.pair(source)
+    for site, other, device in ((w.a, w.b, "east"), (w.b, w.a, "west")):
+        del site.conf["links"][0]
+        for link in SOURCES:
+            site.link(link, device=device, interface=link, source=link, channel="box", interval="500ms", drain="50ms",
+                      **{"peer-sae": other.sae})
+        site.save()
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+        site.start()
+    with open(w.a.dir + "/auth.key", "rb") as f:
+        auth = f.read().rstrip(b"\n")
+    w.secrets = (("auth-key", auth), ("static secret", w.secret.strip().encode()), ("pair secret", w.pair_secret))
+    goes_on(w, 1)
+
+
+def goes_on(w, more):
+    for site in (w.a, w.b):
+        for link in SOURCES:
+            site.wait_rotations(link, more)
+    w.rig.still_well()
+
+
+def scanner_finds(w):
+    """Planted markers are found, in each form, in files and in memory; else the other cases prove nothing."""
+    markers, key = Markers(), os.urandom(32)
+    markers.add("planted", key)
+    for form, text in forms(key).items():
+        path = rig.write(w.rig.dir + "/planted", b"x" * 1000 + text + b"y" * 1000)
+        found = scan_file(markers, path)
+        os.unlink(path)
+        expect(any("as " + form in name for name in found), "planted as %s, found %s", form, found)
+    expect(markers.find(key[:16]) and markers.find(key[16:]), "half a key is not found")
+    expect(not markers.find(os.urandom(100000)), "noise is found")
+    if os.geteuid() == 0:
+        expect("planted as raw" in scan_memory(markers, os.getpid()), "not found in the test's own memory")
+    # and the keys are the right ones: the digest that a device shows of its key is made of the key that is looked for
+    w.rig.oracle.check()
+    for link in SOURCES:
+        end = w.rig.oracle.ends["east", link]
+        slots = [slot for slot in end.slots.values() if slot[3] == link]
+        expect(slots, "no key on the device for %s", link)
+        for digest, key_id, _, _ in slots:
+            mine = hkdf(key_of(w, link, key_id), b"rekey sim digest v1", 16).hex()
+            expect(mine == digest, "%s: key %s: the test computes another one than the device has", link, key_id)
+
+
+def failures(w):
+    """Whatever may make a program say more than it should."""
+    for site, device in ((w.a, "east"), (w.b, "west")):
+        for mode in ("garbage", "fail", "unknown"):
+            site.mode(device, mode)
+            site.wait_end("static", lambda e: e["last"] and e["last"]["result"] != "ok", "a failure")
+            site.mode(device, "ok")
+            goes_on(w, 1)
+        site.mode(device, "crash")
+        before = site.plugin("sim")["restarts"]
+        rig.wait_for(lambda: site.plugin("sim")["restarts"] >= before + 2, "two crashes", rig=w.rig)
+        site.mode(device, "ok")
+        goes_on(w, 1)
+    for fault in ("wrong-key", "short-key", "html", "truncated"):
+        w.kmes.b.fault(fault)
+        failed = w.a.end("etsi014")["failed"]
+        w.a.wait_end("etsi014", lambda e: e["failed"] > failed, "fault %s is felt" % fault)
+    os.unlink(w.kmes.b.fault_file)
+    for plugin in SOURCES:
+        os.kill(w.a.plugin(plugin)["pid"], signal.SIGKILL)
+    with open(w.a.out + "/static.rec", "wb") as f:
+        f.write(b"garbage\n")
+    w.b.kill()
+    w.b.start()
+    goes_on(w, 1)
+
+
+def no_core(w):
+    """A host that is aborted leaves no core file, although its limit would have let it when rekeyd was started."""
+    pids = {}
+    for plugin in ("sim", "static", "file", "etsi014", "spool"):
+        pid = pids[plugin] = w.a.plugin(plugin)["pid"]
+        with open("/proc/%d/limits" % pid) as f:
+            limit = [line.split()[4:6] for line in f if line.startswith("Max core file size")]
+        expect(limit == [["0", "0"]], "%s: core limit %s", plugin, limit)
+        os.kill(pid, signal.SIGABRT)
+    for plugin, pid in pids.items():
+        rig.wait_for(lambda: w.a.plugin(plugin)["state"] == "up" and w.a.plugin(plugin)["pid"] != pid,
+                     "%s is up again" % plugin, rig=w.rig)
+        expect("signal 6" in w.a.plugin(plugin)["last_exit"], "%s: %s", plugin, w.a.plugin(plugin)["last_exit"])
+    goes_on(w, 1)
+    cores = [p for p in own_files(w) if os.path.basename(p).startswith("core")] + glob.glob(os.getcwd() + "/core*.dump")
+    expect(not cores, "core files: %s", cores)
+
+
+def files(w):
+    markers, n = markers_of(w)
+    expect(n >= 30, "only %d keys were used", n)
+    seen, found = 0, []
+    for path in own_files(w):
+        seen += 1
+        found += ["%s: %s" % (path, name) for name in scan_file(markers, path)]
+    expect(not found, "found:\n%s", "\n".join(found[:20]))
+    expect(seen >= 15, "only %d files were looked at", seen)
+    log = w.a.log()
+    expect(" debug " in log and len(log) > 20000, "the log is too short to prove anything")
+    print("# %d keys, %d forms, looked for in %d files" % (n, len(markers.list), seen))
+
+
+def arguments(w):
+    markers, _ = markers_of(w)
+    for site in (w.a, w.b):
+        pids = [site.process.pid, *rig.children(site.process.pid)]
+        expect(len(pids) == 6, "%s: %d processes", site.name, len(pids))
+        for pid in pids:
+            for what in ("environ", "cmdline", "comm"):
+                with open("/proc/%d/%s" % (pid, what), "rb") as f:
+                    found = markers.find(f.read())
+                expect(not found, "/proc/%d/%s: %s", pid, what, found)
+
+
+def memory(w):
+    """rekeyd passes keys on and never maps one: it holds none, during rotations and after them."""
+    if os.geteuid() != 0:
+        raise rig.Skip("only root can read the memory of a process that is not dumpable")
+    for _ in range(2):
+        goes_on(w, 1)
+        markers, _ = markers_of(w, some=6)
+        for site in (w.a, w.b):
+            found = scan_memory(markers, site.process.pid)
+            expect(not found, "%s: the memory of rekeyd holds %s", site.name, found[:10])
+    # the source has its secret, as it must: so memory of another process is read, and what is there is found
+    found = scan_memory(markers, w.a.plugin("static")["pid"])
+    expect("static secret as raw" in found, "the static secret is not found in its own host")
+    # for information: what hosts hold of keys that were staged before
+    for plugin in ("sim", "static", "file", "etsi014", "spool"):
+        held = [name for name in scan_memory(markers, w.a.plugin(plugin)["pid"]) if "key " in name and "-key" not in name]
+        print("# host %s: %d known keys in its memory" % (plugin, len({n.split(" as ")[0] for n in held})))
+
+
+def main():
+    w = rig.World(set_up)
+    cases = [("planted markers are found", scanner_finds), ("the run goes on over failures", failures),
+             ("no core files", no_core), ("no key in a file", files), ("no key in arguments or environments", arguments),
+             ("no key in the memory of rekeyd", memory)]
+    try:
+        return rig.run_cases([(name, w.case(function)) for name, function in cases])
+    finally:
+        w.close()
+
+
+sys.exit(main())
