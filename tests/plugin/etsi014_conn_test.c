@@ -1,6 +1,9 @@
 /* etsi014_conn_test.c - the etsi014 plugin's connections: trust, loss, budget, cancel, sharing, traces in memory. */
 #include "etsi014_kme.h"
 
+#include "core/conf/opt.h"
+#include "plugins/source/etsi014/etsi014.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -110,6 +113,19 @@ tear_down(void **state)
     return 0;
 }
 
+static void
+test_schema(void **state)
+{
+    char why[200] = "";
+
+    (void)state;
+    if (rk_opts_sane(etsi014_LTX_rk_plugin.opts, why, sizeof why) != RK_OK)
+        fail_msg("%s", why);
+    assert_int_equal(etsi014_LTX_rk_plugin.abi, RK_ABI);
+    assert_int_equal(etsi014_LTX_rk_plugin.kind, RK_SOURCE);
+    assert_int_equal(etsi014_LTX_rk_plugin.opt_size, sizeof(struct rk_opt));
+}
+
 /* Nothing is asked of a server that is not the one that is meant. */
 static void
 test_trust(void **state)
@@ -170,7 +186,7 @@ test_client_refused(void **state)
     for (int i = 0; i < 20 && (err = get_new()) == RK_E_UNKNOWN; i++)
         ;
     assert_int_equal(err, RK_E_AUTH);
-    assert_says("refused the client certificate");
+    assert_says("client certificate");
     assert_says("rogue-sae.pem");
     open_at("tls12", extra);
     assert_int_equal(get_new(), RK_E_AUTH);
@@ -193,6 +209,24 @@ test_no_connection(void **state)
     open_at("plain", NULL);
     assert_int_equal(get_new(), RK_E_PROTOCOL);
     assert_says("does not speak TLS");
+}
+
+/* What can be told of a connection that was ended before it was used: the last record is as long as an alert. */
+static void
+test_alert_from_outside(void **state)
+{
+    unsigned char said[100] = {23, 3, 3, 0, 50}, *alert = said + 55;
+
+    (void)state;
+    memcpy(alert, "\x17\x03\x03\x00\x13", 5);
+    assert_true(tls_ends_with_alert(said, 55 + 24));
+    assert_true(tls_ends_with_alert(alert, 24));
+    assert_false(tls_ends_with_alert(said, 55));
+    assert_false(tls_ends_with_alert(said, 55 + 23));
+    assert_false(tls_ends_with_alert(said, 55 + 25));
+    assert_false(tls_ends_with_alert(said, 0));
+    alert[4] = 20;
+    assert_false(tls_ends_with_alert(said, 55 + 25));
 }
 
 /* A request whose answer is lost is not sent again. */
@@ -284,33 +318,41 @@ test_lost_key_by_id(void **state)
 }
 
 static void
+new_budget(int ms)
+{
+    fake_call_end(&call);
+    fake_call(&call, ms);
+}
+
+static void
 test_budget(void **state)
 {
     struct rk_source_status st;
-    int64_t from;
+    int64_t from = now_ms();
 
     (void)state;
-    open_at("kme", NULL);
-    play("slow");
-    fake_call_end(&call);
-    fake_call(&call, 200);
-    from = now_ms();
-    assert_int_equal(get_new(), RK_E_UNKNOWN);
-    assert_says("the budget ended");
-    assert_int_equal(get_new(), RK_E_TIMEOUT); /* nothing left to begin with */
-    assert_requests(1);
-    fake_call_end(&call);
-    fake_call(&call, 200);
-    assert_int_equal(get_id(), RK_E_UNKNOWN);
-    fake_call_end(&call);
-    fake_call(&call, 200);
-    assert_int_equal(ops->status(inst, &call, "SAE_B", &st), RK_E_TIMEOUT);
-    fake_call_end(&call);
-    fake_call(&call, 10000);
+    for (int i = 0; i < 3; i++) {
+        new_budget(BUDGET_MS);
+        open_at("kme", NULL);
+        play("ok");
+        assert_int_equal(get_new(), RK_OK); /* the connection is there, so that the budget ends in the answer */
+        play("slow");
+        new_budget(500);
+        if (i == 0)
+            assert_int_equal(get_new(), RK_E_UNKNOWN);
+        else if (i == 1)
+            assert_int_equal(get_id(), RK_E_UNKNOWN);
+        else
+            assert_int_equal(ops->status(inst, &call, "SAE_B", &st), RK_E_TIMEOUT);
+        assert_says("the budget ended");
+        assert_int_equal(get_new(), RK_E_TIMEOUT); /* nothing left to begin with */
+        assert_requests(1);
+    }
+    new_budget(500);
     open_at("silent", NULL);
-    call.deadline_ns -= INT64_C(9800000000);
     assert_int_equal(get_new(), RK_E_TIMEOUT);
-    assert_true(now_ms() - from < BUDGET_MS / 2);
+    assert_says("no connection");
+    assert_true(now_ms() - from < BUDGET_MS);
 }
 
 static void
@@ -630,10 +672,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_schema),
         TEST(test_trust),
         TEST(test_kme_id),
         TEST(test_client_refused),
         TEST(test_no_connection),
+        TEST(test_alert_from_outside),
         TEST(test_lost_answer),
         TEST(test_lost_on_kept_connection),
         TEST(test_ended_while_kept),

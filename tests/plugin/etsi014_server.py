@@ -200,11 +200,11 @@ def serve(sock, context):
             served += 1
             if reply:
                 conn.sendall(reply)
+            if last and reply and part[0] in ("close-idle", "fin-idle"):
+                end_idle(conn, part[0] == "close-idle")
+                stream.read(1)
             if last:
                 break
-        if part[0] in ("close-idle", "fin-idle"):
-            end_idle(conn, part[0] == "close-idle")
-            stream.read(1)
     except (OSError, ValueError):
         pass
     finally:
@@ -219,6 +219,7 @@ def listen():
 def accept(sock, handle):
     while True:
         conn, _ = sock.accept()
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what was sent is there when the test goes on
         threading.Thread(target=handle, args=(conn,), daemon=True).start()
 
 

@@ -394,7 +394,7 @@ get_batch(struct etsi *e, struct rk_call *call, const char *peer, struct batch *
         err = ask_ids(e, call, peer, b);
     if (err == RK_E_REJECTED) /* the batch: each key is asked for by itself */
         set_err(b->keys, b->n, RK_E_KEY_GONE);
-    else if (err && err != RK_E_KEY_GONE)
+    else if (err && err != RK_E_KEY_GONE && err != RK_E_KEY_SIZE) /* these two are of single keys */
         set_err(b->keys, b->n, err);
     for (size_t i = 0; i < b->n; i++)
         if (is_pending(&b->keys[i]))

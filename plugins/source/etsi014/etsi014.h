@@ -22,6 +22,7 @@
 #define URL_MAX 2048         /* longest request URL [bytes]: base, SAE ID and key ID, percent-encoded */
 #define MESSAGE_MAX 120      /* how much of a server's own message is shown [bytes] */
 #define IDLE_MAX_S 3L        /* a connection idle for longer is not used again: servers close after 5 s and more */
+#define TLS_SAID_MAX 4096    /* what a server says before the first request: tickets, an alert [bytes] */
 #define BATCH_MAX 64         /* most keys of one operation (rekey/source.h) */
 #define PEER_MAX 64           /* longest SAE ID (RK_SAE_MAX) [bytes] */
 
@@ -42,6 +43,8 @@ struct slot {
     char *body;              /* BODY_MAX bytes of locked memory */
     size_t body_len, header_len;
     bool too_long;           /* body or header did not fit */
+    curl_socket_t fd;        /* the last that was opened; read by MSG_PEEK only */
+    bool said_alert;         /* dead, and an alert was the last that it said */
     bool dead;               /* the server had ended the connection before anything was sent on it */
     int sent;                /* how often libcurl began to send the request: the second time is refused */
     int verify_err;          /* X509_V_ERR_... of the server's certificate, 0: none */
@@ -104,9 +107,8 @@ void tls_unload(struct etsi *e);
 /* tls_hook - CURLOPT_SSL_CTX_FUNCTION; arg is the slot */
 CURLcode tls_hook(CURL *easy, void *ctx, void *arg);
 
-/* tls_alive - has the server not ended the connection of the slot's transfer; reads what it said last, if it has
- * thread: in CURLOPT_PREREQFUNCTION.   blocks: never */
-bool tls_alive(const struct slot *s);
+/* tls_ends_with_alert - is the last of these TLS 1.3 records as long as an alert: all that can be told from outside */
+bool tls_ends_with_alert(const unsigned char *records, size_t len);
 
 /* tls_failed - what went wrong in the handshake, by what the hooks saw
  * ret:   RK_OK when they saw nothing, else a code with text */

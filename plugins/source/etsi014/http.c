@@ -8,12 +8,14 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* libcurl's memory is wiped when it is freed: its receive buffers held keys.  The process is this module's alone. */
@@ -68,6 +70,58 @@ on_header(char *data, size_t size, size_t n, void *arg)
     return n;
 }
 
+static int
+on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    struct slot *s = arg;
+
+    (void)purpose;
+    s->fd = fd;
+    return CURL_SOCKOPT_OK;
+}
+
+static bool
+is_new(const struct slot *s)
+{
+    long opened = 1;
+
+    return curl_easy_getinfo(s->easy, CURLINFO_NUM_CONNECTS, &opened) != CURLE_OK || opened != 0;
+}
+
+/* Is fd the connection with this port at our end?  libcurl may have tried several addresses. */
+static bool
+has_port(int fd, int local_port)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } addr = {0};
+    socklen_t len = sizeof addr;
+
+    if (fd < 0 || getsockname(fd, &addr.any, &len) < 0)
+        return false;
+    return ntohs(addr.any.sa_family == AF_INET6 ? addr.v6.sin6_port : addr.v4.sin_port) == local_port;
+}
+
+/* Has the server ended the connection already?  A kept one has nothing to say before the next request; on a new one
+ * there may be tickets of TLS 1.3. */
+static bool
+is_dead(struct slot *s, int local_port)
+{
+    struct pollfd end = {.fd = s->fd, .events = POLLRDHUP};
+    unsigned char said[TLS_SAID_MAX];
+    ssize_t n;
+
+    if (!has_port(s->fd, local_port))
+        return false; /* cannot tell */
+    if (is_new(s) && poll(&end, 1, 0) == 0)
+        return false;
+    n = recv(s->fd, said, sizeof said, MSG_PEEK | MSG_DONTWAIT);
+    s->said_alert = is_new(s) && n > 0 && tls_ends_with_alert(said, (size_t)n);
+    return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
 /* Called each time a request is about to be sent: also when libcurl wants to send it again. */
 static int
 on_send(void *arg, char *conn_ip, char *local_ip, int conn_port, int local_port)
@@ -77,8 +131,7 @@ on_send(void *arg, char *conn_ip, char *local_ip, int conn_port, int local_port)
     (void)conn_ip;
     (void)local_ip;
     (void)conn_port;
-    (void)local_port;
-    s->dead = s->sent == 0 && !tls_alive(s);
+    s->dead = s->sent == 0 && is_dead(s, local_port);
     if (s->dead)
         return CURL_PREREQFUNC_ABORT;
     return s->sent++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
@@ -110,6 +163,8 @@ set_transport(struct slot *s)
     SET(CURLOPT_WRITEDATA, s);
     SET(CURLOPT_HEADERFUNCTION, on_header);
     SET(CURLOPT_HEADERDATA, s);
+    SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
+    SET(CURLOPT_SOCKOPTDATA, s);
     SET(CURLOPT_PREREQFUNCTION, on_send);
     SET(CURLOPT_PREREQDATA, s);
     return rc;
@@ -152,7 +207,10 @@ slot_close(struct slot *s)
 static bool
 slot_open(struct slot *s)
 {
-    void *body = mmap(NULL, BODY_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *body;
+
+    s->fd = CURL_SOCKET_BAD;
+    body = mmap(NULL, BODY_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (body == MAP_FAILED)
         return false;
@@ -272,7 +330,7 @@ set_request(struct slot *s, const struct request *q)
     CURLcode rc = CURLE_OK;
 
     s->body_len = s->header_len = 0;
-    s->too_long = s->wrong_kme = s->dead = false;
+    s->too_long = s->wrong_kme = s->dead = s->said_alert = false;
     s->sent = 0;
     s->verify_err = 0;
     s->alert = -1;
@@ -381,14 +439,6 @@ no_answer(const struct transfer *t, const struct request *q)
 
     return e->host->fail(t->call, err, "%s: %s was sent and no whole answer came: %s", e->base, what_name(q->what),
                          why);
-}
-
-static bool
-is_new(const struct slot *s)
-{
-    long opened = 1;
-
-    return curl_easy_getinfo(s->easy, CURLINFO_NUM_CONNECTS, &opened) != CURLE_OK || opened != 0;
 }
 
 int

@@ -259,20 +259,19 @@ tls_hook(CURL *easy, void *ctx, void *arg)
 }
 
 bool
-tls_alive(const struct slot *s)
+tls_ends_with_alert(const unsigned char *records, size_t len)
 {
-    const struct curl_tlssessioninfo *tls = NULL;
-    int n, err;
-    char c;
+    const size_t alert = SSL3_RT_HEADER_LENGTH + 2 + 1 + EVP_GCM_TLS_TAG_LEN; /* RFC 8446, 5.2 and 6 */
+    size_t size = 0;
 
-    if (curl_easy_getinfo(s->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || !tls || !tls->internals)
-        return true; /* cannot tell */
-    /* Takes in tickets and alerts; before a request there is nothing else to read. */
-    ERR_clear_error();
-    n = SSL_peek(tls->internals, &c, 1);
-    err = SSL_get_error(tls->internals, n);
-    ERR_clear_error();
-    return n <= 0 && err == SSL_ERROR_WANT_READ;
+    while (len >= SSL3_RT_HEADER_LENGTH) {
+        size = SSL3_RT_HEADER_LENGTH + ((size_t)records[3] << 8 | records[4]);
+        if (size > len)
+            return false;
+        records += size;
+        len -= size;
+    }
+    return len == 0 && size == alert;
 }
 
 static int
@@ -334,6 +333,12 @@ tls_failed(const struct slot *s, struct rk_call *call, CURLcode curl_err)
                              "%s: the KME refused the client certificate %s: TLS alert \"%s\"; it must be "
                              "valid and known to the KME",
                              e->base, e->cert.path, SSL_alert_desc_string_long(s->alert));
+    if (s->said_alert)
+        return e->host->fail(
+            call, RK_E_AUTH,
+            "%s: the KME closed the connection with a TLS alert after the handshake: it does not accept the "
+            "client certificate %s; it must be valid and known to the KME",
+            e->base, e->cert.path);
     if (s->alert == SSL_AD_PROTOCOL_VERSION || s->alert == SSL_AD_INSUFFICIENT_SECURITY)
         return e->host->fail(call, RK_E_UNSUPPORTED,
                              "%s: no common TLS version or cipher: TLS alert \"%s\"; TLS 1.2 or "
