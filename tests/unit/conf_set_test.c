@@ -84,9 +84,9 @@ instances(void **state)
     assert_string_equal(inst[0].plugin, "etsi014");
     assert_string_equal(inst[0].settings[0].name, "url");
     assert_string_equal(inst[0].settings[0].value, "https://kme:8443");
-    assert_int_equal(inst[0].places[0].line, 6);
+    assert_int_equal(inst[0].places[0].line, 7);
     assert_int_equal(inst[0].places[0].col, 32);
-    assert_int_equal(inst[0].line, 6);
+    assert_int_equal(inst[0].line, 7);
     assert_int_equal(inst[0].col, 3);
     expect_instance(&inst[1], RK_SOURCE, "kme-b", 0);
     expect_instance(&inst[2], RK_DEVICE, "r1", 4);
@@ -118,7 +118,7 @@ links(void **state)
     assert_int_equal(l[0].interval_ms, 100);
     assert_int_equal(l[0].drain_ms, 99);
     assert_int_equal(l[0].role, RK_ROLE_AUTO); /* the default is for links with another site */
-    assert_int_equal(l[0].line, 18);
+    assert_int_equal(l[0].line, 19);
     assert_int_equal(l[0].col, 5);
     assert_string_equal(l[1].name, "b");
     assert_int_equal(l[1].role, RK_ROLE_MASTER);
