@@ -282,16 +282,11 @@ make_ends(struct change *c, const struct loaded *l, struct end **ends, size_t *n
 
         for (char which = 'a'; which <= (local ? 'b' : 'a'); which++) {
             struct end *old = end_find(c->d, conf->name, which);
+            bool kept = old && end_kept(c, old, conf);
 
-            c->changed += old != NULL;
-            if (old && end_kept(c, old, conf)) {
-                c->kept++;
-                c->changed--;
-                ends[*n] = old;
-            } else {
-                c->added += old == NULL;
-                ends[*n] = make_end(c, l, conf, which);
-            }
+            if (which == 'a') /* links are counted, not ends */
+                ++*(kept ? &c->kept : old ? &c->changed : &c->added);
+            ends[*n] = kept ? old : make_end(c, l, conf, which);
             if (!ends[(*n)++])
                 return RK_E_NOMEM;
         }
@@ -316,8 +311,8 @@ swap_ends(struct change *c, struct end **ends, size_t n)
     for (size_t i = 0; i < n_old; i++) {
         if (old[i]->stays)
             continue;
+        c->removed += old[i]->e.d.end == 'a';
         end_retire(old[i]);
-        c->removed++;
     }
     c->removed -= c->changed;
     d->ends = ends;
