@@ -1,10 +1,9 @@
 /* etsi014_conn_test.c - the etsi014 plugin's connections: trust, loss, budget, cancel, sharing, traces in memory. */
 #include "etsi014_kme.h"
+#include "etsi014_memory.h"
 
-#include "core/conf/opt.h"
 #include "plugins/source/etsi014/etsi014.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,8 +11,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,19 +108,6 @@ tear_down(void **state)
     close_inst();
     fake_call_end(&call);
     return 0;
-}
-
-static void
-test_schema(void **state)
-{
-    char why[200] = "";
-
-    (void)state;
-    if (rk_opts_sane(etsi014_LTX_rk_plugin.opts, why, sizeof why) != RK_OK)
-        fail_msg("%s", why);
-    assert_int_equal(etsi014_LTX_rk_plugin.abi, RK_ABI);
-    assert_int_equal(etsi014_LTX_rk_plugin.kind, RK_SOURCE);
-    assert_int_equal(etsi014_LTX_rk_plugin.opt_size, sizeof(struct rk_opt));
 }
 
 /* Nothing is asked of a server that is not the one that is meant. */
@@ -529,92 +513,6 @@ test_proxy(void **state)
     assert_int_equal(unsetenv("no_proxy"), 0);
 }
 
-static void
-test_init_refuses(void **state)
-{
-    char rogue[PATH_MAX], locked[PATH_MAX], no_pem[PATH_MAX], open_key[PATH_MAX];
-    const struct {
-        const char *name, *value;
-        int err;
-        const char *says;
-    } cases[] = {
-        {"cert", "/nonexistent/sae.pem", RK_E_NOENT, "cert: /nonexistent/sae.pem"},
-        {"ca", "/nonexistent/ca.pem", RK_E_NOENT, "ca: /nonexistent/ca.pem"},
-        {"ca", "/", RK_E_UNSAFE, "not a regular file"},
-        {"cert", no_pem, RK_E_CONFIG, "no certificate in PEM form"},
-        {"ca", no_pem, RK_E_CONFIG, "no certificate in PEM form"},
-        {"key", rogue, RK_E_CONFIG, "does not belong to the certificate"},
-        {"key", locked, RK_E_CONFIG, "without passphrase"},
-        {"key", open_key, RK_E_UNSAFE, "chmod 600"},
-        {"url", "https://user@127.0.0.1", RK_E_CONFIG, "url: "},
-        {"url", "https://127.0.0.1/?x=1", RK_E_CONFIG, "url: "},
-        {"url", "https://127.0.0.1:99999", RK_E_CONFIG, "url: "},
-    };
-
-    (void)state;
-    snprintf(rogue, sizeof rogue, "file:%s/rogue-sae.key", kme.dir);
-    snprintf(locked, sizeof locked, "file:%s/sae-locked.key", kme.dir);
-    snprintf(open_key, sizeof open_key, "file:%s/sae.pem", kme.dir);
-    snprintf(no_pem, sizeof no_pem, "%s/sae.key", kme.dir);
-    assert_int_equal(chmod(open_key + 5, 0644), 0);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const char *extra[] = {cases[i].name, cases[i].value, NULL};
-        int err = etsi_open(&kme, "kme", extra, &call, &inst);
-
-        if (err != cases[i].err)
-            fail_msg("%s %s: %d %s", cases[i].name, cases[i].value, err, call.text);
-        assert_null(inst);
-        assert_says(cases[i].says);
-    }
-}
-
-static size_t
-count_in(const unsigned char *chunk, size_t size, const unsigned char *inverted, size_t len)
-{
-    size_t hits = 0;
-
-    for (size_t at = 0; at + len <= size; at++) {
-        size_t i = 0;
-
-        while (i < len && (chunk[at + i] ^ inverted[i]) == 0xff)
-            i++;
-        hits += i == len;
-    }
-    return hits;
-}
-
-/* How often a text, each byte of which is given inverted, is in the writable memory of this process.  It takes nothing
- * from the heap, which would overwrite what is looked for. */
-static size_t
-count_in_memory(const unsigned char *inverted, size_t len)
-{
-    static char maps[65536];
-    int list = open("/proc/self/maps", O_RDONLY | O_CLOEXEC), mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-    size_t hits = 0, used = 0;
-    ssize_t n;
-
-    assert_true(list >= 0 && mem >= 0);
-    while ((n = read(list, maps + used, sizeof maps - 1 - used)) > 0)
-        used += (size_t)n;
-    close(list);
-    maps[used] = '\0';
-    for (const char *line = maps; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        unsigned long from, to;
-        unsigned char *chunk;
-        char mode[5];
-
-        if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 || mode[1] != 'w' || to - from > 1UL << 28)
-            continue;
-        chunk = mmap(NULL, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_true(chunk != MAP_FAILED);
-        if (pread(mem, chunk, to - from, (off_t)from) == (ssize_t)(to - from))
-            hits += count_in(chunk, to - from, inverted, len);
-        munmap(chunk, to - from);
-    }
-    close(mem);
-    return hits;
-}
-
 /* The server's key for 0x42, raw and as base64, both inverted so that these copies are not found. */
 static void
 inverted_key(unsigned char raw[32], unsigned char text[44])
@@ -644,10 +542,10 @@ test_no_trace(void **state)
     inverted_key(raw, text);
     open_at("kme", NULL);
     assert_int_equal(get_id(), RK_OK);
-    assert_int_equal(count_in_memory(raw, sizeof raw), 1);
-    assert_int_equal(count_in_memory(text, sizeof text), 0);
+    assert_int_equal(memory_count(raw, sizeof raw), 1);
+    assert_int_equal(memory_count(text, sizeof text), 0);
     fake_host.secret_free(&key.secret);
-    assert_int_equal(count_in_memory(raw, sizeof raw), 0);
+    assert_int_equal(memory_count(raw, sizeof raw), 0);
 }
 
 static int
@@ -672,7 +570,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_schema),
         TEST(test_trust),
         TEST(test_kme_id),
         TEST(test_client_refused),
@@ -690,7 +587,6 @@ main(void)
         TEST(test_all_in_use),
         TEST(test_parallel),
         TEST(test_proxy),
-        TEST(test_init_refuses),
         TEST(test_no_trace),
     };
 

@@ -57,14 +57,21 @@ read_reply(struct kme *k, int ports)
 }
 
 int
-kme_start(struct kme *k)
+kme_certs(struct kme *k)
 {
     const char *tmp = getenv("TMPDIR");
-    int in[2], out[2];
 
     memset(k, 0, sizeof *k);
     snprintf(k->dir, sizeof k->dir, "%s/rekey-etsi014.XXXXXX", tmp && strlen(tmp) < 30 ? tmp : "/tmp");
-    if (!mkdtemp(k->dir) || certs_make(k->dir) < 0 || pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
+    return mkdtemp(k->dir) && certs_make(k->dir) == 0 ? 0 : -1;
+}
+
+int
+kme_start(struct kme *k)
+{
+    int in[2], out[2];
+
+    if (kme_certs(k) < 0 || pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
         return -1;
     if (spawn(k, in[0], out[1]) != 0)
         k->pid = 0;

@@ -22,6 +22,8 @@ struct kme {
     size_t n_ports;
 };
 
+/* kme_certs - make certificates only.   ret: 0 or -1 */
+int kme_certs(struct kme *k);
 /* kme_start - make certificates, start the server.   ret: 0, or -1 when there is no python3 or it does not start */
 int kme_start(struct kme *k);
 void kme_stop(struct kme *k);

@@ -96,7 +96,7 @@ says_gone(const char *message)
 }
 
 static int
-code_of(const struct slot *s, const struct request *q, long http, const char *message)
+code_of(const struct request *q, long http, const char *message)
 {
     if (q->what == DEC_KEYS && (http == 401 || http == 404 || http == 410))
         return RK_E_KEY_GONE;
@@ -112,7 +112,6 @@ code_of(const struct slot *s, const struct request *q, long http, const char *me
         return RK_E_BUSY;
     if (http >= 400)
         return RK_E_REJECTED;
-    (void)s;
     return RK_E_PROTOCOL;
 }
 
@@ -141,7 +140,7 @@ answer_refused(const struct slot *s, struct rk_call *call, const struct request 
     int err;
 
     read_message(s, message, sizeof message);
-    err = code_of(s, q, http, message);
+    err = code_of(q, http, message);
     remedy = remedy_of(q, http, err);
     return s->e->host->fail(call, err, "%s: %s for %s: HTTP %ld%s%s%s%s%s%s", s->e->base, what_name(q->what), q->peer,
                             http, message[0] ? " \"" : "", message, message[0] ? "\"" : "",
