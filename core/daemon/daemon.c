@@ -133,7 +133,8 @@ must_finish(const struct daemon *d)
     for (size_t i = 0; i < d->n_ends; i++) {
         enum rk_state state = d->ends[i]->e.state;
 
-        if (state == RK_ST_J_ACTIVATING || state == RK_ST_ACTIVATE || state == RK_ST_J_ACTIVE)
+        if (state == RK_ST_J_ACTIVATING || state == RK_ST_ACTIVATE || state == RK_ST_J_ACTIVE ||
+            d->ends[i]->e.said_active)
             return true;
     }
     return d->group_open;

@@ -39,9 +39,8 @@ rk_end_note(struct step *s, const char *event, const char *key_id)
     snprintf(s->todo->note_key, sizeof s->todo->note_key, "%s", key_id);
 }
 
-/* Ask for the state's action again, later. */
-static void
-retry_later(struct step *s)
+void
+rk_end_retry(struct step *s)
 {
     struct rk_end *e = s->e;
 
@@ -150,7 +149,7 @@ on_observed(struct step *s)
     if (!(seen->state & RK_IF_PRESENT)) {
         rk_end_remember(s, RK_E_NOENT, seen->why);
         rk_end_alarm(e, RK_ALARM_DEVICE, true);
-        retry_later(s);
+        rk_end_retry(s);
         return;
     }
     rk_end_alarm(e, RK_ALARM_DEVICE, false);
@@ -219,16 +218,26 @@ on_staged(struct step *s)
     rk_end_go(s, RK_ST_J_STAGED);
 }
 
+/* The peer will transmit on the key on the strength of what is published now, so it is read back first: a device that
+ * says done and did nothing would cost frames. */
 static void
 on_journaled_staged(struct step *s)
 {
-    rk_end_go(s, RK_ST_STAGED);
+    rk_end_go(s, RK_ST_OBSERVE);
 }
 
 static void
 on_activating(struct step *s)
 {
     rk_end_go(s, RK_ST_ACTIVATE);
+}
+
+/* The old key goes, and the peer's too, on the strength of this: so it is read back as well. */
+static void
+on_activate_said(struct step *s)
+{
+    s->e->said_active = true;
+    rk_end_go(s, RK_ST_OBSERVE);
 }
 
 static void
@@ -375,7 +384,7 @@ fetch_failed(struct step *s)
     if (rk_is_master(e) && class == RK_CLASS_OBSERVE)
         e->orphaned++; /* asked for, perhaps taken out of the pool, never seen */
     if (again) {
-        retry_later(s);
+        rk_end_retry(s);
         return;
     }
     rk_end_burn(s, s->ev->err, s->ev->why);
@@ -405,10 +414,10 @@ on_failed(struct step *s)
     case RK_ST_UNSTAGE:
         if (unknown || s->ev->err == RK_E_NOKEY || s->ev->err == RK_E_CONFLICT)
             e->state = RK_ST_OBSERVE; /* read the device back, but not at once */
-        retry_later(s);
+        rk_end_retry(s);
         break;
     default: /* OBSERVE and the J_ states: no durable intent, no effect */
-        retry_later(s);
+        rk_end_retry(s);
         break;
     }
 }
@@ -443,7 +452,7 @@ static const struct {
     {RK_ST_STAGE, RK_EV_DONE, on_staged},
     {RK_ST_J_STAGED, RK_EV_DONE, on_journaled_staged},
     {RK_ST_J_ACTIVATING, RK_EV_DONE, on_activating},
-    {RK_ST_ACTIVATE, RK_EV_DONE, rk_end_activated},
+    {RK_ST_ACTIVATE, RK_EV_DONE, on_activate_said},
     {RK_ST_J_ACTIVE, RK_EV_DONE, on_active},
     {RK_ST_RETIRE, RK_EV_DONE, on_retired},
     {RK_ST_J_IDLE, RK_EV_DONE, on_idle},

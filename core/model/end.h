@@ -115,6 +115,7 @@ struct rk_end {
     unsigned failures;                         /* rotations in a row that failed */
     unsigned tries;                            /* of the action at hand */
     int nack_err;                              /* why the slave gave d.seq up */
+    bool said_active;                          /* the device said that it transmits on the candidate: read it back */
     bool retrying;                             /* waits for wake_ns to ask for the action again */
     bool want;                                 /* rotate as soon as possible */
     bool overruled;                            /* its role is not the configured one, for the peer claims that too */

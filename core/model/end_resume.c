@@ -45,8 +45,15 @@ resume_activating(struct step *s, const struct rk_seen *seen)
 {
     struct rk_end *e = s->e;
 
+    bool said = e->said_active;
+
+    e->said_active = false;
     if (seen->cand & RK_SENDING) {
         rk_end_activated(s);
+    } else if ((seen->cand & HELD_BOTH) == HELD_BOTH && said) {
+        rk_end_remember(s, RK_E_CONTRACT, "the device said that it transmits on the new key, and does not");
+        e->state = RK_ST_ACTIVATE;
+        rk_end_retry(s);
     } else if ((seen->cand & HELD_BOTH) == HELD_BOTH) {
         rk_end_go(s, RK_ST_ACTIVATE);
     } else { /* the device lost the candidate: that cannot be helped; it never transmitted on it */

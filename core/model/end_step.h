@@ -27,6 +27,8 @@ rk_is_master(const struct rk_end *e)
 void rk_end_go(struct step *s, enum rk_state state);
 /* rk_end_burn - give the candidate up: first in the journal, then on the device, then for good */
 void rk_end_burn(struct step *s, int err, const char *why);
+/* rk_end_retry - ask for the state's action again, later */
+void rk_end_retry(struct step *s);
 /* rk_end_remember - the last result, for people;  rk_end_note - a history event;  rk_end_alarm - raise or clear */
 void rk_end_remember(struct step *s, int err, const char *why);
 void rk_end_note(struct step *s, const char *event, const char *key_id);
