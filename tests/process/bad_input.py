@@ -442,6 +442,7 @@ def main():
         ("the journal may not grow", journal_limit),
         ("the disk is full", journal_full),
     )]
+    cases.append(("all ends well", one.last_case()))
     cases += [(name, two.case(function)) for name, function in (
         ("KME that answers HTML", kme_fault("a", "html", "HTML|html|JSON")),
         ("KME with short keys", kme_fault("a", "short-key", "128|bits|16 bytes")),
@@ -452,7 +453,7 @@ def main():
         ("KME with a certificate for another name", kme_other_name),
         ("client certificate that the KME does not know", kme_other_sae),
         ("KMEs down at the start", kme_down_at_start),
-    )]
+    )] + [("all ends well with KMEs", two.last_case())]
     try:
         return rig.run_cases(cases)
     finally:

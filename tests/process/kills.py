@@ -139,7 +139,7 @@ def main():
               ("a restart of rekeyd adopts the device", adopted)]
     print("# REKEY_SEED=%d" % SEED)
     try:
-        return rig.run_cases([(name, w.case(function)) for name, function in cases])
+        return rig.run_cases([(name, w.case(function)) for name, function in cases] + [("all ends well", w.last_case())])
     finally:
         w.close()
 

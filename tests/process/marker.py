@@ -302,7 +302,7 @@ def main():
              ("no core files", no_core), ("no key in a file", files), ("no key in arguments or environments", arguments),
              ("no key in the memory of rekeyd", memory)]
     try:
-        return rig.run_cases([(name, w.case(function)) for name, function in cases])
+        return rig.run_cases([(name, w.case(function)) for name, function in cases] + [("all ends well", w.last_case())])
     finally:
         w.close()
 

@@ -328,8 +328,7 @@ class Rig:
         self.still_well()
         for site in self.sites:
             for line in site.log().splitlines():
-                expect("ev=violation" not in line or any(" link=%s " % link in line for link in self.oracle.excused),
-                       "%s: %s", site.name, line)
+                expect("ev=violation" not in line, "%s: %s", site.name, line)
                 expect(not re.search(r"Sanitizer|runtime error:|res=fatal|ev=assert|Assertion", line), "%s: %s", site.name,
                        line)
 
@@ -442,8 +441,27 @@ class World:
         return run
 
     def close(self):
+        """End all; once."""
         if hasattr(self, "rig"):
-            self.rig.__exit__(Failed, None, None) if self.why else self.rig.__exit__(None, None, None)
+            r = self.rig
+            del self.rig
+            self.why = self.why or Failed("this world has ended")
+            r.end_all()
+            shutil.rmtree(r.dir, ignore_errors=True)
+
+    def last_case(self):
+        """Stops the daemons as an operator does, and ends all."""
+        def run():
+            try:
+                if self.why:
+                    raise type(self.why)(*self.why.args)
+                for site in self.rig.sites:
+                    if site.process in self.rig.processes:
+                        site.stop()
+                self.rig.verify()
+            finally:
+                self.close()
+        return run
 
 
 def run_cases(cases, quick_too=False):
