@@ -8,6 +8,7 @@
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <pthread.h>
 #include <string.h>
 
 struct hkdf {
@@ -18,12 +19,29 @@ struct hkdf {
     size_t len;
 };
 
+/* Fetched once: to look an algorithm up by name costs far more than to use it.  Shared by threads, never changed. */
+static EVP_KDF *hkdf;
+
+static void
+fetch_hkdf(void)
+{
+    hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+}
+
+static EVP_KDF_CTX *
+new_hkdf(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, fetch_hkdf);
+    return hkdf ? EVP_KDF_CTX_new(hkdf) : NULL;
+}
+
 static int
 hkdf_with(const unsigned char *key, size_t key_len, void *arg)
 {
     struct hkdf *h = arg;
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-    EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+    EVP_KDF_CTX *ctx = new_hkdf();
     char digest[] = "SHA256";
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
@@ -34,7 +52,6 @@ hkdf_with(const unsigned char *key, size_t key_len, void *arg)
     int ok = ctx && EVP_KDF_derive(ctx, h->out, h->len, params) == 1;
 
     EVP_KDF_CTX_free(ctx);
-    EVP_KDF_free(kdf);
     return ok ? RK_OK : RK_E_FATAL;
 }
 
