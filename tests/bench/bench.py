@@ -4,6 +4,7 @@
 # Devices are sim with no latency, keys come from static, links are local: both ends are driven by the one rekeyd, and
 # one rotation is all of it, at both ends.  doc/performance.md says how to read the figures.
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -194,27 +195,29 @@ def instructions(path):
         return sum(int(line.split()[1]) for line in f if line.startswith(("summary:", "totals:")))
 
 
-def callgrind(folder):
-    title("instructions of one rotation, both ends, in user mode; callgrind, 100 links each 10 s, start not counted")
+def callgrind_once(folder, seconds):
+    """Rotations, and instructions by process, of a run of that length."""
     wrapper = "#!/bin/sh\nexec valgrind -q --tool=callgrind --callgrind-out-file=%s/cg.%%p %s \"$@\"\n"
-    used = {}
-    for links in (1, 100):
-        for name, program in (("rekeyd", rig.REKEYD), ("rekey-host", rig.HOST)):
-            rig.write("%s/%s" % (folder, name), wrapper % (folder, program))
-            os.chmod("%s/%s" % (folder, name), 0o700)
-        rig.config(folder, links, "10s")
-        with open(folder + "/log", "wb") as log:
-            daemon = rig.Daemon(folder, "--host", folder + "/rekey-host", stderr=log, program=folder + "/rekeyd")
-            time.sleep(45)
-            names = daemon.processes()
-            daemon.stop()
-            time.sleep(3)  # hosts write their counts when rekeyd is gone
-        done = rig.rotated_in(folder + "/log") / 2
-        used[links] = done, {n: instructions("%s/cg.%d" % (folder, pid)) for pid, n in names.items()
-                             if os.path.exists("%s/cg.%d" % (folder, pid))}
-    done = used[100][0] - used[1][0]
-    for name in used[100][1]:
-        row(name, "%.0f" % ((used[100][1][name] - used[1][1].get(name, 0)) / done))
+    for name, program in (("rekeyd", rig.REKEYD), ("rekey-host", rig.HOST)):
+        rig.write("%s/%s" % (folder, name), wrapper % (folder, program))
+        os.chmod("%s/%s" % (folder, name), 0o700)
+    rig.config(folder, 100, "5s")
+    with open(folder + "/log", "wb") as log:
+        daemon = rig.Daemon(folder, "--host", folder + "/rekey-host", stderr=log, program=folder + "/rekeyd")
+        time.sleep(seconds)
+        files = {name: "%s/cg.%d" % (folder, pid) for pid, name in daemon.processes().items()}
+        daemon.stop()
+    return rig.rotated_in(folder + "/log") / 2, {n: instructions(f) for n, f in files.items() if os.path.exists(f)}
+
+
+def callgrind(folder):
+    title("instructions of one rotation, both ends, in user mode: 100 links each 5 s, a run of 45 s less one of 15 s")
+    if not shutil.which("valgrind"):
+        row("callgrind", "-", "valgrind is not there")
+        return
+    (few, short), (many, long) = callgrind_once(folder, 15), callgrind_once(folder, 45)
+    for name in sorted(long, reverse=True):
+        row(name, "%.0f" % ((long[name] - short.get(name, 0)) / (many - few)))
 
 
 CHOICES = {"start": start, "memory": memory, "links": links, "cpu": cpu, "peers": compare, "check": check,
