@@ -266,11 +266,12 @@ op_of(enum rk_act act)
 static void
 ask_observe(const struct end *end, struct rk_item *item)
 {
-    const struct rk_durable *d = &end->e.d;
+    const struct rk_end *e = &end->e;
+    const struct rk_durable *d = &e->d;
     const struct {
         const char *id;
         uint64_t seq;
-    } keys[] = {{d->cur, d->cur_seq}, {d->prev, d->prev_seq}, {d->cand, d->seq}};
+    } keys[] = {{d->cur, d->cur_seq}, {d->prev, d->prev_seq}, {d->cand, d->seq}, {e->peer_active, e->peer_active_seq}};
 
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
         snprintf(item->key[k].id, sizeof item->key[k].id, "%s", keys[k].id);
@@ -309,6 +310,7 @@ answer_observe(struct end *end, const struct rk_item *item)
                            .cur = item->key[0].held,
                            .prev = item->key[1].held,
                            .cand = item->key[2].held,
+                           .peer = item->key[3].held,
                            .foreign = item->foreign,
                            .facts = item->facts,
                            .why = item->text};

@@ -17,6 +17,9 @@
 #include <string.h>
 
 #define FETCH_TRIES 3 /* of a slave, before it answers NACK */
+/* A peer whose journal was lost here is ahead of us by as many rotations as there were.  More than that is nonsense,
+ * and believed it would use the numbers up. */
+#define SEQ_JUMP_MAX (UINT64_C(1) << 40)
 
 void
 rk_end_alarm(struct rk_end *e, uint32_t alarm, bool on)
@@ -46,6 +49,15 @@ rk_end_retry(struct step *s)
 
     e->retrying = true;
     e->wake_ns = s->now_ns + rk_pace_backoff(++e->tries, e->interval_ns, rk_hash(e->d.link) ^ (uint64_t)s->now_ns);
+}
+
+/* After a failure the next rotation is due soon, but not at once. */
+static void
+pause(struct step *s)
+{
+    struct rk_end *e = s->e;
+
+    e->due_ns = s->now_ns + rk_pace_backoff(e->failures, e->interval_ns, rk_hash(e->d.link) ^ (uint64_t)s->now_ns);
 }
 
 /* Give the candidate up: first in the journal, then on the device, then for good. */
@@ -128,12 +140,10 @@ rk_end_go(struct step *s, enum rk_state state)
         break;
     case RK_ST_J_IDLE:
         e->d.phase = RK_PH_IDLE;
-        e->d.prev[0] = '\0';
-        e->d.prev_seq = 0;
+        __attribute__((fallthrough));
+    default: /* all J_ states */
         s->todo->act = RK_ACT_JOURNAL;
-        break;
-    default: /* all other J_ states */
-        s->todo->act = RK_ACT_JOURNAL;
+        s->todo->publish = false; /* what is said must be in the journal: a crash would take it back */
         break;
     }
 }
@@ -173,22 +183,18 @@ static void
 on_key(struct step *s)
 {
     struct rk_end *e = s->e;
-    struct rk_record r;
-    char text[RK_RECORD_MAX + 1];
 
     if (!rk_is_master(e)) {
         rk_end_go(s, RK_ST_STAGE);
         return;
     }
-    if (!rk_copy(e->d.cand, sizeof e->d.cand, s->ev->key_id) || strcmp(e->d.cand, e->d.cur) == 0) {
+    if (!rk_copy(e->d.cand, sizeof e->d.cand, s->ev->key_id) || rk_end_uses(e, e->d.cand)) {
         e->d.cand[0] = '\0';
         rk_end_burn(s, RK_E_PROTOCOL, "the source gave a key ID that is in use");
         return;
     }
-    e->d.phase = RK_PH_STAGED; /* will the offer fit?  Asked before anything is installed */
-    rk_end_record(e, &r);
     e->d.phase = RK_PH_FETCHED;
-    if (!rk_record_put(&r, text)) {
+    if (!rk_end_fits(e, e->d.cand)) { /* asked before anything is installed */
         e->d.cand[0] = '\0';
         rk_end_burn(s, RK_E_UNSUPPORTED, "key ID and link name are too long for a record");
         return;
@@ -252,10 +258,17 @@ on_retired(struct step *s)
     struct rk_end *e = s->e;
 
     e->rotations++;
-    e->failures = 0;
     e->nack_err = 0;
-    e->due_ns = rk_pace_next(e->d.link, e->interval_ns, s->now_ns);
-    rk_end_remember(s, RK_OK, "");
+    e->d.prev[0] = '\0';
+    e->d.prev_seq = 0;
+    if (e->peer_lost) {
+        pause(s); /* else a slave that cannot hold keys would take one after the other */
+    } else {
+        e->failures = 0;
+        e->due_ns = rk_pace_next(e->d.link, e->interval_ns, s->now_ns);
+        rk_end_remember(s, RK_OK, "");
+    }
+    e->peer_lost = false;
     rk_end_note(s, "rotated", e->d.cur);
     rk_end_go(s, RK_ST_J_IDLE);
 }
@@ -285,11 +298,8 @@ on_unstaged(struct step *s)
 static void
 on_burnt(struct step *s)
 {
-    struct rk_end *e = s->e;
-    uint64_t seed = rk_hash(e->d.link) ^ (uint64_t)s->now_ns;
-
-    if (e->failures)
-        e->due_ns = s->now_ns + rk_pace_backoff(e->failures, e->interval_ns, seed);
+    if (s->e->failures)
+        pause(s);
     rk_end_go(s, RK_ST_IDLE);
 }
 
@@ -322,6 +332,38 @@ take_rekey(struct rk_end *e)
     e->want = true;
 }
 
+/* What the peer transmits on, in this order: ACTIVE says with which rotation it came. */
+static void
+take_active(struct rk_end *e)
+{
+    const struct rk_record *r = &e->peer;
+
+    if (!r->key[0] || (r->say != RK_SAY_ACTIVE && r->say != RK_SAY_WITHDRAWN && r->say != RK_SAY_NACK))
+        return;
+    if (strcmp(r->key, e->peer_active) != 0) {
+        memcpy(e->peer_active, r->key, sizeof e->peer_active);
+        e->peer_active_seq = 0;
+    }
+    if (r->say == RK_SAY_ACTIVE && r->seq != e->peer_active_seq) {
+        e->peer_active_seq = r->seq;
+        e->looked = false;
+    }
+}
+
+/* Also of a peer that took another role since: else an old record from before that would count again.  In its new role
+ * it may have something lesser to say of the same rotation. */
+static bool
+is_old(const struct rk_end *e, const struct rk_record *r)
+{
+    struct rk_record same = *r;
+
+    if (!e->peer.role)
+        return false;
+    if (r->role != e->peer.role)
+        same.say = e->peer.say;
+    return rk_record_order(&same, &e->peer) < 0;
+}
+
 /* A newer record replaces the one before; one of the same step brings its facts up to date. */
 static void
 on_peer(struct step *s)
@@ -329,12 +371,21 @@ on_peer(struct step *s)
     struct rk_end *e = s->e;
     const struct rk_record *r = s->ev->record;
 
-    if (e->peer.role && e->peer.role == r->role && rk_record_order(r, &e->peer) < 0)
+    if (r->term < e->d.term)
         return;
+    if (is_old(e, r)) {
+        if (!rk_is_master(e) && e->state == RK_ST_IDLE && r->say == RK_SAY_OFFER && r->seq > e->d.seq)
+            rk_end_catch_up(s); /* a master that lost its journal learns only from this end how far it was */
+        return;
+    }
+    if (r->seq > e->d.seq + SEQ_JUMP_MAX) {
+        rk_end_remember(s, RK_E_PROTOCOL, "the peer's rotation number is out of all measure: its record is ignored");
+        return;
+    }
+    e->d.term = r->term;
     e->peer = *r;
     e->heard_ns = s->now_ns;
-    if (r->say == RK_SAY_ACTIVE)
-        memcpy(e->peer_active, r->key, sizeof e->peer_active);
+    take_active(e);
     take_rekey(e);
     if (rk_is_master(e) && r->seq > e->d.floor)
         e->d.floor = r->seq;

@@ -47,6 +47,7 @@ enum rk_event_type {
 struct rk_seen {
     uint32_t state;             /* RK_IF_... */
     uint32_t cur, prev, cand;   /* RK_HELD_... of these keys */
+    uint32_t peer;              /* of the key that the peer says it transmits on: peer_active */
     uint32_t foreign;
     const char *facts, *why;
 };
@@ -110,6 +111,7 @@ struct rk_end {
     int64_t heard_ns, last_ns;
     struct rk_record peer;                     /* newest record of the other end; role 0: none */
     char peer_active[RK_KEY_ID_MAX + 1];       /* key that the peer last said it transmits on */
+    uint64_t peer_active_seq;                  /* the rotation that it came with; 0: not said */
     char facts[RK_FACTS_MAX + 1];              /* own facts, from the device */
     uint32_t alarms;
     unsigned failures;                         /* rotations in a row that failed */
@@ -118,7 +120,9 @@ struct rk_end {
     bool said_active;                          /* the device said that it transmits on the candidate: read it back */
     bool retrying;                             /* waits for wake_ns to ask for the action again */
     bool want;                                 /* rotate as soon as possible */
-    bool overruled;                            /* its role is not the configured one, for the peer claims that too */
+    bool looked;                               /* whether the device transmits on peer_active */
+    bool peer_lost;                            /* the slave did not follow this rotation */
+    bool yielded;                              /* the role is by the rule, not as configured */
     int last_err;
     char last_why[RK_WHY_MAX];
     uint64_t rotations, failed, orphaned;

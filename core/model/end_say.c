@@ -69,10 +69,33 @@ rk_end_record(const struct rk_end *e, struct rk_record *r)
         memcpy(r->prev, e->d.cand[0] ? e->d.cur : e->d.prev, sizeof r->prev);
     if (r->say == RK_SAY_STAGED)
         memcpy(r->confirm, e->d.mine, sizeof r->confirm);
-    if (!rk_is_master(e) && e->want && strlen(r->facts) + strlen(RK_REKEY_FACT) < sizeof r->facts)
+    /* a rotation that is under way answers it: only then is it asked for */
+    if (!rk_is_master(e) && e->want && !candidate && strlen(r->facts) + strlen(RK_REKEY_FACT) < sizeof r->facts)
         strcat(r->facts, RK_REKEY_FACT);
     if (r->say == RK_SAY_NACK)
         snprintf(r->confirm, sizeof r->confirm, "%s", rk_err_name(e->nack_err ? e->nack_err : RK_E_CANCELED));
+}
+
+bool
+rk_end_uses(const struct rk_end *e, const char *key_id)
+{
+    return strcmp(key_id, e->d.cur) == 0 || strcmp(key_id, e->d.prev) == 0;
+}
+
+/* A slave's answer is longer than the offer, by its confirm tag. */
+bool
+rk_end_fits(const struct rk_end *e, const char *key_id)
+{
+    struct rk_end staged = *e;
+    struct rk_record r;
+    char text[RK_RECORD_MAX + 1];
+
+    staged.d.phase = RK_PH_STAGED;
+    snprintf(staged.d.cand, sizeof staged.d.cand, "%s", key_id);
+    rk_end_record(&staged, &r);
+    memset(r.confirm, '0', RK_CONFIRM_HEX);
+    r.confirm[RK_CONFIRM_HEX] = '\0';
+    return rk_record_put(&r, text);
 }
 
 bool

@@ -33,10 +33,16 @@ void rk_end_retry(struct step *s);
 void rk_end_remember(struct step *s, int err, const char *why);
 void rk_end_note(struct step *s, const char *event, const char *key_id);
 void rk_end_alarm(struct rk_end *e, uint32_t alarm, bool on);
+/* rk_end_uses - is it a key that the device holds for us already;  rk_end_fits - do offer and answer for it
+ * fit a record */
+bool rk_end_uses(const struct rk_end *e, const char *key_id);
+bool rk_end_fits(const struct rk_end *e, const char *key_id);
 /* rk_end_activated - the device transmits on the candidate: it is the current key now */
 void rk_end_activated(struct step *s);
 /* rk_end_consider - a waiting state looks at what the peer last said */
 void rk_end_consider(struct step *s);
+/* rk_end_catch_up - a slave counts all that its peer said as past, and says so */
+void rk_end_catch_up(struct step *s);
 /* rk_end_resume - go on from e->d.phase with what the device was seen to hold */
 void rk_end_resume(struct step *s, const struct rk_seen *seen);
 

@@ -25,24 +25,42 @@ heard_peer(const struct rk_end *e)
     return e->peer.role != 0 && e->peer.role != e->d.role && e->peer.facts[0] && e->facts[0];
 }
 
-/* Both ends claim one role: the smaller SAE ID is master, and an operator is told.  The end that gives way keeps the
- * alarm for as long as it is configured so; the other one drops it when its peer has given way. */
+/* Do both ends claim one role, and is it this end that must take the other one: the smaller SAE ID is master. */
+static bool
+must_yield(struct rk_end *e)
+{
+    int order = strcmp(e->own_sae, e->peer_sae);
+
+    if (!e->own_sae[0] || order == 0)
+        return false;
+    if (e->peer.role != e->d.role) {
+        if (!e->yielded) /* else this end's configuration is what is wrong */
+            rk_end_alarm(e, RK_ALARM_ROLE_CONFLICT, false);
+        return false;
+    }
+    rk_end_alarm(e, RK_ALARM_ROLE_CONFLICT, true);
+    return e->d.role != (order < 0 ? RK_MASTER : RK_SLAVE);
+}
+
 static void
-choose_role(struct step *s)
+yield(struct step *s)
 {
     struct rk_end *e = s->e;
-    int order = strcmp(e->own_sae, e->peer_sae);
-    uint32_t rule = order < 0 ? RK_MASTER : RK_SLAVE;
 
-    rk_end_alarm(e, RK_ALARM_ROLE_CONFLICT, e->overruled || e->peer.role == e->d.role);
-    if (e->peer.role != e->d.role || order == 0)
-        return;
-    if (e->d.role != rule) {
-        e->overruled = true;
-        e->d.role = rule;
-        e->nack_err = 0;
-        s->todo->publish = true;
-    }
+    e->d.role = rk_is_master(e) ? RK_SLAVE : RK_MASTER;
+    if (rk_is_master(e) && e->peer.seq > e->d.floor)
+        e->d.floor = e->peer.seq;
+    e->yielded = !e->yielded;
+    e->nack_err = 0;
+    rk_end_alarm(e, RK_ALARM_SPLIT, false);
+    s->todo->publish = true;
+}
+
+static bool
+slot_taken(const struct rk_end *e, uint64_t seq)
+{
+    return (e->d.cur[0] && seq % SLOTS == e->d.cur_seq % SLOTS) ||
+           (e->d.prev[0] && seq % SLOTS == e->d.prev_seq % SLOTS);
 }
 
 static uint64_t
@@ -50,10 +68,18 @@ next_seq(const struct rk_end *e)
 {
     uint64_t seq = (e->d.seq > e->d.floor ? e->d.seq : e->d.floor) + 1;
 
-    while ((e->d.cur[0] && seq % SLOTS == e->d.cur_seq % SLOTS) ||
-           (e->d.prev[0] && seq % SLOTS == e->d.prev_seq % SLOTS))
+    while (slot_taken(e, seq))
         seq++;
     return seq;
+}
+
+/* The floor may be above it already: of an end that was master, and heard of higher numbers. */
+static void
+take_number(struct rk_end *e, uint64_t seq)
+{
+    e->d.seq = seq;
+    if (e->d.floor < seq)
+        e->d.floor = seq;
 }
 
 static void
@@ -61,13 +87,12 @@ begin(struct step *s, uint64_t seq, const char *key_id)
 {
     struct rk_end *e = s->e;
 
-    e->want = false;
+    e->want = e->peer_lost = false;
     e->nack_err = 0;
-    e->d.seq = e->d.floor = seq;
+    take_number(e, seq);
     e->d.mine[0] = e->d.theirs[0] = '\0';
     snprintf(e->d.cand, sizeof e->d.cand, "%s", key_id);
     e->d.phase = RK_PH_INTENT;
-    s->todo->publish = false; /* there is nothing to say of seq yet */
     rk_end_note(s, "begin", key_id);
     rk_end_go(s, RK_ST_J_INTENT);
 }
@@ -81,25 +106,54 @@ master_idle(struct step *s)
 
     if (!heard_peer(e))
         return;
+    if (next_seq(e) > RK_SEQ_MAX) {
+        rk_end_remember(s, RK_E_PROTOCOL, "the numbers of rotations are used up");
+        return;
+    }
     if (at_once || s->now_ns >= e->due_ns)
         begin(s, next_seq(e), "");
     else
         wake_at(s, e->due_ns);
 }
 
-/* Why an offer cannot be taken; RK_OK when it can. */
+/* Why an offer that is newer than all this end took part in cannot be taken; RK_OK when it can. */
 static int
 judge_offer(const struct rk_end *e, const struct rk_record *offer)
 {
-    if (offer->seq <= e->d.floor)
-        return RK_E_CANCELED;
     if (offer->prev[0] && e->d.cur[0] && strcmp(offer->prev, e->d.cur) != 0 && strcmp(offer->prev, e->peer_active) != 0)
         return RK_E_CONFLICT;
-    if (e->d.cur[0] && offer->seq % SLOTS == e->d.cur_seq % SLOTS)
+    if (slot_taken(e, offer->seq))
         return RK_E_CONFLICT;
-    if (!offer->key[0] || strcmp(offer->key, e->d.cur) == 0)
+    if (!offer->key[0] || rk_end_uses(e, offer->key))
         return RK_E_PROTOCOL;
-    return RK_OK;
+    return rk_end_fits(e, offer->key) ? RK_OK : RK_E_UNSUPPORTED;
+}
+
+/* Say no, durably: this seq will not be taken later. */
+static void
+refuse(struct step *s, int err)
+{
+    struct rk_end *e = s->e;
+
+    rk_end_remember(s, err, "the offer does not fit the key in use");
+    if (e->peer.prev[0]) { /* the master transmits on it: the next such offer is as good as any */
+        memcpy(e->peer_active, e->peer.prev, sizeof e->peer_active);
+        e->peer_active_seq = 0;
+    }
+    take_number(e, e->peer.seq);
+    e->nack_err = err;
+    rk_end_note(s, "refused", e->peer.key);
+    rk_end_go(s, RK_ST_J_BURNT);
+}
+
+/* The peer is past what this end remembers, and the two do not fit: say so in a record that counts as new. */
+void
+rk_end_catch_up(struct step *s)
+{
+    struct rk_end *e = s->e;
+
+    take_number(e, e->peer.seq);
+    rk_end_go(s, RK_ST_J_IDLE);
 }
 
 static void
@@ -107,24 +161,22 @@ slave_idle(struct step *s)
 {
     struct rk_end *e = s->e;
     const struct rk_record *peer = &e->peer;
-    bool split = peer->say == RK_SAY_ACTIVE && e->d.cur[0] && strcmp(peer->key, e->d.cur) != 0;
+    bool split = (peer->say == RK_SAY_ACTIVE || peer->say == RK_SAY_WITHDRAWN) && peer->key[0] && e->d.cur[0] &&
+                 strcmp(peer->key, e->d.cur) != 0;
     int err;
 
     rk_end_alarm(e, RK_ALARM_SPLIT, split);
-    if (peer->say != RK_SAY_OFFER || !heard_peer(e))
+    if (peer->say != RK_SAY_OFFER && peer->seq > e->d.seq && (split || !e->d.cur[0] || peer->role == RK_SLAVE)) {
+        rk_end_catch_up(s);
+        return;
+    }
+    if (peer->say != RK_SAY_OFFER || peer->seq <= e->d.seq || !heard_peer(e))
         return;
     err = judge_offer(e, peer);
-    if (err == RK_OK) {
+    if (err == RK_OK)
         begin(s, peer->seq, peer->key);
-        return;
-    }
-    if (peer->seq > e->d.floor) { /* say no, durably: this seq will not be taken later */
-        rk_end_remember(s, err, "the offer does not fit the key in use");
-        e->d.seq = e->d.floor = peer->seq;
-        e->nack_err = err;
-        rk_end_note(s, "refused", peer->key);
-        rk_end_go(s, RK_ST_J_BURNT);
-    }
+    else
+        refuse(s, err);
 }
 
 static void
@@ -133,7 +185,9 @@ master_staged(struct step *s)
     struct rk_end *e = s->e;
     const struct rk_record *peer = &e->peer;
 
-    if (peer->seq > e->d.seq) {
+    if (must_yield(e)) {
+        rk_end_burn(s, RK_E_CONFLICT, "the peer is master too, and by the rule it is");
+    } else if (peer->seq > e->d.seq) {
         e->d.floor = peer->seq;
         rk_end_burn(s, RK_E_CANCELED, "the peer knows a newer rotation");
     } else if (peer->seq < e->d.seq || peer->role != RK_SLAVE) {
@@ -151,6 +205,8 @@ master_staged(struct step *s)
         } else {
             rk_end_burn(s, RK_E_PROTOCOL, "confirm tag differs: the two ends got different keys for this key ID");
         }
+    } else {
+        rk_end_burn(s, RK_E_CANCELED, "the peer has used this rotation's number for another key");
     }
 }
 
@@ -160,8 +216,13 @@ slave_staged(struct step *s)
     struct rk_end *e = s->e;
     const struct rk_record *peer = &e->peer;
 
-    if (peer->seq < e->d.seq || peer->role != RK_MASTER)
+    if (peer->seq < e->d.seq)
         return;
+    if (peer->role != RK_MASTER) { /* it was master when it made the offer: this is newer */
+        if (must_yield(e))
+            rk_end_burn(s, RK_E_CONFLICT, "the peer is slave too, and by the rule it is");
+        return;
+    }
     if (peer->seq == e->d.seq && peer->say == RK_SAY_OFFER)
         return;
     if (peer->seq == e->d.seq && peer->say == RK_SAY_ACTIVE && strcmp(peer->key, e->d.cand) == 0) {
@@ -185,7 +246,9 @@ master_active(struct step *s)
     if (!done && !lost)
         return;
     if (lost) {
-        e->want = true;
+        e->peer_lost = e->want = true;
+        e->failures++;
+        rk_end_remember(s, RK_E_REJECTED, "the peer did not follow to the new key");
         if (peer->seq > e->d.floor)
             e->d.floor = peer->seq;
     }
@@ -202,8 +265,13 @@ rk_end_consider(struct step *s)
 
     e->wake_ns = was == RK_ST_DRAIN ? e->drain_until_ns : e->verify_at_ns;
     if (was == RK_ST_IDLE) {
-        if (e->own_sae[0])
-            choose_role(s);
+        if (!e->d.cur[0] && e->peer_active_seq && !e->looked) { /* does the device transmit on what the peer does? */
+            e->looked = true;
+            rk_end_go(s, RK_ST_OBSERVE);
+            return;
+        }
+        if (must_yield(e))
+            yield(s);
         rk_is_master(e) ? master_idle(s) : slave_idle(s);
     } else if (was == RK_ST_STAGED) {
         rk_is_master(e) ? master_staged(s) : slave_staged(s);

@@ -36,10 +36,13 @@ rk_record_order(const struct rk_record *a, const struct rk_record *b)
 bool
 rk_record_put(const struct rk_record *r, char *text)
 {
-    int n = snprintf(text, TEXT_MAX + 1, "rk1|%s|%c|%" PRIu64 "|%" PRIu64 "|%c|%s|%s|%s|%s", r->link,
-                     r->role == RK_MASTER ? 'M' : 'S', r->term, r->seq, say_letters[r->say], r->key, r->prev,
-                     r->facts, r->confirm);
+    int n;
 
+    if (r->term > RK_SEQ_MAX || r->seq > RK_SEQ_MAX)
+        return false;
+    n = snprintf(text, TEXT_MAX + 1, "rk1|%s|%c|%" PRIu64 "|%" PRIu64 "|%c|%s|%s|%s|%s", r->link,
+                 r->role == RK_MASTER ? 'M' : 'S', r->term, r->seq, say_letters[r->say], r->key, r->prev, r->facts,
+                 r->confirm);
     return n > 0 && n <= TEXT_MAX;
 }
 
@@ -48,7 +51,7 @@ get_number(const char *s, uint64_t *v)
 {
     char *end;
 
-    if (*s < '0' || *s > '9' || strlen(s) > 19 || (*s == '0' && s[1]))
+    if (*s < '0' || *s > '9' || strlen(s) > 18 || (*s == '0' && s[1]))
         return false;
     *v = strtoull(s, &end, 10);
     return *end == '\0';

@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+#define RK_SEQ_MAX UINT64_C(999999999999999999) /* of seq and term: 18 digits, and an int64_t in the journal */
+
 /* What an end says about rotation seq; in the order in which one replaces another. */
 enum rk_say {
     RK_SAY_IDLE = 0,      /* I: no key yet, nothing under way */
@@ -36,6 +38,7 @@ struct rk_record {
 };
 
 /* rk_record_put - record to text[RK_RECORD_MAX + 1]; false when it would not fit with its tag
+ *                 or has a number above RK_SEQ_MAX
  * rk_record_get - text without tag to record; RK_OK, or RK_E_PROTOCOL for anything that put could not have written
  * thread: any.  src: design: doc/rotation.md */
 bool rk_record_put(const struct rk_record *r, char *text);
