@@ -1,0 +1,64 @@
+/* model_rig.h - one end of a link, brought to any state by the events that lead there */
+#ifndef MODEL_RIG_H
+#define MODEL_RIG_H
+
+#include "core/model/end.h"
+
+#include <rekey/err.h>
+
+#define MS RK_NS_PER_MS
+#define S RK_NS_PER_S
+#define INTERVAL (120 * S)
+#define DRAIN (2 * S)
+#define VERIFY (30 * S)
+#define BOTH (RK_HELD_RX | RK_HELD_TX)
+#define USED (BOTH | RK_SENDING)
+#define TAG_S "5555555555555555aaaaaaaaaaaaaaaa" /* what the slave must show */
+#define TAG_M "3333333333333333cccccccccccccccc"
+#define M RK_MASTER
+#define SL RK_SLAVE
+
+struct fix {
+    struct rk_end e;
+    struct rk_todo todo; /* of the last step */
+    int64_t now_ns;
+};
+
+/* An end that has the key "k4" since rotation 4; the peer too.  SAE_A, the master, is the one by the rule. */
+void fresh(struct fix *f, uint32_t role);
+/* One event: any; with what a good answer has; a failure; a reading of the device; a record; time. */
+void step(struct fix *f, struct rk_event ev);
+void happens(struct fix *f, enum rk_event_type type);
+void fails(struct fix *f, int err);
+void sees(struct fix *f, uint32_t cur, uint32_t cand);
+void hears(struct fix *f, struct rk_record r);
+void tick_at(struct fix *f, int64_t at_ns);
+void due(struct fix *f);
+struct rk_record record(uint32_t role, uint32_t say, uint64_t seq, const char *key);
+
+enum how { H_OBSERVED, H_DUE, H_DONE, H_KEY, H_DRAINED, H_OFFER, H_STAGED, H_NACK, H_ACTIVE, H_WITHDRAWN };
+
+#define NOT_SAID 99
+
+struct arrow {
+    uint32_t role;
+    enum rk_state from;
+    enum how how;
+    enum rk_state to;
+    enum rk_act act;
+    uint32_t phase;  /* after */
+    uint32_t say;    /* published, or NOT_SAID */
+    const char *key; /* of the action */
+    const char *note;
+};
+
+extern const struct arrow arrows[];
+extern const size_t n_arrows;
+
+void do_how(struct fix *f, enum how how);
+/* Bring an end to a state by the first arrow that leads there, and so on back to the start. */
+void bring(struct fix *f, uint32_t role, enum rk_state state);
+/* The end does nothing for a while, and then asks for the action of this state. */
+void assert_paused(struct fix *f, enum rk_state state);
+
+#endif
