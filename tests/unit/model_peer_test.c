@@ -183,9 +183,11 @@ slave_never_follows(void **state)
         step(&f, (struct rk_event){.type = RK_EV_KEY, .key_id = i % 2 ? "ka" : "kb"});
         for (int k = 0; k < 3; k++)
             step(&f, (struct rk_event){.type = RK_EV_DONE, .mine = TAG_M, .theirs = TAG_S});
+        sees(&f, USED, BOTH);
         hears(&f, record(SL, RK_SAY_STAGED, f.e.d.seq, f.e.d.cand));
         happens(&f, RK_EV_DONE);
         happens(&f, RK_EV_DONE);
+        sees(&f, BOTH, USED);
         assert_int_equal(f.e.state, RK_ST_J_ACTIVE);
     }
     assert_true(pause_ns > 5 * S); /* 250 ms, doubled five times, less a quarter */
@@ -405,6 +407,7 @@ rekey_fact(void **state)
     do_how(&f, H_OFFER);
     for (int i = 0; i < 4; i++)
         happens(&f, i == 1 ? RK_EV_KEY : RK_EV_DONE);
+    sees(&f, USED, BOTH);
     assert_int_equal(f.e.state, RK_ST_STAGED);
     rk_end_record(&f.e, &r);
     assert_string_equal(r.facts, "sci=a"); /* granted */

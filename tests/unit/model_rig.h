@@ -36,7 +36,10 @@ void tick_at(struct fix *f, int64_t at_ns);
 void due(struct fix *f);
 struct rk_record record(uint32_t role, uint32_t say, uint64_t seq, const char *key);
 
-enum how { H_OBSERVED, H_DUE, H_DONE, H_KEY, H_DRAINED, H_OFFER, H_STAGED, H_NACK, H_ACTIVE, H_WITHDRAWN };
+enum how {
+    H_OBSERVED, H_DUE, H_DONE, H_STAGED_SEEN, H_ACTIVE_SEEN, H_KEY, H_DRAINED, H_OFFER, H_STAGED, H_NACK, H_ACTIVE,
+    H_WITHDRAWN
+};
 
 #define NOT_SAID 99
 
