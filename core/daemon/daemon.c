@@ -249,8 +249,10 @@ run(struct daemon *d, struct rk_conf_set *set)
     char text[RK_TEXT_MAX];
     int err = open_journal(d, set);
 
-    if (err)
+    if (err) {
+        rk_conf_free(&set);
         return 3;
+    }
     d->conf = NULL;
     if (d->opt.log_level < 0)
         rk_log_level_set(set->log_level);
@@ -265,6 +267,8 @@ run(struct daemon *d, struct rk_conf_set *set)
     err = setup_apply(d, set, text, sizeof text);
     if (err) {
         rk_log(RK_LOG_ERR, "ev=start res=%s", rk_err_name(err));
+        if (d->conf != set)
+            rk_conf_free(&set);
         return 3;
     }
     rk_log(RK_LOG_NOTICE, "ev=start version=%s sae=%s note=\"%s\"", PACKAGE_VERSION, set->sae, text);
