@@ -257,6 +257,7 @@ make_end(struct change *c, const struct loaded *l, const struct rk_link_conf *co
     end->device = inst_of(c, which == 'a' ? conf->device : conf->peer_device);
     end->source = inst_of(c, which == 'a' ? conf->source : conf->peer_source);
     end->channel = inst_of(c, conf->channel);
+    end->e.conf_role = role_of(c, conf, which);
     (void)rk_journal_count(c->d->journal, conf->name, which, &end->e.rotations, &end->e.failed);
     return end;
 }

@@ -122,6 +122,7 @@ struct rk_end {
     bool want;                                 /* rotate as soon as possible */
     bool looked;                               /* whether the device transmits on peer_active */
     bool peer_lost;                            /* the slave did not follow this rotation */
+    uint32_t conf_role;                        /* as configured; taken when idle.  0: it is what d says */
     bool yielded;                              /* the role is by the rule, not as configured */
     int last_err;
     char last_why[RK_WHY_MAX];

@@ -43,17 +43,23 @@ must_yield(struct rk_end *e)
 }
 
 static void
-yield(struct step *s)
+take_role(struct step *s, uint32_t role)
 {
     struct rk_end *e = s->e;
 
-    e->d.role = rk_is_master(e) ? RK_SLAVE : RK_MASTER;
+    e->d.role = role;
     if (rk_is_master(e) && e->peer.seq > e->d.floor)
         e->d.floor = e->peer.seq;
-    e->yielded = !e->yielded;
     e->nack_err = 0;
     rk_end_alarm(e, RK_ALARM_SPLIT, false);
     s->todo->publish = true;
+}
+
+static void
+yield(struct step *s)
+{
+    s->e->yielded = !s->e->yielded;
+    take_role(s, rk_is_master(s->e) ? RK_SLAVE : RK_MASTER);
 }
 
 static bool
@@ -270,6 +276,8 @@ rk_end_consider(struct step *s)
             rk_end_go(s, RK_ST_OBSERVE);
             return;
         }
+        if (e->conf_role && !e->yielded && e->d.role != e->conf_role)
+            take_role(s, e->conf_role); /* it was changed in the middle of a rotation */
         if (must_yield(e))
             yield(s);
         rk_is_master(e) ? master_idle(s) : slave_idle(s);

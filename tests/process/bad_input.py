@@ -78,6 +78,20 @@ def role_conflict(w):
     goes_on(w)
 
 
+def role_changed_late(w):
+    """The role is changed in the middle of a rotation: it is taken when that is done."""
+    w.b.mode("west", "slow")
+    w.b.wait_end(LINK, lambda e: e["phase"] == "intent", "B is in a rotation")
+    w.b.conf["links"][0]["role"] = "master"
+    reload(w.b)
+    w.b.mode("west", "ok")
+    w.b.wait_alarm(LINK, "ROLE-CONFLICT")
+    del w.b.conf["links"][0]["role"]
+    reload(w.b)
+    w.b.wait_alarm(LINK, "ROLE-CONFLICT", on=False)
+    goes_on(w)
+
+
 # ---- the channel ----
 
 def spool_file(content, says):
@@ -424,6 +438,7 @@ def main():
     one, two = rig.World(set_up_static), rig.World(set_up_kme)
     cases = [(name, one.case(function)) for name, function in (
         ("both ends are configured as master", role_conflict),
+        ("a role that is changed during a rotation", role_changed_late),
         ("spool file cut off", spool_file(lambda good: good[:len(good) // 2], "ev=ignore .*" + LINK)),
         ("spool file of garbage", spool_file(lambda good: os.urandom(200), "ev=ignore .*" + LINK)),
         ("spool file too long", spool_file(lambda good: b"x" * 100000 + b"\n", "ev=ignore .*" + LINK)),
