@@ -184,7 +184,7 @@ def goes_on(w, more):
 
 def scanner_finds(w):
     """Planted markers are found, in each form, in files and in memory; else the other cases prove nothing."""
-    markers, key = Markers(), os.urandom(32)
+    markers, key = Markers(), b"\xfb\xef\xbe" + os.urandom(29)  # "++++" in base64, and "----" in base64url
     markers.add("planted", key)
     for form, text in forms(key).items():
         path = rig.write(w.rig.dir + "/planted", b"x" * 1000 + text + b"y" * 1000)
