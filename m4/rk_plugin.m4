@@ -5,6 +5,8 @@ m4_pushdef([UP], [m4_translit([$2], [a-z-], [A-Z_])])dnl
 m4_pushdef([VAR], [m4_translit([$2], [-], [_])])dnl
 AC_ARG_ENABLE([plugin-$2], [AS_HELP_STRING([--enable-plugin-$2=auto|yes|no], [build the $1 plugin $2 (auto)])],
   [rk_want=$enableval], [rk_want=auto])
+AS_CASE([$rk_want], [auto|yes|no], [],
+  [AC_MSG_ERROR([--enable-plugin-$2=$rk_want: it is auto, yes or no])])
 rk_why=
 AS_IF([test "$rk_want" = no], [rk_plugin_[]VAR=no; rk_why="switched off"],
   [m4_ifblank([$3], [rk_plugin_[]VAR=yes],
