@@ -268,7 +268,6 @@ on_retired(struct step *s)
         e->due_ns = rk_pace_next(e->d.link, e->interval_ns, s->now_ns);
         rk_end_remember(s, RK_OK, "");
     }
-    e->peer_lost = false;
     rk_end_note(s, "rotated", e->d.cur);
     rk_end_go(s, RK_ST_J_IDLE);
 }

@@ -329,6 +329,74 @@ lost_key_is_retired(void **state)
     assert_int_equal(f.todo.seq, 4);
 }
 
+/* The device transmits on the key again before a rotation has replaced it: it is the current one again, not both. */
+static void
+lost_key_comes_back(void **state)
+{
+    struct rk_seen seen = {.state = RK_IF_PRESENT | RK_IF_PROTECTED, .prev = USED, .peer = USED, .facts = "sci=a",
+                           .why = ""};
+    struct fix f;
+
+    (void)state;
+    fresh(&f, SL);
+    happens(&f, RK_EV_START);
+    sees(&f, BOTH, 0);
+    happens(&f, RK_EV_DONE);
+    hears(&f, record(M, RK_SAY_ACTIVE, 4, "k4"));
+    assert_int_equal(f.todo.act, RK_ACT_OBSERVE);
+    step(&f, (struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});
+    assert_string_equal(f.e.d.cur, "k4");
+    assert_string_equal(f.e.d.prev, "");
+    assert_int_equal(f.e.d.seq, 4);
+}
+
+/* How old a key is after a restart is known from the wall clock, unless that was set back. */
+static void
+age_after_restart(void **state)
+{
+    static const struct {
+        int64_t since_ms, now_ms, age_ns;
+    } rows[] = {{5000, 65000, 60 * S}, {5000, 4000, 0}, {0, 65000, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rk_event ev = {.type = RK_EV_START, .wall = {rows[i].now_ms}};
+        struct fix f;
+
+        fresh(&f, M);
+        f.e.d.cur_since.unix_ms = rows[i].since_ms;
+        rk_end_step(&f.e, &ev, f.now_ns, &f.todo);
+        assert_int_equal(rk_end_age_ns(&f.e, f.now_ns), rows[i].age_ns);
+    }
+}
+
+/* What works again puts its alarm out, and the pauses begin anew. */
+static void
+works_again(void **state)
+{
+    static const enum rk_state states[] = {RK_ST_J_INTENT, RK_ST_ACTIVATE, RK_ST_RETIRE, RK_ST_J_BURNT};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        bring(&f, M, states[i]);
+        for (int k = 0; k < 3; k++) {
+            fails(&f, RK_E_BUSY);
+            tick_at(&f, f.e.wake_ns);
+        }
+        assert_true(f.e.alarms & (RK_ALARM_JOURNAL | RK_ALARM_DEVICE));
+        happens(&f, RK_EV_DONE);
+        assert_false(f.e.alarms & (RK_ALARM_JOURNAL | RK_ALARM_DEVICE));
+        assert_int_equal(f.e.tries, 0);
+    }
+    bring(&f, SL, RK_ST_FETCH);
+    fails(&f, RK_E_BUSY);
+    assert_true(f.e.alarms & RK_ALARM_SOURCE);
+    tick_at(&f, f.e.wake_ns);
+    happens(&f, RK_EV_KEY);
+    assert_false(f.e.alarms & RK_ALARM_SOURCE);
+}
+
 /* The journal is lost: the key that both transmit on is taken over, or the peer is told at once. */
 static void
 adopted(void **state)
@@ -357,6 +425,8 @@ adopted(void **state)
         assert_int_equal(r.seq, 77);
         assert_int_equal(r.say, sending ? RK_SAY_ACTIVE : RK_SAY_LOST);
         assert_string_equal(r.key, sending ? "k77" : "");
+        hears(&f, record(M, RK_SAY_ACTIVE, 77, "k77")); /* looked at once, not at each repetition */
+        assert_int_equal(f.todo.act, RK_ACT_NONE);
     }
 }
 
@@ -472,6 +542,9 @@ main(void)
         cmocka_unit_test(backoff),
         cmocka_unit_test(each_restart),
         cmocka_unit_test(lost_key_is_retired),
+        cmocka_unit_test(lost_key_comes_back),
+        cmocka_unit_test(age_after_restart),
+        cmocka_unit_test(works_again),
         cmocka_unit_test(adopted),
         cmocka_unit_test(never_stuck),
     };

@@ -139,6 +139,87 @@ answers(void **state)
     }
 }
 
+/* The same for a slave that waits with its candidate: only ACTIVE of that key lets it go on. */
+static void
+slave_answers(void **state)
+{
+    static const struct {
+        uint32_t role, say;
+        uint64_t seq;
+        const char *key;
+        enum rk_state then;
+    } rows[] = {
+        {M, RK_SAY_ACTIVE, 5, "k5", RK_ST_J_ACTIVATING},
+        {M, RK_SAY_OFFER, 5, "k5", RK_ST_STAGED},
+        {M, RK_SAY_ACTIVE, 5, "x5", RK_ST_J_BURNING},
+        {M, RK_SAY_WITHDRAWN, 5, "k4", RK_ST_J_BURNING},
+        {M, RK_SAY_LOST, 5, "", RK_ST_J_BURNING},
+        {M, RK_SAY_OFFER, 6, "k6", RK_ST_J_BURNING},
+        {M, RK_SAY_ACTIVE, 6, "k5", RK_ST_J_BURNING},
+        {M, RK_SAY_WITHDRAWN, 4, "k4", RK_ST_STAGED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fix f;
+
+        bring(&f, SL, RK_ST_STAGED);
+        hears(&f, record(rows[i].role, rows[i].say, rows[i].seq, rows[i].key));
+        if (f.e.state != rows[i].then)
+            fail_msg("answer %zu: %s", i, rk_state_name(f.e.state));
+    }
+}
+
+/* A slave without keys is helped at once; a peer whose facts are not known can get no key at all. */
+static void
+when_to_begin(void **state)
+{
+    struct rk_record r = record(SL, RK_SAY_LOST, 4, ""), offer = record(M, RK_SAY_OFFER, 5, "k5");
+    struct fix f;
+
+    (void)state;
+    bring(&f, M, RK_ST_IDLE);
+    hears(&f, r);
+    assert_int_equal(f.e.state, RK_ST_J_INTENT);
+    bring(&f, M, RK_ST_IDLE);
+    r.facts[0] = '\0';
+    hears(&f, r);
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+    due(&f);
+    assert_int_not_equal(f.e.state, RK_ST_J_INTENT);
+    bring(&f, SL, RK_ST_IDLE);
+    offer.facts[0] = '\0';
+    hears(&f, offer);
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+    bring(&f, SL, RK_ST_IDLE);
+    f.e.facts[0] = '\0'; /* its own */
+    hears(&f, record(M, RK_SAY_OFFER, 5, "k5"));
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+}
+
+/* What a slave without a key says no with is the reason, so that the master can tell it. */
+static void
+no_with_reason(void **state)
+{
+    struct rk_record r;
+    struct fix f;
+
+    (void)state;
+    bring(&f, SL, RK_ST_FETCH);
+    f.e.d.cur[0] = '\0';
+    f.e.d.cur_seq = 0;
+    fails(&f, RK_E_KEY_GONE);
+    happens(&f, RK_EV_DONE);
+    rk_end_record(&f.e, &r);
+    assert_int_equal(r.say, RK_SAY_NACK);
+    assert_string_equal(r.confirm, "key-gone");
+    bring(&f, M, RK_ST_STAGED);
+    r.seq = f.e.d.seq;
+    hears(&f, r);
+    assert_int_equal(f.e.last_err, RK_E_REJECTED);
+    assert_non_null(strstr(f.e.last_why, "key-gone"));
+}
+
 /* From "activating" in the journal on there is no way back, whatever the peer says. */
 static void
 only_forward(void **state)
@@ -498,6 +579,9 @@ main(void)
         cmocka_unit_test(answer_too_long),
         cmocka_unit_test(split_heals),
         cmocka_unit_test(answers),
+        cmocka_unit_test(slave_answers),
+        cmocka_unit_test(when_to_begin),
+        cmocka_unit_test(no_with_reason),
         cmocka_unit_test(only_forward),
         cmocka_unit_test(slave_never_follows),
         cmocka_unit_test(bad_key),
