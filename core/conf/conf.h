@@ -1,6 +1,6 @@
 /* conf.h - the configuration of rekeyd, typed and checked
  *
- * design.md 11.  Everything is checked at once; a struct rk_conf_set is either whole and right, or not there.
+ * rekeyd.conf(5).  Everything is checked at once; a struct rk_conf_set is either whole and right, or not there.
  *
  *   sae: SAE_A                          own SAE ID, required
  *   state-dir: /var/lib/rekey           journal and durable state of plugins

@@ -226,7 +226,7 @@ remembered(const struct change *c, const struct loaded *l, const struct rk_link_
 
     memcpy(key.link, conf->name, sizeof key.link);
     found = l->n ? bsearch(&key, l->list, l->n, sizeof *l->list, by_link) : NULL;
-    if (old)
+    if (old && !rk_end_unsaved(&old->e)) /* else: an entry that could not be written does not count */
         key = old->e.d;
     else if (found)
         key = *found;
@@ -346,6 +346,7 @@ setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size)
     c.inst = calloc(set->n_instances + 1, sizeof(struct inst *));
     if (!ends || !c.inst)
         goto out;
+    store_flush(d); /* what is written now counts */
     err = rk_journal_load(d->journal, load_one, &l);
     if (err && err != RK_E_PROTOCOL) /* damaged rows were reported and left out */
         goto out;

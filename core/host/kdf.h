@@ -17,7 +17,7 @@ int rk_kdf_sha256(const void *data, size_t len, unsigned char out[32]);
  * out:  hex[RK_CONFIRM_HEX + 1]: first 16 bytes of HMAC-SHA-256(HKDF(key, "rekey confirm v1"|link|id),
  *       link|id|seq|role),
  *       texts NUL-ended, seq as 8 bytes big-endian, role as one byte
- * ret:  RK_OK, RK_E_NOMEM, RK_E_FATAL.   src: design.md 6 */
+ * ret:  RK_OK, RK_E_NOMEM, RK_E_FATAL.   src: design: doc/rotation.md */
 int rk_kdf_confirm(const struct rk_secret *key, const char *link, const char *key_id, uint64_t seq, uint32_t role,
                    char *hex);
 
@@ -25,7 +25,7 @@ int rk_kdf_confirm(const struct rk_secret *key, const char *link, const char *ke
  * in:   auth_key of the channel;  parties  who sends it and to whom;  text  the record without tag
  * out:  hex[RK_CONFIRM_HEX + 1]: first 16 bytes of HMAC-SHA-256(auth_key, "rekey record v1"|from|to|text), NUL-ended
  *       texts
- * ret:  as rk_kdf_confirm.   src: design.md 6 */
+ * ret:  as rk_kdf_confirm.   src: design: doc/rotation.md */
 struct rk_parties {
     const char *from_sae, *to_sae;
 };

@@ -143,6 +143,9 @@ void rk_end_step(struct rk_end *e, const struct rk_event *ev, int64_t now_ns, st
 /* rk_end_waits - is it in a state in which it has something to say: idle, staged, active, with no action under way */
 bool rk_end_waits(const struct rk_end *e);
 
+/* rk_end_unsaved - is e->d ahead of the journal, because its entry is being written or cannot be */
+bool rk_end_unsaved(const struct rk_end *e);
+
 /* rk_end_record - what this end says now.  Only while rk_end_waits(), or when todo.publish was just set */
 void rk_end_record(const struct rk_end *e, struct rk_record *r);
 

@@ -104,6 +104,24 @@ rk_end_waits(const struct rk_end *e)
     return !e->retrying && (e->state == RK_ST_IDLE || e->state == RK_ST_STAGED || e->state == RK_ST_ACTIVE);
 }
 
+bool
+rk_end_unsaved(const struct rk_end *e)
+{
+    switch (e->state) {
+    case RK_ST_J_INTENT:
+    case RK_ST_J_FETCHED:
+    case RK_ST_J_STAGED:
+    case RK_ST_J_ACTIVATING:
+    case RK_ST_J_ACTIVE:
+    case RK_ST_J_IDLE:
+    case RK_ST_J_BURNING:
+    case RK_ST_J_BURNT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 int64_t
 rk_end_age_ns(const struct rk_end *e, int64_t now_ns)
 {

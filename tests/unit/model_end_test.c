@@ -33,6 +33,7 @@ each_arrow(void **state)
         assert_string_equal(f.todo.note ? f.todo.note : "-", a->note ? a->note : "-");
         assert_int_equal(rk_end_waits(&f.e), a->to == RK_ST_IDLE || a->to == RK_ST_STAGED || a->to == RK_ST_ACTIVE);
         assert_true(f.todo.act != RK_ACT_NONE || f.e.wake_ns != RK_NEVER);
+        assert_int_equal(rk_end_unsaved(&f.e), f.todo.act == RK_ACT_JOURNAL);
         rk_end_record(&f.e, &r);
         if (a->say != NOT_SAID)
             assert_int_equal(r.say, a->say);
