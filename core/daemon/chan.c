@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WATCH_PAUSE_MS 1000 /* after a watch that failed */
+#define PAUSE_MS 1000 /* after a publish or a watch that failed */
 
 struct posts { /* one publish under way */
     struct inst *inst;
@@ -71,6 +71,18 @@ bind_all(struct inst *inst)
 }
 
 /* ---- publishing ---- */
+
+static void watch(struct inst *inst);
+
+static void
+chan_again(struct daemon *d, struct wake *w)
+{
+    struct inst *inst = (struct inst *)w;
+
+    (void)d;
+    watch(inst);
+    inst_mark(inst);
+}
 
 static void
 post(struct inst *inst, struct end *end)
@@ -138,19 +150,40 @@ chan_local(struct daemon *d)
 }
 
 static void
+again_later(struct inst *inst)
+{
+    inst->wake.fn = chan_again;
+    inst->quiet_until_ns = rk_now_ns() + PAUSE_MS * RK_NS_PER_MS;
+    wake_at(inst->d, &inst->wake, inst->quiet_until_ns);
+}
+
+/* A record that could not be published goes again after a pause: the newest one, if there is a newer by then. */
+static void
+published_one(struct inst *inst, struct end *end, int err, const char *why)
+{
+    end->busy_posts--;
+    if (err && !end->gone && !inst->gone) {
+        rk_log(RK_LOG_WARNING, "ev=publish link=%s channel=%s res=%s why=\"%s\"", end->conf->name, inst->conf->name,
+               rk_err_name(err), why);
+        again_later(inst);
+        post(inst, end);
+    }
+    end_release(end);
+}
+
+static void
 published(void *arg, struct rk_reply *reply)
 {
     struct posts *p = arg;
+    bool match = reply->n == p->n;
 
     p->inst->publishing = false;
     for (size_t i = 0; i < p->n; i++) {
-        int err = reply->err ? reply->err : reply->n == p->n ? reply->items[i].err : RK_E_CONTRACT;
-
-        p->end[i]->busy_posts--;
-        if (err && !p->end[i]->gone)
-            rk_log(RK_LOG_WARNING, "ev=publish link=%s channel=%s res=%s why=\"%s\"", p->end[i]->conf->name,
-                   p->inst->conf->name, rk_err_name(err), reply->err ? reply->text : reply->items[i].text);
-        end_release(p->end[i]); /* a record that was not published goes again with the next verification */
+        if (reply->err || !match)
+            published_one(p->inst, p->end[i], reply->err ? reply->err : RK_E_CONTRACT,
+                          reply->err ? reply->text : "the host answered with the wrong number of results");
+        else
+            published_one(p->inst, p->end[i], reply->items[i].err, reply->items[i].text);
     }
     inst_mark(p->inst);
     free(p);
@@ -219,15 +252,6 @@ fail:
 
 /* ---- watching ---- */
 
-static void watch(struct inst *inst);
-
-static void
-watch_again(struct daemon *d, struct wake *w)
-{
-    (void)d;
-    watch((struct inst *)w);
-}
-
 static void
 take_record(struct inst *inst, const struct rk_item *item)
 {
@@ -262,8 +286,7 @@ watched(void *arg, struct rk_reply *reply)
     }
     rk_log(RK_LOG_WARNING, "ev=watch channel=%s res=%s why=\"%s\"", inst->conf->name, rk_err_name(reply->err),
            reply->text);
-    inst->wake.fn = watch_again;
-    wake_at(inst->d, &inst->wake, rk_now_ns() + WATCH_PAUSE_MS * RK_NS_PER_MS);
+    again_later(inst);
 }
 
 static void
@@ -278,6 +301,7 @@ watch(struct inst *inst)
 void
 chan_ready(struct inst *inst)
 {
+    inst->quiet_until_ns = 0;
     bind_all(inst);
     watch(inst);
     for (size_t i = 0; i < inst->d->n_ends; i++)
@@ -288,6 +312,6 @@ chan_ready(struct inst *inst)
 void
 chan_dispatch(struct inst *inst)
 {
-    if (inst->ready && !inst->publishing && inst->post_first)
+    if (inst->ready && !inst->publishing && inst->post_first && rk_now_ns() >= inst->quiet_until_ns)
         publish_batch(inst);
 }

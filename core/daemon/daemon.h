@@ -114,6 +114,7 @@ struct inst {
     bool dirty;         /* in d->dirty */
     struct inst *next_dirty;
     bool publishing, watching; /* CHANNEL */
+    int64_t quiet_until_ns;    /* CHANNEL: nothing is published before, for the last one failed */
     struct end *post_first, **post_last; /* CHANNEL: ends with a record to publish */
 };
 
