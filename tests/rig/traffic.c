@@ -111,6 +111,9 @@ end_open(struct end *e)
         die("%s in %s: %s", inet_ntoa(e->address.sin_addr), e->netns, strerror(errno));
     if (setsockopt(e->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room))
         (void)setsockopt(e->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    /* A frame that waits in the kernel for a busy processor still counts against its sender. */
+    if (setsockopt(e->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room))
+        (void)setsockopt(e->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     if (moved && setns(home, CLONE_NEWNET))
         die("leave %s: %s", path, strerror(errno));
     close(home);
