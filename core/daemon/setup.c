@@ -373,12 +373,22 @@ out:
     return err;
 }
 
+/* The key that a reload would change and cannot; NULL: none. */
+static const char *
+fixed_key(const struct rk_conf_set *old, const struct rk_conf_set *new)
+{
+    if (strcmp(old->state_dir, new->state_dir) != 0)
+        return "state-dir";
+    return strcmp(old->control, new->control) != 0 ? "control" : NULL;
+}
+
 int
 setup_reload(struct daemon *d, char *text, size_t size)
 {
     struct rk_conf_errors errors = {.n = 0};
     struct rk_conf_set *set = NULL;
     int err = setup_check(d, d->opt.config, &set, &errors);
+    const char *fixed;
     char line[600];
 
     text[0] = '\0';
@@ -389,16 +399,16 @@ setup_reload(struct daemon *d, char *text, size_t size)
             snprintf(text, size, "%s%s", line, errors.n > 1 ? " (and more, see the log)" : "");
     }
     rk_conf_errors_free(&errors);
-    if (!err && strcmp(set->state_dir, d->conf->state_dir) != 0) {
-        snprintf(text, size, "%s: state-dir cannot be changed while running; restart rekeyd", d->opt.config);
-        rk_conf_free(&set);
+    if (!err && (fixed = fixed_key(d->conf, set))) {
+        snprintf(text, size, "%s: %s cannot be changed while running; restart rekeyd", d->opt.config, fixed);
         err = RK_E_CONFIG;
     }
-    if (!err) {
+    if (!err)
         err = setup_apply(d, set, text, size);
-        if (err)
-            rk_conf_free(&set);
-    }
+    if (err)
+        rk_conf_free(&set);
+    else if (d->opt.log_level < 0)
+        rk_log_level_set(set->log_level);
     drop_unused_hosts(d);
     rk_log(err ? RK_LOG_ERR : RK_LOG_NOTICE, "ev=reload res=%s note=\"%s\"", rk_err_name(err),
            err ? "the old configuration stays" : text);

@@ -216,6 +216,7 @@ def bad_reload(w):
                        (good.replace('"plugin": "sim"', '"plugin": "simm"'),
                         r'rekeyd\.yaml:\d+:\d+: plugin "simm" cannot be used: .*; did you mean "sim"\?'),
                        (good.replace(w.a.state_dir, w.a.dir + "/elsewhere"), "state-dir cannot be changed while running"),
+                       (good.replace(w.a.control, w.a.dir + "/other.sock"), "control cannot be changed while running"),
                        ("", "the file is empty")):
         w.a.save(text or "\n")
         at = len(w.a.log())
