@@ -150,9 +150,7 @@ static void
 show_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
 {
     const struct rk_end *e = &end->e;
-    bool bad =
-        strcmp(todo->note, "burnt") == 0 || strcmp(todo->note, "lost") == 0 || strcmp(todo->note, "refused") == 0;
-    bool done = strcmp(todo->note, "rotated") == 0;
+    bool bad = todo->note_bad, done = strcmp(todo->note, "rotated") == 0;
 
     rk_log(bad ? RK_LOG_WARNING : done ? RK_LOG_NOTICE : RK_LOG_INFO,
            "ev=%s link=%s end=%c role=%s seq=%llu key_id=%s took_ms=%lld res=%s%s%s%s", todo->note, end->conf->name,

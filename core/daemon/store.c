@@ -27,10 +27,9 @@ void
 store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
 {
     const struct rk_end *e = &end->e;
-    bool good =
-        strcmp(todo->note, "burnt") != 0 && strcmp(todo->note, "lost") != 0 && strcmp(todo->note, "refused") != 0;
     struct rk_journal_event event = {.end = e->d.end, .seq = e->d.seq, .event = todo->note, .key_id = todo->note_key,
-                                     .result = good ? RK_OK : e->last_err, .why = good ? "" : e->last_why,
+                                     .result = todo->note_bad ? e->last_err : RK_OK,
+                                     .why = todo->note_bad ? e->last_why : "",
                                      .took_ms = took_ms, .at = rk_wall_now()};
 
     memcpy(event.link, e->d.link, sizeof event.link);

@@ -39,6 +39,7 @@ void
 rk_end_note(struct step *s, const char *event, const char *key_id)
 {
     s->todo->note = event;
+    s->todo->note_bad = strcmp(event, "burnt") == 0 || strcmp(event, "lost") == 0 || strcmp(event, "refused") == 0;
     snprintf(s->todo->note_key, sizeof s->todo->note_key, "%s", key_id);
 }
 

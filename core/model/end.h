@@ -84,6 +84,7 @@ struct rk_todo {
     const char *note;               /* history event: "begin", "staged", "activated", "rotated", "burnt", "lost",
                                      * "refused"; NULL: none */
     char note_key[RK_KEY_ID_MAX + 1];
+    bool note_bad;                  /* what the event tells of went wrong: e->last_err and last_why say how */
 };
 
 #define RK_ALARM_DUE 0x1u           /* key older than 1.25 intervals */
