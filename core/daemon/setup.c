@@ -16,26 +16,29 @@
 
 /* ---- checking ---- */
 
-/* The installed plugin that the name was most likely meant to be. */
+/* "; did you mean ...?" with an installed plugin whose name is near; "" when there is none. */
 static void
 suggest_plugin(const struct daemon *d, const char *name, char *out, size_t size)
 {
-    static const char *const known[] = {"static",        "file",  "etsi014", "sim", "linux-macsec",
-                                        "junos-netconf", "spool", "lldp",    "peer"};
-    char path[600];
-    const char *near = rk_nearest(name, known, sizeof known / sizeof *known);
     DIR *dir = opendir(d->opt.plugin_dir);
+    struct dirent *entry;
 
     out[0] = '\0';
     if (!dir) {
-        snprintf(out, size, "; the plugin directory cannot be read");
+        snprintf(out, size, "; the folder %.80s cannot be read", d->opt.plugin_dir);
         return;
     }
-    closedir(dir);
-    if (near) {
-        snprintf(path, sizeof path, "%s/%s.so", d->opt.plugin_dir, near);
-        snprintf(out, size, "; did you mean \"%s\"?", near);
+    while (out[0] == '\0' && (entry = readdir(dir))) {
+        const char *installed = entry->d_name;
+        char *suffix = strstr(entry->d_name, ".so");
+
+        if (!suffix || suffix[3])
+            continue;
+        *suffix = '\0';
+        if (rk_nearest(name, &installed, 1))
+            snprintf(out, size, "; did you mean \"%.32s\"?", installed);
     }
+    closedir(dir);
 }
 
 static bool
