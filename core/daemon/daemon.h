@@ -60,7 +60,6 @@ struct host {
     unsigned restarts, failures;
     uint64_t n_calls;
     int64_t up_since_ns;
-    bool used; /* by the configuration in force */
 };
 
 /* reply and its items: valid during the call; take fds by setting -1 */
@@ -70,7 +69,7 @@ struct call {
     struct wake wake; /* budget and grace are over: the host is killed */
     struct call *next;
     struct host *host;
-    struct inst *inst; /* NULL for CONFIG calls whose instance went away */
+    struct inst *inst;
     uint32_t number;
     uint32_t verb; /* 0: CONFIG */
     call_done *done;
@@ -94,7 +93,6 @@ struct end;
 
 struct queue { /* ends whose action waits for this instance, in order */
     struct end *first, **last;
-    size_t n;
 };
 
 struct inst {

@@ -174,7 +174,6 @@ inst_enqueue(struct inst *inst, struct end *end)
     end->busy = true;
     *inst->queue.last = end;
     inst->queue.last = &end->next_queue;
-    inst->queue.n++;
     inst_mark(inst);
 }
 
@@ -214,7 +213,6 @@ pop(struct inst *inst, struct end **at)
     *at = end->next_queue;
     if (inst->queue.last == &end->next_queue)
         inst->queue.last = at;
-    inst->queue.n--;
     end->next_queue = NULL;
     return end;
 }
@@ -245,7 +243,7 @@ fail_all(struct inst *inst, int err, const char *why)
 {
     struct end *end = inst->queue.first;
 
-    inst->queue = (struct queue){NULL, &inst->queue.first, 0};
+    inst->queue = (struct queue){NULL, &inst->queue.first};
     while (end) {
         struct end *next = end->next_queue;
 

@@ -58,7 +58,7 @@ start_host(struct daemon *d, const struct rk_instance_conf *conf, struct rk_conf
         return true;
     suggest_plugin(d, conf->plugin, hint, sizeof hint);
     rk_conf_error(errors, conf->line, conf->col, "plugin \"%s\" cannot be used: %.180s%s", conf->plugin,
-                  h ? h->error : "out of memory", strcmp(hint + (hint[0] ? 2 : 0), "") ? hint : "");
+                  h ? h->error : "out of memory", hint);
     return false;
 }
 
@@ -91,11 +91,11 @@ drop_unused_hosts(struct daemon *d)
 {
     for (struct host **at = &d->hosts; *at;) {
         struct host *h = *at;
+        bool used = false;
 
-        h->used = false;
         for (const struct inst *i = d->insts; i; i = i->next)
-            h->used |= i->host == h;
-        if (h->used) {
+            used |= i->host == h;
+        if (used) {
             at = &h->next;
             continue;
         }

@@ -270,8 +270,7 @@ call_late(struct daemon *d, struct wake *w)
     char why[RK_TEXT_MAX];
 
     (void)d;
-    snprintf(why, sizeof why, "%s did not return in its time; the host is replaced",
-             c->inst ? c->inst->conf->name : "an instance");
+    snprintf(why, sizeof why, "%s did not return in its time; the host is replaced", c->inst->conf->name);
     host_down(c->host, why);
 }
 
