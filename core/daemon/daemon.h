@@ -76,12 +76,22 @@ struct call {
     void *arg;
 };
 
+/* sup_host - the host of a plugin, made but not started when it is new; NULL: no memory
+ * sup_start - start its process.  ret: RK_OK, and a hello follows within 10 s; else a code, and h->error says why
+ * sup_wait_hello - wait for the hello outside of the loop; blocks.  ret: RK_OK or RK_E_CONFIG (h->error) */
 struct host *sup_host(struct daemon *d, const char *plugin);
 int sup_start(struct host *h);
 int sup_wait_hello(struct host *h, int64_t deadline_ns);
+/* sup_call - begin a call.  in: m without number and inst; the items' descriptors are taken on RK_OK (set to -1)
+ *            ret: RK_OK, and done() comes exactly once: with the reply, or with RK_E_UNKNOWN when the host or the
+ *            instance goes; RK_E_UNREACHABLE, RK_E_NOMEM, RK_E_CONTRACT: it does not come.   done may be NULL
+ * sup_config - the same for the making of the instance; done gets the instance
+ * sup_drop - end the instance in its host; calls under way are answered with RK_E_UNKNOWN first */
 int sup_call(struct inst *inst, struct rk_call_msg *m, call_done *done, void *arg);
 int sup_config(struct inst *inst, call_done *done);
 void sup_drop(struct inst *inst);
+/* sup_reaped - a child has ended.   sup_in_flight - calls under way
+ * sup_stop, sup_stop_all - end one host, or all, for good.   blocks: at most STOP_MS, then they are killed */
 void sup_reaped(struct daemon *d, pid_t pid, int status);
 void sup_stop(struct host *h);
 void sup_stop_all(struct daemon *d);
@@ -116,6 +126,12 @@ struct inst {
     struct end *post_first, **post_last; /* CHANNEL: ends with a record to publish */
 };
 
+/* inst_new - an instance with a copy of its options, in d->insts; NULL: no memory.   inst_find - by name; NULL
+ * inst_start - make it in its host as soon as that is up, and again after each restart
+ * inst_retire - out of the configuration: what waits for it is told, then it is freed; no end may refer to it after
+ * inst_host_up, inst_host_down - its host came or went
+ * inst_enqueue - end->act is to be done; it is answered by end_answer() or end_failed()
+ * inst_mark - it may have work: inst_dispatch() at the end of this turn of the loop */
 struct inst *inst_new(struct daemon *d, const struct rk_instance_conf *conf);
 void inst_start(struct inst *inst);
 void inst_host_up(struct host *h);
@@ -128,6 +144,10 @@ struct inst *inst_find(struct daemon *d, const char *name);
 
 /* ---- chan.c: records out and in ---- */
 
+/* chan_publish - publish what the end says now; only the newest record of an end is kept
+ * chan_dispatch - send what waits.   chan_ready - the channel was made: bind its links, watch, publish all again
+ * chan_unbind - the channel's host forgets the link.   chan_drop_posts - the channel goes: so does what waits for it
+ * chan_local - hand records of local links to their other ends */
 void chan_publish(struct end *end);
 void chan_dispatch(struct inst *inst);
 void chan_ready(struct inst *inst);
@@ -167,6 +187,11 @@ struct end {
     bool stays; /* in the configuration that is being applied */
 };
 
+/* end_new - an end as it remembers itself; device, source and channel are the caller's to set; NULL: no memory
+ * end_conf - its link's configuration is there from now on.   end_find - 'a' or 'b' of a link; NULL
+ * end_start - begin by reading the device
+ * end_retire - out of the configuration: freed by end_release() when no call, record or list refers to it any more
+ * end_event - something happened to it.   end_answer, end_failed - the outcome of end->act, exactly once */
 struct end *end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durable *durable);
 void end_conf(struct end *end, const struct rk_link_conf *conf);
 void end_start(struct end *end);
@@ -179,12 +204,20 @@ struct end *end_find(struct daemon *d, const char *link, char which);
 
 /* ---- store.c: the journal, one group a turn of the loop ---- */
 
+/* store_put - e.d into the open group; the end hears DONE or FAILED after the commit
+ * store_note - todo's event into the history, in the same group
+ * store_flush - commit, and tell the ends.  ret: was there a group.   blocks: one fsync */
 void store_put(struct end *end);
 void store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms);
 bool store_flush(struct daemon *d);
 
 /* ---- setup.c: from a configuration to instances and ends ---- */
 
+/* setup_check - read and check FILE with the schemas of its plugins, whose hosts are started for that
+ *               out: *set, the caller's, or errors.   ret: RK_OK, RK_E_CONFIG, RK_E_NOENT, RK_E_IO, RK_E_NOMEM
+ * setup_apply - make set the one in force (taken on RK_OK).   out: text, what has changed
+ *               ret: RK_OK, RK_E_NOMEM, RK_E_IO
+ * setup_reload - both, from the file in use; on failure the old one stays, and text says why */
 int setup_check(struct daemon *d, const char *file, struct rk_conf_set **set, struct rk_conf_errors *errors);
 int setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size);
 int setup_reload(struct daemon *d, char *text, size_t size);
@@ -192,6 +225,8 @@ int setup_reload(struct daemon *d, char *text, size_t size);
 /* ---- ctl.c, ctl_rows.c: the control socket ---- */
 
 struct ctl_client;
+/* ctl_open - listen on d->control.  ret: RK_OK, RK_E_BUSY (another rekeyd answers there), RK_E_IO, RK_E_NOMEM; why
+ * ctl_..._row - one JSON object, to be freed; NULL: no memory.   check_print_json - the result of --check, to stdout */
 int ctl_open(struct daemon *d, char *why, size_t size);
 void ctl_close(struct daemon *d);
 char *ctl_status_row(const struct end *end, int64_t now_ns);
@@ -237,6 +272,7 @@ struct daemon {
     size_t n_clients;
 };
 
+/* wake_at - call w->fn once, then; a later call moves it.   wake_off - never mind */
 void wake_at(struct daemon *d, struct wake *w, int64_t at_ns);
 void wake_off(struct daemon *d, struct wake *w);
 void turn_soon(struct daemon *d); /* run dispatch and journal at the end of this turn of the loop */
