@@ -16,29 +16,33 @@
 
 /* ---- checking ---- */
 
-/* "; did you mean ...?" with an installed plugin whose name is near; "" when there is none. */
+/* "; did you mean ...?" with the installed plugin that the name was most likely meant to be; "" when none is near. */
 static void
 suggest_plugin(const struct daemon *d, const char *name, char *out, size_t size)
 {
+    char installed[64][RK_NAME_MAX + 1]; /* more than there are; what is beyond is not suggested */
+    const char *names[64], *near;
     DIR *dir = opendir(d->opt.plugin_dir);
     struct dirent *entry;
+    size_t n = 0;
 
-    out[0] = '\0';
-    if (!dir) {
-        snprintf(out, size, "; the folder %.80s cannot be read", d->opt.plugin_dir);
+    snprintf(out, size, "; the folder %.80s cannot be read", d->opt.plugin_dir);
+    if (!dir)
         return;
-    }
-    while (out[0] == '\0' && (entry = readdir(dir))) {
-        const char *installed = entry->d_name;
+    while (n < sizeof names / sizeof *names && (entry = readdir(dir))) {
         char *suffix = strstr(entry->d_name, ".so");
 
         if (!suffix || suffix[3])
             continue;
         *suffix = '\0';
-        if (rk_nearest(name, &installed, 1))
-            snprintf(out, size, "; did you mean \"%.32s\"?", installed);
+        names[n] = installed[n];
+        n += rk_copy(installed[n], sizeof installed[n], entry->d_name);
     }
     closedir(dir);
+    near = rk_nearest(name, names, n);
+    out[0] = '\0';
+    if (near)
+        snprintf(out, size, "; did you mean \"%s\"?", near);
 }
 
 static bool
