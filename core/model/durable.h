@@ -23,6 +23,13 @@ enum rk_phase {
     RK_PH_BURNING = 6     /* cand is given up and will be removed from the device */
 };
 
+/* struct rk_durable.flags */
+#define RK_DF_HELD 0x1u          /* an operator's key was found in use: nothing is begun or taken until `adopt` */
+#define RK_DF_SWEEP 0x2u         /* adopted: keys that are not rekeyd's are removed once both ends use cur */
+#define RK_DF_SHUT 0x4u          /* on-stale: shut; the device transmits nothing until the next rotation */
+#define RK_DF_FALLBACK 0x8u      /* cur came from the fallback source */
+#define RK_DF_CAND_FALLBACK 0x10u /* cand is, or is asked, from the fallback source */
+
 struct rk_durable {
     char link[RK_LINK_MAX + 1];
     char end;                         /* 'a'; 'b' for the second end of a local link */
@@ -34,7 +41,11 @@ struct rk_durable {
     uint64_t cur_seq, prev_seq;       /* seq that cur and prev came with */
     char cur[RK_KEY_ID_MAX + 1], prev[RK_KEY_ID_MAX + 1], cand[RK_KEY_ID_MAX + 1];
     char mine[RK_CONFIRM_HEX + 1], theirs[RK_CONFIRM_HEX + 1]; /* confirm tags of cand */
-    struct rk_wall cur_since;         /* when cur became the transmit key; 0: never */
+    struct rk_wall cur_since;         /* when cur became the transmit key; 0: never.  A hint: wall time may jump */
+    uint64_t cur_boot;                /* the same as boot of the machine (a hash of its boot ID) */
+    int64_t cur_boot_ns;              /* and CLOCK_BOOTTIME of it */
+    uint32_t flags;                   /* RK_DF_... */
+    int64_t start_ms;                 /* class D: start time of cand, Unix time [ms]; else 0 */
 };
 
 #endif

@@ -2,7 +2,7 @@
  *
  * (state, event, now) -> (state, actions).  No I/O, no clock, no allocation.  An end asks for at most one
  * action at a time, and may publish beside it; the outcome of the action comes back as an event.
- * doc/rotation.md has the picture and the reasons.  Device class A.
+ * doc/rotation.md has the picture and the reasons; end_class.h what differs by device class.
  */
 #ifndef RK_END_H
 #define RK_END_H
@@ -29,6 +29,9 @@ enum rk_state {
     RK_ST_J_BURNING,    /* journal: candidate given up */
     RK_ST_UNSTAGE,      /* device: RETIRE the candidate */
     RK_ST_J_BURNT,      /* journal: given up and gone */
+    RK_ST_J_SHUT,       /* journal: the policy stops the link, for its key is too old */
+    RK_ST_SHUT,         /* device: SHUT */
+    RK_ST_SWEEP,        /* device: SWEEP, after an operator's adopt */
     RK_ST_COUNT
 };
 
@@ -41,6 +44,7 @@ enum rk_event_type {
     RK_EV_FAILED,   /* the action was not done, or its outcome is unknown: err, why */
     RK_EV_PEER,     /* a record of the other end, its tag checked: record */
     RK_EV_ROTATE,   /* an operator wants a rotation now */
+    RK_EV_ADOPT,    /* an operator gives up the keys on the device that are not rekeyd's */
     RK_EV_COUNT
 };
 
@@ -54,7 +58,8 @@ struct rk_seen {
 
 struct rk_event {
     enum rk_event_type type;
-    struct rk_wall wall;            /* now, for cur_since */
+    struct rk_wall wall;            /* now, for cur_since and start times */
+    uint64_t boot;                  /* of the machine: a hash of its boot ID */
     int err;                        /* FAILED */
     const char *why;                /* FAILED */
     const char *key_id;             /* KEY */
@@ -71,7 +76,9 @@ enum rk_act {
     RK_ACT_GET_BY_ID,
     RK_ACT_STAGE,
     RK_ACT_ACTIVATE,
-    RK_ACT_RETIRE
+    RK_ACT_RETIRE,
+    RK_ACT_SHUT,
+    RK_ACT_SWEEP
 };
 
 /* What to do now.  Journal means: make e->d durable, with the note in the same transaction. */
@@ -79,10 +86,12 @@ struct rk_todo {
     enum rk_act act;
     char key_id[RK_KEY_ID_MAX + 1]; /* GET_BY_ID, STAGE, ACTIVATE, RETIRE */
     uint64_t seq;                   /* STAGE, ACTIVATE, RETIRE: the rotation that the key came with */
+    char terms[RK_TERMS_MAX + 1];   /* STAGE, RETIRE: text of the operation, "" for class A; see rekey/device.h */
+    bool fallback;                  /* GET_NEW, GET_BY_ID: ask the fallback source */
     bool publish;                   /* publish rk_end_record() */
     bool drop_key;                  /* the key fetched for this end is not wanted any more: wipe it */
     const char *note;               /* history event: "begin", "staged", "activated", "rotated", "burnt", "lost",
-                                     * "refused"; NULL: none */
+                                     * "refused", "adopted", "held", "shut", "swept"; NULL: none */
     char note_key[RK_KEY_ID_MAX + 1];
     bool note_bad;                  /* what the event tells of went wrong: e->last_err and last_why say how */
 };
@@ -98,12 +107,24 @@ struct rk_todo {
 #define RK_ALARM_DEVICE 0x100u      /* the device cannot be read or written */
 #define RK_ALARM_SOURCE 0x200u      /* the source gives no key */
 #define RK_ALARM_UNPROTECTED 0x400u /* the interface would let frames through in clear */
+#define RK_ALARM_CLOCK_SKEW 0x800u  /* class D: a clock is off by more than a start time bears: nothing is begun */
+#define RK_ALARM_SOURCE_DRY 0x1000u /* the source has no key left */
+#define RK_ALARM_FALLBACK_IN_USE 0x2000u /* the key in use is from the fallback source, or in the fallback slot */
+#define RK_ALARM_UNPROVED 0x4000u   /* the classes of the two devices have no proved rotation together */
+
+/* What to do when a key is EXPIRED (option on-stale). */
+enum rk_stale { RK_STALE_HOLD, RK_STALE_FALLBACK, RK_STALE_SHUT };
 
 struct rk_end {
     struct rk_durable d;
     /* configuration */
     const char *own_sae, *peer_sae;            /* borrowed; "" when the role is not to be compared (local link) */
     int64_t interval_ns, drain_ns, verify_ns;
+    int64_t lead_ns;                           /* class D: from begin to start time */
+    int64_t shut_after_ns;                     /* on-stale: shut: age of the key */
+    enum rk_stale on_stale;
+    bool has_fallback;                         /* a fallback source is configured */
+    uint32_t class;                            /* RK_CLASS_...: as the plugin declares; a device's word replaces it */
     /* volatile */
     enum rk_state state;
     int64_t wake_ns;                           /* when it wants a TICK; RK_NEVER */

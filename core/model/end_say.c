@@ -9,6 +9,7 @@
 static const char *const state_names[] = {
     "observing", "idle",   "intent",   "fetching",   "fetched", "staging", "staging",  "staged", "activating",
     "activating", "activating", "active", "draining", "retiring", "retiring", "burning", "burning", "burning",
+    "shutting", "shutting", "sweeping",
 };
 _Static_assert(sizeof state_names / sizeof *state_names == RK_ST_COUNT, "a name for each state");
 
@@ -22,7 +23,8 @@ const char *
 rk_alarm_name(uint32_t bit)
 {
     static const char *const names[] = {"DUE",   "OVERDUE", "EXPIRED", "ROLE-CONFLICT", "FOREIGN",    "SPLIT",
-                                        "NO-PEER", "JOURNAL", "DEVICE",  "SOURCE",        "UNPROTECTED"};
+                                        "NO-PEER", "JOURNAL", "DEVICE",  "SOURCE",        "UNPROTECTED",
+                                        "CLOCK-SKEW", "SOURCE-DRY", "FALLBACK-IN-USE", "UNPROVED"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (bit == 1u << i)

@@ -19,8 +19,10 @@ extern "C" {
 #define RK_FACTS_MAX 48   /* longest facts text [bytes]: [A-Za-z0-9:=,.-], what the peer must know of this end */
 #define RK_WHY_MAX 160    /* longest reason text [bytes] */
 #define RK_SEEN_KEYS 4    /* most key IDs asked for in one observe */
+#define RK_TERMS_MAX 100  /* longest terms of a STAGE or RETIRE [bytes] */
 
-/* Device classes (design: doc/rotation.md).  A plugin declares one in struct rk_plugin.caps. */
+/* Device classes (design: doc/rotation.md).  A plugin declares one in struct rk_plugin.caps; observe may give another
+ * one for an interface, see RK_IF_CLASS. */
 #define RK_CLASS_A 1 /* static SAK: several receive slots, one transmit */
 #define RK_CLASS_B 2 /* CAK with an explicit fallback slot */
 #define RK_CLASS_C 3 /* CAK, implicit preceding key only */
@@ -30,15 +32,28 @@ extern "C" {
 enum rk_dev_op_kind {
     /* Install the key for receive, ready for transmit, not transmitting.  After RK_OK nothing more is
      * needed from the key's bytes: a crash of any process between STAGE and ACTIVATE loses nothing.
-     * Done again for the same (link, seq, key ID) it changes nothing and returns RK_OK. */
+     * Done again for the same (link, seq, key ID) it changes nothing and returns RK_OK.
+     * Classes B to E, where MKA uses a key as soon as both ends have it, in one commit: the key becomes the primary one
+     * (class D: enters the chain with its start time), and the key of terms "keep=" the fallback one (class B, D, E:
+     * in its slot; class C: RK_E_CONFLICT, unchanged, when it is not the primary one now, for only that one becomes
+     * the preceding).  "keep=" without an ID keeps what the device uses now.  All other keys that this plugin
+     * installed go.  Class D: RK_E_CONFLICT when the start time is not ahead by the device's own clock. */
     RK_OP_STAGE = 1,
     /* Read back that the transmit slot holds the key, then transmit with it, then read back that it does.
-     * RK_E_NOKEY when the slot does not hold it (and nothing was changed). */
+     * RK_E_NOKEY when the slot does not hold it (and nothing was changed).  Not asked of classes B to E. */
     RK_OP_ACTIVATE = 2,
-    /* Remove the key.  RK_OK when it is not there.  RK_E_CONFLICT, unchanged, when the device transmits on it. */
+    /* Remove the key.  RK_OK when it is not there.  RK_E_CONFLICT, unchanged, when the device transmits on it.
+     * Classes B to E: asked of a given-up key only, also when it is in use; the key of terms "keep=" becomes the
+     * primary one again in the same commit (class C: is committed again; the given-up key may stay as preceding). */
     RK_OP_RETIRE = 3,
     /* Show text on the interface (LLDP port description) */
-    RK_OP_DESCRIBE = 4
+    RK_OP_DESCRIBE = 4,
+    /* Transmit nothing on the interface until the next ACTIVATE (classes B to E: the next STAGE).  The keys stay, and
+     * nothing goes in clear.  RK_E_UNSUPPORTED where the device cannot.  key_id: the key in use. */
+    RK_OP_SHUT = 5,
+    /* Remove every key of the interface but key_id: an operator has given them up.  RK_E_CONFLICT, unchanged, when the
+     * interface does not transmit on key_id. */
+    RK_OP_SWEEP = 6
 };
 
 struct rk_dev_op {
@@ -49,22 +64,27 @@ struct rk_dev_op {
     const char *key_id;         /* key ID; "" for DESCRIBE */
     const char *peer_facts;     /* facts of the other end ("" when it has none) */
     const struct rk_secret *key; /* STAGE: the key, borrowed; else NULL */
-    const char *text;           /* DESCRIBE: the text; else NULL */
+    const char *text;           /* DESCRIBE: the text.  STAGE, RETIRE of classes B to E: the terms, "keep=KEY-ID", and
+                                 * for STAGE of class D ",start=UNIX-SECONDS" behind it; else NULL */
     int err;                    /* out: RK_OK or a code; preset to RK_E_CONTRACT */
     char why[RK_WHY_MAX];       /* out: reason when err is not RK_OK, NUL-ended */
 };
 
-/* What a device was seen to hold of one asked key. */
-#define RK_HELD_RX 0x1u   /* it can receive with the key */
-#define RK_HELD_TX 0x2u   /* the key is in a transmit slot */
-#define RK_SENDING 0x4u   /* it transmits with the key now */
-#define RK_PEER_USES 0x8u /* the peer was seen to transmit with it (frames or MKA on this key) */
+/* What a device was seen to hold of one asked key; classes B to E in brackets. */
+#define RK_HELD_RX 0x1u   /* it can receive with the key (it is primary, fallback, preceding, or in the chain) */
+#define RK_HELD_TX 0x2u   /* the key is in a transmit slot (it is the primary one; class D: the newest begun) */
+#define RK_SENDING 0x4u   /* it transmits with the key now (MKA is live on it, and the SAK in use came by it) */
+#define RK_PEER_USES 0x8u /* the peer was seen to transmit with it: frames (a live peer in MKA) on this key */
 
 /* State of an interface. */
 #define RK_IF_PRESENT 0x1u   /* the interface is there */
 #define RK_IF_UP 0x2u        /* it can carry frames */
 #define RK_IF_PROTECTED 0x4u /* nothing leaves or enters it in clear */
 #define RK_IF_REKEY 0x8u     /* the key in use must be replaced now (packet numbers run out) */
+#define RK_IF_OTHER 0x10u    /* it transmits on a key that is none of those asked for */
+/* The class that the interface must be driven as, RK_CLASS_...; 0: the one that the plugin declares */
+#define RK_IF_CLASS(c) (((uint32_t)(c) & 0xfu) << 8)
+#define RK_IF_CLASS_OF(state) ((state) >> 8 & 0xfu)
 
 struct rk_dev_seen {
     const char *link, *iface;          /* in */
@@ -75,7 +95,8 @@ struct rk_dev_seen {
     uint32_t state;                    /* out: RK_IF_... */
     uint32_t held[RK_SEEN_KEYS];       /* out: RK_HELD_... of each asked key */
     uint32_t foreign;                  /* out: how many other keys it holds */
-    char facts[RK_FACTS_MAX + 1];      /* out: what the peer must know of this end (class A: "sci=16 hex digits") */
+    char facts[RK_FACTS_MAX + 1];      /* out: what the peer must know of this end (class A: "sci=16 hex digits";
+                                        * class D: "clk=N", N: the device's clock minus this host's [ms]) */
     char why[RK_WHY_MAX];              /* out: reason, or names of the other keys; NUL-ended */
 };
 
