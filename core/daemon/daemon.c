@@ -131,10 +131,9 @@ static bool
 must_finish(const struct daemon *d)
 {
     for (size_t i = 0; i < d->n_ends; i++) {
-        enum rk_state state = d->ends[i]->e.state;
+        const struct rk_end *e = &d->ends[i]->e;
 
-        if (state == RK_ST_J_ACTIVATING || state == RK_ST_ACTIVATE || state == RK_ST_J_ACTIVE ||
-            d->ends[i]->e.said_active)
+        if (e->d.phase == RK_PH_ACTIVATING || e->state == RK_ST_J_ACTIVE)
             return true;
     }
     return d->group_open;

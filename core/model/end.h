@@ -8,7 +8,7 @@
 #define RK_END_H
 
 #include "durable.h"
-#include "record.h"
+#include "end_class.h"
 
 enum rk_state {
     RK_ST_OBSERVE,      /* reading the device back: at start, after an unknown outcome, and to verify */
@@ -91,7 +91,7 @@ struct rk_todo {
     bool publish;                   /* publish rk_end_record() */
     bool drop_key;                  /* the key fetched for this end is not wanted any more: wipe it */
     const char *note;               /* history event: "begin", "staged", "activated", "rotated", "burnt", "lost",
-                                     * "refused", "adopted", "held", "shut", "swept"; NULL: none */
+                                     * "refused", "adopted", "held", "adopt", "shut", "swept"; NULL: none */
     char note_key[RK_KEY_ID_MAX + 1];
     bool note_bad;                  /* what the event tells of went wrong: e->last_err and last_why say how */
 };
@@ -129,9 +129,16 @@ struct rk_end {
     enum rk_state state;
     int64_t wake_ns;                           /* when it wants a TICK; RK_NEVER */
     int64_t due_ns, verify_at_ns, drain_until_ns;
+    int64_t start_ns;                          /* class D: start time of the candidate, on the monotonic clock */
+    int64_t give_up_ns;                        /* a staged candidate is given up then; RK_NEVER */
+    int64_t sweep_at_ns;                       /* the next try to remove adopted keys */
     int64_t cur_since_ns;                      /* when cur began to transmit, on the monotonic clock */
     int64_t heard_ns, last_ns;
+    int64_t seen_ns;                           /* when the device was read last, and what it held then: */
+    uint32_t seen_cur, seen_prev, seen_foreign;
+    bool seen_other;                           /* it transmits on a key that none of us knows */
     struct rk_record peer;                     /* newest record of the other end; role 0: none */
+    struct rk_words peer_words;                /* behind its facts */
     char peer_active[RK_KEY_ID_MAX + 1];       /* key that the peer last said it transmits on */
     uint64_t peer_active_seq;                  /* the rotation that it came with; 0: not said */
     char facts[RK_FACTS_MAX + 1];              /* own facts, from the device */
@@ -139,7 +146,12 @@ struct rk_end {
     unsigned failures;                         /* rotations in a row that failed */
     unsigned tries;                            /* of the action at hand */
     int nack_err;                              /* why the slave gave d.seq up */
-    bool said_active;                          /* the device said that it transmits on the candidate: read it back */
+    bool said;                                 /* the device said that it did what it was asked: read it back */
+    bool clock_bad, start_bad;                 /* class D: own device's clock; the start time that the peer offered */
+    bool use_fallback;                         /* ask the fallback source next */
+    bool stale;                                /* on-stale: shut, and the key is EXPIRED: the peer is told */
+    bool cannot_shut;                          /* the device said so */
+    bool save;                                 /* d has flags that are not in the journal */
     bool retrying;                             /* waits for wake_ns to ask for the action again */
     bool want;                                 /* rotate as soon as possible */
     bool looked;                               /* whether the device transmits on peer_active */
@@ -173,6 +185,11 @@ void rk_end_record(const struct rk_end *e, struct rk_record *r);
 
 /* rk_end_alarms - all alarms as of now_ns, RK_ALARM_... */
 uint32_t rk_end_alarms(const struct rk_end *e, int64_t now_ns);
+
+/* rk_end_explain - why the end is in its state, and what happens next and when, in a few sentences
+ * out:  text[size], cut when it is too long; sentences end with a full stop, no line breaks
+ * thread: loop only.   blocks: never */
+void rk_end_explain(const struct rk_end *e, int64_t now_ns, char *text, size_t size);
 
 /* rk_end_age_ns - age of the key in use [ns]; -1: there is none */
 int64_t rk_end_age_ns(const struct rk_end *e, int64_t now_ns);

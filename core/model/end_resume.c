@@ -7,29 +7,54 @@
 #include <rekey/err.h>
 #include <string.h>
 
-/* The device does not transmit on the current key any more: nothing is in use.  When it still holds the key, for
- * receive or with used-up packet numbers, it stays as the previous one: the peer may transmit on it until the next
- * rotation is done, and then it is removed as any other. */
+/* The current key is not in use any more.  Class A: the device does not transmit on it.  A CAK is lost only when the
+ * device does not have it (MKA may be down for a cut cable), or when someone put another one in its place. */
+static bool
+cur_is_gone(const struct rk_end *e, const struct rk_seen *seen)
+{
+    if (!e->d.cur[0] || (seen->cur & RK_SENDING))
+        return false;
+    return !rk_of(e)->cak || !(seen->cur & RK_HELD_RX) || (seen->state & RK_IF_OTHER);
+}
+
+static const char *
+why_lost(const struct rk_end *e)
+{
+    if (e->d.flags & RK_DF_HELD)
+        return "the device uses a key that is not rekeyd's: rekeyctl adopt takes over";
+    if (e->d.flags & RK_DF_SHUT)
+        return "the link is shut, for its key is too old";
+    return "the device does not hold the key in use any more";
+}
+
+/* Nothing is in use.  When the device still holds the key, for receive or with used-up packet numbers, it stays as the
+ * previous one: the peer may transmit on it until the next rotation is done, and then it is removed as any other.
+ * A CAK before it that the device still has is in use again instead. */
 static void
 lose_cur(struct step *s, const struct rk_seen *seen)
 {
     struct rk_end *e = s->e;
+    struct rk_durable *d = &e->d;
 
-    if (seen->cur) {
-        memcpy(e->d.prev, e->d.cur, sizeof e->d.prev);
-        e->d.prev_seq = e->d.cur_seq;
-    } else if (!seen->prev) {
-        e->d.prev[0] = '\0';
-        e->d.prev_seq = 0;
+    if (rk_of(e)->cak && (seen->prev & RK_HELD_RX)) {
+        memcpy(d->cur, d->prev, sizeof d->cur);
+        d->cur_seq = d->prev_seq;
+        d->prev[0] = '\0';
+        d->prev_seq = 0;
+    } else {
+        if (seen->cur || !seen->prev) {
+            memcpy(d->prev, seen->cur ? d->cur : "", seen->cur ? sizeof d->prev : 1);
+            d->prev_seq = seen->cur ? d->cur_seq : 0;
+        }
+        d->cur[0] = '\0';
+        d->cur_seq = 0;
     }
-    e->d.cur[0] = '\0';
-    e->d.cur_seq = 0;
-    e->want = true;
-    rk_end_remember(s, RK_E_NOKEY, "the device does not hold the key in use any more");
-    rk_end_note(s, "lost", "");
+    e->want = !(seen->state & RK_IF_OTHER);
+    if (seen->state & RK_IF_OTHER)
+        d->flags |= RK_DF_HELD;
+    rk_end_remember(s, RK_E_NOKEY, why_lost(e));
+    rk_end_note(s, d->flags & RK_DF_HELD ? "held" : "lost", "");
 }
-
-#define HELD_BOTH (RK_HELD_RX | RK_HELD_TX)
 
 void
 rk_end_activated(struct step *s)
@@ -44,21 +69,21 @@ rk_end_activated(struct step *s)
     memcpy(d->cur, d->cand, sizeof d->cur);
     d->cur_seq = d->seq;
     d->cand[0] = '\0';
+    d->start_ms = 0;
     d->cur_since = s->ev->wall;
-    e->cur_since_ns = s->now_ns;
-    e->d.phase = RK_PH_ACTIVE;
+    d->cur_boot = s->ev->boot;
+    d->cur_boot_ns = e->cur_since_ns = s->now_ns;
+    d->flags = (d->flags & RK_DF_SWEEP) | (d->flags & RK_DF_CAND_FALLBACK ? RK_DF_FALLBACK : 0);
+    d->phase = RK_PH_ACTIVE;
     rk_end_note(s, "activated", d->cur);
     rk_end_go(s, RK_ST_J_ACTIVE);
 }
 
 static void
-resume_activating(struct step *s, const struct rk_seen *seen)
+resume_activating(struct step *s, const struct rk_seen *seen, bool said)
 {
     struct rk_end *e = s->e;
 
-    bool said = e->said_active;
-
-    e->said_active = false;
     if (seen->cand & RK_SENDING) {
         rk_end_activated(s);
     } else if ((seen->cand & HELD_BOTH) == HELD_BOTH && said) {
@@ -68,10 +93,74 @@ resume_activating(struct step *s, const struct rk_seen *seen)
     } else if ((seen->cand & HELD_BOTH) == HELD_BOTH) {
         rk_end_go(s, RK_ST_ACTIVATE);
     } else { /* the device lost the candidate: that cannot be helped; it never transmitted on it */
-        if (e->d.cur[0] && !(seen->cur & RK_SENDING))
+        if (cur_is_gone(e, seen))
             lose_cur(s, seen);
         rk_end_burn(s, RK_E_NOKEY, "the device lost the key before it transmitted on it");
     }
+}
+
+/* Does the peer's newest word make it certain that it will never use the candidate. */
+static bool
+peer_gave_up(const struct rk_end *e)
+{
+    const struct rk_record *peer = &e->peer;
+
+    if (!peer->role || rk_of(e)->one_way || peer->seq < e->d.seq)
+        return false;
+    return peer->seq > e->d.seq || peer->say == RK_SAY_NACK || peer->say == RK_SAY_LOST ||
+           peer->say == RK_SAY_WITHDRAWN;
+}
+
+/* MKA takes a few seconds, or the time until the start; an open end only when the link is down. */
+static void
+await_mka(struct step *s)
+{
+    struct rk_end *e = s->e;
+    int64_t poll_ns = rk_poll_ns(e);
+
+    if (++e->tries > 5 && s->now_ns > e->start_ns) {
+        rk_end_alarm(e, RK_ALARM_DEVICE, true);
+        rk_end_remember(s, RK_E_AGAIN, "MKA is not live at both ends on the new key yet: is the link up?");
+    }
+    rk_end_look_later(s, poll_ns);
+}
+
+static void
+resume_cak_activating(struct step *s, const struct rk_seen *seen)
+{
+    struct rk_end *e = s->e;
+
+    if ((seen->cand & LIVE) == LIVE)
+        rk_end_activated(s);
+    else if (peer_gave_up(e))
+        rk_end_burn(s, RK_E_REJECTED, "the peer gave the new key up");
+    else if (!(seen->cand & RK_HELD_RX))
+        rk_end_burn(s, RK_E_NOKEY, "the device lost the key before it transmitted on it");
+    else
+        await_mka(s);
+}
+
+/* What the peer's device does is as good as the peer's word, on class A: an end transmits on a key only when it goes on
+ * with it for certain.  MKA does so by itself; but a one-way peer has no other word. */
+static bool
+peer_follows(const struct rk_end *e, const struct rk_seen *seen)
+{
+    if (rk_of(e)->one_way)
+        return (seen->cand & LIVE) == LIVE;
+    return !rk_of(e)->cak && !rk_is_master(e) && (seen->cand & RK_PEER_USES);
+}
+
+static void
+set_give_up(struct step *s)
+{
+    struct rk_end *e = s->e;
+
+    if (e->give_up_ns != RK_NEVER)
+        return;
+    if (rk_of(e)->one_way)
+        e->give_up_ns = s->now_ns + e->interval_ns;
+    else if (rk_of(e)->timed && rk_is_master(e))
+        e->give_up_ns = e->start_ns - rk_margin_ns(e);
 }
 
 /* The master may transmit on the staged key already: it is kept as long as the device holds it. */
@@ -79,15 +168,62 @@ static void
 resume_staged(struct step *s, const struct rk_seen *seen)
 {
     struct rk_end *e = s->e;
-    bool cur_gone = e->d.cur[0] && !(seen->cur & RK_SENDING), held = (seen->cand & HELD_BOTH) == HELD_BOTH;
+    bool cur_gone = cur_is_gone(e, seen);
+    uint32_t need = rk_of(e)->cak ? RK_HELD_RX : HELD_BOTH;
 
     if (cur_gone)
         lose_cur(s, seen);
-    if (held) {
-        e->want = e->want && !cur_gone; /* this rotation is the cure */
-        rk_end_go(s, cur_gone ? RK_ST_J_STAGED : RK_ST_STAGED);
-    } else {
+    if ((seen->cand & need) != need) {
         rk_end_burn(s, RK_E_NOKEY, "the device lost the staged key");
+        return;
+    }
+    e->want = e->want && !cur_gone; /* this rotation is the cure */
+    set_give_up(s);
+    if (rk_of(e)->one_way)
+        e->verify_at_ns = s->now_ns + rk_poll_ns(e);
+    if (cur_gone) {
+        rk_end_go(s, RK_ST_J_STAGED);
+    } else if (peer_follows(e, seen)) {
+        e->d.phase = RK_PH_ACTIVATING;
+        rk_end_go(s, RK_ST_J_ACTIVATING);
+    } else {
+        rk_end_go(s, RK_ST_STAGED);
+    }
+}
+
+/* The peer transmits on the new key: the old one goes, when frames under way have come. */
+void
+rk_end_followed(struct step *s)
+{
+    if (rk_of(s->e)->cak) { /* what is left of it is the device's fallback */
+        rk_end_finish(s);
+        return;
+    }
+    s->e->drain_until_ns = s->now_ns + s->e->drain_ns;
+    rk_end_go(s, RK_ST_DRAIN);
+}
+
+static void
+resume_active(struct step *s, const struct rk_seen *seen, bool said)
+{
+    struct rk_end *e = s->e;
+
+    if (cur_is_gone(e, seen) && !seen->cur) {
+        lose_cur(s, seen);
+        rk_end_go(s, RK_ST_J_IDLE);
+    } else if (said && !seen->prev) {
+        rk_end_finish(s);
+    } else if (said) {
+        rk_end_remember(s, RK_E_CONTRACT, "the device said that it removed the old key, and did not");
+        rk_end_alarm(e, RK_ALARM_DEVICE, true);
+        e->state = RK_ST_RETIRE;
+        rk_end_retry(s);
+    } else if (e->drain_until_ns > s->now_ns) {
+        rk_end_go(s, RK_ST_DRAIN);
+    } else if (!rk_of(e)->cak && rk_is_master(e) && (seen->cur & RK_PEER_USES)) {
+        rk_end_followed(s);
+    } else {
+        rk_end_go(s, RK_ST_ACTIVE);
     }
 }
 
@@ -106,6 +242,38 @@ forget_cand(struct step *s, const struct rk_seen *seen)
     rk_end_go(s, RK_ST_J_BURNT);
 }
 
+/* A given-up CAK on a device without a fallback slot may stay as the preceding one, but not as the primary. */
+static bool
+cand_is_gone(const struct rk_end *e, const struct rk_seen *seen)
+{
+    return rk_of(e)->cak && !rk_of(e)->keeps ? !(seen->cand & RK_HELD_TX) : !seen->cand;
+}
+
+static void
+resume_burning(struct step *s, const struct rk_seen *seen, bool said)
+{
+    struct rk_end *e = s->e;
+
+    if (!rk_of(e)->cak && (seen->cand & RK_SENDING)) {
+        forget_cand(s, seen);
+        return;
+    }
+    if (rk_of(e)->cak && cur_is_gone(e, seen))
+        lose_cur(s, seen);
+    if (said && cand_is_gone(e, seen)) {
+        e->d.cand[0] = e->d.mine[0] = e->d.theirs[0] = '\0';
+        e->d.phase = RK_PH_IDLE;
+        rk_end_go(s, RK_ST_J_BURNT);
+    } else if (said) {
+        rk_end_remember(s, RK_E_CONTRACT, "the device said that it removed the given-up key, and did not");
+        rk_end_alarm(e, RK_ALARM_DEVICE, true);
+        e->state = RK_ST_UNSTAGE;
+        rk_end_retry(s);
+    } else {
+        rk_end_go(s, RK_ST_UNSTAGE);
+    }
+}
+
 /* The journal is gone, but the device transmits on the key that the peer transmits on: that is the current one. */
 static void
 adopt(struct step *s)
@@ -122,18 +290,66 @@ adopt(struct step *s)
     if (d->floor < d->seq)
         d->floor = d->seq;
     d->cur_since = s->ev->wall;
-    e->cur_since_ns = s->now_ns;
+    d->cur_boot = s->ev->boot;
+    d->cur_boot_ns = e->cur_since_ns = s->now_ns;
+    d->flags &= RK_DF_SWEEP;
     e->want = false;
     rk_end_note(s, "adopted", d->cur);
     rk_end_go(s, RK_ST_J_IDLE);
+}
+
+/* A device that was shut is to stay so, whatever started it again. */
+static void
+resume_shut(struct step *s, const struct rk_seen *seen, bool said)
+{
+    bool sends = (seen->cur | seen->prev) & RK_SENDING;
+
+    if (sends && said) {
+        rk_end_remember(s, RK_E_CONTRACT, "the device said that it is shut, and is not");
+        rk_end_alarm(s->e, RK_ALARM_DEVICE, true);
+        s->e->state = RK_ST_SHUT;
+        rk_end_retry(s);
+    } else if (sends) {
+        rk_end_go(s, RK_ST_SHUT);
+    } else {
+        rk_end_go(s, RK_ST_IDLE);
+    }
+}
+
+static void
+resume_idle(struct step *s, const struct rk_seen *seen, bool said)
+{
+    struct rk_end *e = s->e;
+    struct rk_durable *d = &e->d;
+    uint32_t in_use = rk_of(e)->cak ? RK_HELD_TX : RK_SENDING;
+
+    if (cur_is_gone(e, seen)) {
+        lose_cur(s, seen);
+        rk_end_go(s, RK_ST_J_IDLE);
+    } else if (!d->cur[0] && e->peer_active_seq && (seen->peer & in_use)) {
+        adopt(s);
+    } else if (d->flags & RK_DF_SHUT) {
+        resume_shut(s, seen, said);
+    } else if (said) { /* swept: what is left could not be */
+        d->flags &= ~RK_DF_SWEEP;
+        rk_end_note(s, "swept", d->cur);
+        rk_end_go(s, RK_ST_J_IDLE);
+    } else if ((d->flags & RK_DF_HELD) && !(seen->state & RK_IF_OTHER)) { /* the operator took it away again */
+        d->flags &= ~RK_DF_HELD;
+        e->want = true;
+        rk_end_go(s, RK_ST_J_IDLE);
+    } else {
+        rk_end_go(s, RK_ST_IDLE);
+    }
 }
 
 void
 rk_end_resume(struct step *s, const struct rk_seen *seen)
 {
     struct rk_end *e = s->e;
-    bool cur_gone = e->d.cur[0] && !(seen->cur & RK_SENDING);
+    bool said = e->said;
 
+    e->said = false;
     switch (e->d.phase) {
     case RK_PH_INTENT:
     case RK_PH_FETCHED:
@@ -143,33 +359,19 @@ rk_end_resume(struct step *s, const struct rk_seen *seen)
         resume_staged(s, seen);
         break;
     case RK_PH_ACTIVATING:
-        resume_activating(s, seen);
+        if (rk_of(e)->cak)
+            resume_cak_activating(s, seen);
+        else
+            resume_activating(s, seen, said);
         break;
     case RK_PH_ACTIVE:
-        if (cur_gone && !seen->cur) {
-            lose_cur(s, seen);
-            rk_end_go(s, RK_ST_J_IDLE);
-        } else if (e->drain_until_ns > s->now_ns) {
-            rk_end_go(s, RK_ST_DRAIN);
-        } else {
-            rk_end_go(s, RK_ST_ACTIVE);
-        }
+        resume_active(s, seen, said);
         break;
     case RK_PH_BURNING:
-        if (seen->cand & RK_SENDING)
-            forget_cand(s, seen);
-        else
-            rk_end_go(s, RK_ST_UNSTAGE);
+        resume_burning(s, seen, said);
         break;
     default:
-        if (cur_gone) {
-            lose_cur(s, seen);
-            rk_end_go(s, RK_ST_J_IDLE);
-        } else if (!e->d.cur[0] && e->peer_active_seq && (seen->peer & RK_SENDING)) {
-            adopt(s);
-        } else {
-            rk_end_go(s, RK_ST_IDLE);
-        }
+        resume_idle(s, seen, said);
         break;
     }
 }

@@ -53,9 +53,36 @@ say(const struct rk_end *e)
     return rk_is_master(e) ? RK_SAY_WITHDRAWN : RK_SAY_NACK;
 }
 
+/* What an end adds to its device's facts.  A rotation that is under way answers "rekey": only then is it asked for. */
+static struct rk_words
+words(const struct rk_end *e, bool candidate)
+{
+    struct rk_words w = {0, e->class};
+
+    if (!rk_is_master(e) && e->want && !candidate)
+        w.flags |= RK_WORD_REKEY;
+    if (e->d.flags & RK_DF_SHUT || e->stale)
+        w.flags |= RK_WORD_SHUT;
+    if (rk_is_master(e) && candidate && (e->d.flags & RK_DF_CAND_FALLBACK))
+        w.flags |= RK_WORD_FALLBACK;
+    return w;
+}
+
+static void
+say_confirm(const struct rk_end *e, struct rk_record *r)
+{
+    if (r->say == RK_SAY_STAGED)
+        memcpy(r->confirm, e->d.mine, sizeof r->confirm);
+    else if (r->say == RK_SAY_NACK)
+        snprintf(r->confirm, sizeof r->confirm, "%s", rk_err_name(e->nack_err ? e->nack_err : RK_E_CANCELED));
+    else if (r->say == RK_SAY_OFFER && rk_of(e)->timed)
+        snprintf(r->confirm, sizeof r->confirm, "%lld", (long long)(e->d.start_ms / 1000));
+}
+
 void
 rk_end_record(const struct rk_end *e, struct rk_record *r)
 {
+    struct rk_words w;
     bool candidate;
 
     memset(r, 0, sizeof *r);
@@ -69,13 +96,9 @@ rk_end_record(const struct rk_end *e, struct rk_record *r)
     memcpy(r->key, candidate && e->d.cand[0] ? e->d.cand : e->d.cur, sizeof r->key);
     if (candidate)
         memcpy(r->prev, e->d.cand[0] ? e->d.cur : e->d.prev, sizeof r->prev);
-    if (r->say == RK_SAY_STAGED)
-        memcpy(r->confirm, e->d.mine, sizeof r->confirm);
-    /* a rotation that is under way answers it: only then is it asked for */
-    if (!rk_is_master(e) && e->want && !candidate && strlen(r->facts) + strlen(RK_REKEY_FACT) < sizeof r->facts)
-        strcat(r->facts, RK_REKEY_FACT);
-    if (r->say == RK_SAY_NACK)
-        snprintf(r->confirm, sizeof r->confirm, "%s", rk_err_name(e->nack_err ? e->nack_err : RK_E_CANCELED));
+    say_confirm(e, r);
+    w = words(e, candidate);
+    rk_words_add(r->facts, &w);
 }
 
 bool
@@ -84,7 +107,7 @@ rk_end_uses(const struct rk_end *e, const char *key_id)
     return strcmp(key_id, e->d.cur) == 0 || strcmp(key_id, e->d.prev) == 0;
 }
 
-/* A slave's answer is longer than the offer, by its confirm tag. */
+/* A slave's answer is longer than the offer, by its confirm tag; and there may be more to say by then. */
 bool
 rk_end_fits(const struct rk_end *e, const char *key_id)
 {
@@ -95,6 +118,7 @@ rk_end_fits(const struct rk_end *e, const char *key_id)
     staged.d.phase = RK_PH_STAGED;
     snprintf(staged.d.cand, sizeof staged.d.cand, "%s", key_id);
     rk_end_record(&staged, &r);
+    rk_words_add(r.facts, &(struct rk_words){RK_WORDS_ALL, 0});
     memset(r.confirm, '0', RK_CONFIRM_HEX);
     r.confirm[RK_CONFIRM_HEX] = '\0';
     return rk_record_put(&r, text);
@@ -118,6 +142,7 @@ rk_end_unsaved(const struct rk_end *e)
     case RK_ST_J_IDLE:
     case RK_ST_J_BURNING:
     case RK_ST_J_BURNT:
+    case RK_ST_J_SHUT:
         return true;
     default:
         return false;
@@ -142,7 +167,11 @@ rk_end_alarms(const struct rk_end *e, int64_t now_ns)
         alarms |= RK_ALARM_OVERDUE;
     else if (age_ns > e->interval_ns / 4 * 5)
         alarms |= RK_ALARM_DUE;
-    if (now_ns - e->heard_ns > 3 * e->verify_ns)
+    if (now_ns - e->heard_ns > 3 * e->verify_ns && !(rk_of(e)->one_way && rk_is_master(e)))
         alarms |= RK_ALARM_NO_PEER;
+    if (e->clock_bad || e->start_bad)
+        alarms |= RK_ALARM_CLOCK_SKEW;
+    if ((e->d.flags & RK_DF_FALLBACK) || (rk_of(e)->cak && e->d.phase == RK_PH_IDLE && (e->seen_prev & RK_SENDING)))
+        alarms |= RK_ALARM_FALLBACK_IN_USE;
     return alarms;
 }

@@ -8,21 +8,18 @@
 
 #include <rekey/err.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define SLOTS 4 /* receive slots of a class A device: AN = seq mod 4 */
-
-static void
-wake_at(struct step *s, int64_t at_ns)
-{
-    if (at_ns < s->e->wake_ns)
-        s->e->wake_ns = at_ns;
-}
-
+/* Is what must be known of the peer known, and is it one that this end can rotate with. */
 static bool
 heard_peer(const struct rk_end *e)
 {
-    return e->peer.role != 0 && e->peer.role != e->d.role && e->peer.facts[0] && e->facts[0];
+    if (e->alarms & RK_ALARM_UNPROVED)
+        return false;
+    if (rk_of(e)->one_way) /* it reads what we say, or it says what we read */
+        return rk_is_master(e) || e->peer.role == RK_MASTER;
+    return e->peer.role != 0 && e->peer.role != e->d.role && (rk_of(e)->cak || (e->peer.facts[0] && e->facts[0]));
 }
 
 /* Do both ends claim one role, and is it this end that must take the other one: the smaller SAE ID is master. */
@@ -31,7 +28,7 @@ must_yield(struct rk_end *e)
 {
     int order = strcmp(e->own_sae, e->peer_sae);
 
-    if (!e->own_sae[0] || order == 0)
+    if (!e->own_sae[0] || order == 0 || rk_of(e)->one_way)
         return false;
     if (e->peer.role != e->d.role) {
         if (!e->yielded) /* else this end's configuration is what is wrong */
@@ -65,8 +62,10 @@ yield(struct step *s)
 static bool
 slot_taken(const struct rk_end *e, uint64_t seq)
 {
-    return (e->d.cur[0] && seq % SLOTS == e->d.cur_seq % SLOTS) ||
-           (e->d.prev[0] && seq % SLOTS == e->d.prev_seq % SLOTS);
+    unsigned slots = rk_of(e)->slots;
+
+    return slots && ((e->d.cur[0] && seq % slots == e->d.cur_seq % slots) ||
+                     (e->d.prev[0] && seq % slots == e->d.prev_seq % slots));
 }
 
 static uint64_t
@@ -88,51 +87,139 @@ take_number(struct rk_end *e, uint64_t seq)
         e->d.floor = seq;
 }
 
+/* The key that stays while the new one is staged must be one that the peer has: when it fell back to the old key, so
+ * does this end. */
+static void
+fall_back(struct rk_end *e, const char *peer_key)
+{
+    struct rk_durable *d = &e->d;
+    char key[sizeof d->cur];
+    uint64_t seq = d->cur_seq;
+
+    if (!rk_of(e)->cak || !d->prev[0] || strcmp(peer_key, d->prev) != 0)
+        return;
+    memcpy(key, d->cur, sizeof key);
+    memcpy(d->cur, d->prev, sizeof d->cur);
+    memcpy(d->prev, key, sizeof d->prev);
+    d->cur_seq = d->prev_seq;
+    d->prev_seq = seq;
+}
+
 static void
 begin(struct step *s, uint64_t seq, const char *key_id)
 {
     struct rk_end *e = s->e;
+    bool fallback = rk_is_master(e) ? e->use_fallback : (e->peer_words.flags & RK_WORD_FALLBACK) != 0;
 
-    e->want = e->peer_lost = false;
+    e->want = e->peer_lost = e->use_fallback = false;
     e->nack_err = 0;
+    e->give_up_ns = RK_NEVER;
     take_number(e, seq);
     e->d.mine[0] = e->d.theirs[0] = '\0';
     snprintf(e->d.cand, sizeof e->d.cand, "%s", key_id);
     e->d.phase = RK_PH_INTENT;
+    e->d.flags = fallback ? e->d.flags | RK_DF_CAND_FALLBACK : e->d.flags & ~RK_DF_CAND_FALLBACK;
     rk_end_note(s, "begin", key_id);
     rk_end_go(s, RK_ST_J_INTENT);
+}
+
+/* A CAK is replaced only while both ends are seen to use it, at this moment: else the new one might be the only one
+ * that is left.  But when the peer does not have it, or an end is shut, a new one is the cure. */
+static bool
+usable(const struct rk_end *e)
+{
+    const char *its = e->peer.say == RK_SAY_STAGED ? e->peer.prev : e->peer.key;
+    bool agreed = strcmp(its, e->d.cur) == 0;
+
+    return !rk_of(e)->cak || !e->d.cur[0] || (e->seen_cur & LIVE) == LIVE || (e->d.flags & RK_DF_SHUT) ||
+           (e->peer_words.flags & RK_WORD_SHUT) || (!rk_of(e)->one_way && !agreed);
+}
+
+static void
+master_due(struct step *s)
+{
+    struct rk_end *e = s->e;
+
+    if (rk_of(e)->cak && e->seen_ns != s->now_ns) {
+        rk_end_go(s, RK_ST_OBSERVE);
+    } else if (!usable(e)) {
+        rk_end_wake_at(s, s->now_ns + rk_poll_ns(e));
+    } else {
+        fall_back(e, e->peer_active);
+        begin(s, next_seq(e), "");
+    }
 }
 
 static void
 master_idle(struct step *s)
 {
     struct rk_end *e = s->e;
-    bool peer_lost = e->d.cur[0] && !e->peer.key[0] && e->peer.seq >= e->d.seq;
+    bool peer_lost = e->d.cur[0] && !rk_of(e)->one_way && e->peer.seq >= e->d.seq &&
+                     (rk_of(e)->cak ? strcmp(e->peer.key, e->d.cur) != 0 : !e->peer.key[0]);
     bool at_once = (e->want || peer_lost || !e->d.cur[0]) && e->failures == 0;
 
-    if (!heard_peer(e))
+    if (!heard_peer(e) || (e->d.flags & RK_DF_HELD) || e->clock_bad)
         return;
     if (next_seq(e) > RK_SEQ_MAX) {
         rk_end_remember(s, RK_E_PROTOCOL, "the numbers of rotations are used up");
         return;
     }
     if (at_once || s->now_ns >= e->due_ns)
-        begin(s, next_seq(e), "");
+        master_due(s);
     else
-        wake_at(s, e->due_ns);
+        rk_end_wake_at(s, e->due_ns);
+}
+
+/* Class D: is the start time that the master chose one that this end can keep. */
+static bool
+take_start(struct step *s, const struct rk_record *offer)
+{
+    struct rk_end *e = s->e;
+    int64_t start_s = strtoll(offer->confirm, NULL, 10), left_ms;
+
+    if (!rk_of(e)->timed)
+        return true;
+    if (!offer->confirm[0]) { /* a master of another class: its key is in use as soon as both have it */
+        e->d.start_ms = (s->ev->wall.unix_ms + e->lead_ns / RK_NS_PER_MS + 999) / 1000 * 1000;
+        e->start_ns = s->now_ns + e->lead_ns;
+        return true;
+    }
+    left_ms = start_s > 0 && start_s < INT64_MAX / 2000 ? start_s * 1000 - s->ev->wall.unix_ms : INT64_MAX;
+    e->start_bad = left_ms < rk_margin_ns(e) / RK_NS_PER_MS || left_ms > 4 * e->lead_ns / RK_NS_PER_MS;
+    e->d.start_ms = e->start_bad ? 0 : start_s * 1000;
+    e->start_ns = s->now_ns + (e->start_bad ? 0 : left_ms * RK_NS_PER_MS);
+    return !e->start_bad;
 }
 
 /* Why an offer that is newer than all this end took part in cannot be taken; RK_OK when it can. */
 static int
 judge_offer(const struct rk_end *e, const struct rk_record *offer)
 {
-    if (offer->prev[0] && e->d.cur[0] && strcmp(offer->prev, e->d.cur) != 0 && strcmp(offer->prev, e->peer_active) != 0)
+    bool in_fallback = rk_of(e)->cak && e->d.prev[0] && strcmp(offer->prev, e->d.prev) == 0;
+    bool fits = in_fallback || !offer->prev[0] || !e->d.cur[0] || strcmp(offer->prev, e->d.cur) == 0 ||
+                strcmp(offer->prev, e->peer_active) == 0;
+
+    if ((e->d.flags & RK_DF_HELD) || e->clock_bad)
         return RK_E_CONFLICT;
-    if (slot_taken(e, offer->seq))
+    if ((e->peer_words.flags & RK_WORD_FALLBACK) && !e->has_fallback)
+        return RK_E_CONFIG;
+    if (!fits || slot_taken(e, offer->seq))
         return RK_E_CONFLICT;
     if (!offer->key[0] || rk_end_uses(e, offer->key))
         return RK_E_PROTOCOL;
     return rk_end_fits(e, offer->key) ? RK_OK : RK_E_UNSUPPORTED;
+}
+
+static const char *
+why_refused(const struct rk_end *e, int err)
+{
+    if (e->d.flags & RK_DF_HELD)
+        return "an operator's key is in use here: rekeyctl adopt goes on";
+    if (e->clock_bad || e->start_bad)
+        return "the start time does not fit this end's clocks";
+    if (err == RK_E_CONFIG)
+        return "the key offered is from a fallback source, and this link has none here";
+    return "the offer does not fit the key in use";
 }
 
 /* Say no, durably: this seq will not be taken later. */
@@ -141,7 +228,7 @@ refuse(struct step *s, int err)
 {
     struct rk_end *e = s->e;
 
-    rk_end_remember(s, err, "the offer does not fit the key in use");
+    rk_end_remember(s, err, why_refused(e, err));
     if (e->peer.prev[0]) { /* the master transmits on it: the next such offer is as good as any */
         memcpy(e->peer_active, e->peer.prev, sizeof e->peer_active);
         e->peer_active_seq = 0;
@@ -167,22 +254,27 @@ slave_idle(struct step *s)
 {
     struct rk_end *e = s->e;
     const struct rk_record *peer = &e->peer;
-    bool split = (peer->say == RK_SAY_ACTIVE || peer->say == RK_SAY_WITHDRAWN) && peer->key[0] && e->d.cur[0] &&
-                 strcmp(peer->key, e->d.cur) != 0;
+    bool differs = (peer->say == RK_SAY_ACTIVE || peer->say == RK_SAY_WITHDRAWN) && peer->key[0] && e->d.cur[0] &&
+                   strcmp(peer->key, e->d.cur) != 0;
+    bool in_fallback = rk_of(e)->cak && strcmp(peer->key, e->d.prev) == 0;
     int err;
 
-    rk_end_alarm(e, RK_ALARM_SPLIT, split);
-    if (peer->say != RK_SAY_OFFER && peer->seq > e->d.seq && (split || !e->d.cur[0] || peer->role == RK_SLAVE)) {
+    rk_end_alarm(e, RK_ALARM_SPLIT, differs && !in_fallback);
+    if (peer->say != RK_SAY_OFFER && peer->seq > e->d.seq && (differs || !e->d.cur[0] || peer->role == RK_SLAVE)) {
         rk_end_catch_up(s);
         return;
     }
     if (peer->say != RK_SAY_OFFER || peer->seq <= e->d.seq || !heard_peer(e))
         return;
     err = judge_offer(e, peer);
-    if (err == RK_OK)
-        begin(s, peer->seq, peer->key);
-    else
+    if (err == RK_OK && !take_start(s, peer))
+        err = RK_E_CONFLICT;
+    if (err) {
         refuse(s, err);
+    } else {
+        fall_back(e, peer->prev);
+        begin(s, peer->seq, peer->key);
+    }
 }
 
 static void
@@ -191,6 +283,8 @@ master_staged(struct step *s)
     struct rk_end *e = s->e;
     const struct rk_record *peer = &e->peer;
 
+    if (rk_of(e)->one_way)
+        return;
     if (must_yield(e)) {
         rk_end_burn(s, RK_E_CONFLICT, "the peer is master too, and by the rule it is");
     } else if (peer->seq > e->d.seq) {
@@ -258,8 +352,43 @@ master_active(struct step *s)
         if (peer->seq > e->d.floor)
             e->d.floor = peer->seq;
     }
-    e->drain_until_ns = s->now_ns + e->drain_ns;
-    rk_end_go(s, RK_ST_DRAIN);
+    rk_end_followed(s);
+}
+
+static void
+idle(struct step *s)
+{
+    struct rk_end *e = s->e;
+
+    if (!e->d.cur[0] && e->peer_active_seq && !e->looked) { /* does the device transmit on what the peer does? */
+        e->looked = true;
+        rk_end_go(s, RK_ST_OBSERVE);
+        return;
+    }
+    if (e->conf_role && !e->yielded && e->d.role != e->conf_role)
+        take_role(s, e->conf_role); /* it was changed in the middle of a rotation */
+    if (must_yield(e))
+        yield(s);
+    rk_is_master(e) ? master_idle(s) : slave_idle(s);
+    if (e->state == RK_ST_IDLE)
+        rk_end_policy(s);
+}
+
+/* A candidate waits for the peer; but not beyond its start time, nor on a link that must be shut. */
+static void
+staged(struct step *s)
+{
+    struct rk_end *e = s->e;
+
+    rk_is_master(e) ? master_staged(s) : slave_staged(s);
+    if (e->state != RK_ST_STAGED)
+        return;
+    if (s->now_ns >= e->give_up_ns)
+        rk_end_burn(s, RK_E_TIMEOUT, rk_of(e)->one_way ? "the peer did not follow" : "not confirmed before its start");
+    else if (rk_end_must_shut(e, s->now_ns))
+        rk_end_burn(s, RK_E_TIMEOUT, "the link must be shut before the peer has confirmed");
+    else
+        rk_end_wake_at(s, e->give_up_ns);
 }
 
 /* A waiting state looks at what the peer last said, and sees to it that the device is verified. */
@@ -267,25 +396,14 @@ void
 rk_end_consider(struct step *s)
 {
     struct rk_end *e = s->e;
-    enum rk_state was = e->state;
 
-    e->wake_ns = was == RK_ST_DRAIN ? e->drain_until_ns : e->verify_at_ns;
-    if (was == RK_ST_IDLE) {
-        if (!e->d.cur[0] && e->peer_active_seq && !e->looked) { /* does the device transmit on what the peer does? */
-            e->looked = true;
-            rk_end_go(s, RK_ST_OBSERVE);
-            return;
-        }
-        if (e->conf_role && !e->yielded && e->d.role != e->conf_role)
-            take_role(s, e->conf_role); /* it was changed in the middle of a rotation */
-        if (must_yield(e))
-            yield(s);
-        rk_is_master(e) ? master_idle(s) : slave_idle(s);
-    } else if (was == RK_ST_STAGED) {
-        rk_is_master(e) ? master_staged(s) : slave_staged(s);
-    } else if (was == RK_ST_ACTIVE) {
+    e->wake_ns = e->state == RK_ST_DRAIN ? e->drain_until_ns : e->verify_at_ns;
+    if (e->state == RK_ST_IDLE)
+        idle(s);
+    else if (e->state == RK_ST_STAGED)
+        staged(s);
+    else if (e->state == RK_ST_ACTIVE)
         master_active(s);
-    } else if (s->now_ns >= e->drain_until_ns) {
+    else if (s->now_ns >= e->drain_until_ns)
         rk_end_go(s, RK_ST_RETIRE);
-    }
 }

@@ -83,7 +83,7 @@ record_in_every_state(void **state)
 
 /* ---- failures ---- */
 
-enum then { RETRIES, LOOKS, LOOKS_LATER, BURNS, BURNS_UNSEEN };
+enum then { RETRIES, LOOKS, LOOKS_LATER, BURNS, BURNS_UNSEEN, LEAVES };
 
 static const struct {
     enum rk_state state;
@@ -103,6 +103,9 @@ static const struct {
     {RK_ST_ACTIVATE, RETRIES, LOOKS_LATER, RETRIES, RETRIES, RETRIES, LOOKS_LATER, LOOKS_LATER},
     {RK_ST_RETIRE, RETRIES, LOOKS_LATER, RETRIES, RETRIES, RETRIES, LOOKS_LATER, LOOKS_LATER},
     {RK_ST_UNSTAGE, RETRIES, LOOKS_LATER, RETRIES, RETRIES, RETRIES, LOOKS_LATER, LOOKS_LATER},
+    {RK_ST_J_SHUT, RETRIES, RETRIES, RETRIES, RETRIES, RETRIES, RETRIES, RETRIES},
+    {RK_ST_SHUT, LOOKS_LATER, LOOKS_LATER, LEAVES, LOOKS_LATER, LEAVES, LEAVES, LEAVES},
+    {RK_ST_SWEEP, LOOKS_LATER, LOOKS_LATER, LEAVES, LOOKS_LATER, LEAVES, LEAVES, LEAVES},
 };
 
 static void
@@ -127,6 +130,10 @@ one_failure(uint32_t role, enum rk_state st, int err, enum then then)
     case BURNS:
         assert_int_equal(f.e.state, RK_ST_J_BURNING);
         break;
+    case LEAVES: /* the device cannot: it is not asked again */
+        assert_int_equal(f.e.state, RK_ST_J_IDLE);
+        assert_int_equal(f.e.d.flags & (RK_DF_SHUT | RK_DF_SWEEP), 0);
+        break;
     case BURNS_UNSEEN:
         assert_int_equal(f.e.state, RK_ST_J_BURNT);
         assert_string_equal(f.e.d.cand, "");
@@ -135,7 +142,7 @@ one_failure(uint32_t role, enum rk_state st, int err, enum then then)
     if (st == RK_ST_STAGE || st == RK_ST_FETCH)
         assert_true(f.todo.drop_key);
     assert_true(rk_end_alarms(&f.e, f.now_ns) &
-                (RK_ALARM_JOURNAL | RK_ALARM_DEVICE | RK_ALARM_SOURCE));
+                (RK_ALARM_JOURNAL | RK_ALARM_DEVICE | RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY));
 }
 
 static void

@@ -254,6 +254,7 @@ slave_never_follows(void **state)
         happens(&f, RK_EV_DONE); /* active */
         assert_int_equal(f.e.state, RK_ST_RETIRE);
         happens(&f, RK_EV_DONE);
+        sees(&f, USED, 0);
         happens(&f, RK_EV_DONE);
         assert_int_equal(f.e.state, RK_ST_IDLE);
         assert_int_equal(f.e.failures, i);
@@ -568,7 +569,8 @@ names(void **state)
     assert_string_equal(rk_state_name(RK_ST_COUNT), "?");
     assert_string_equal(rk_alarm_name(RK_ALARM_DUE), "DUE");
     assert_string_equal(rk_alarm_name(RK_ALARM_UNPROTECTED), "UNPROTECTED");
-    assert_string_equal(rk_alarm_name(RK_ALARM_UNPROTECTED << 1), "?");
+    assert_string_equal(rk_alarm_name(RK_ALARM_UNPROVED), "UNPROVED");
+    assert_string_equal(rk_alarm_name(RK_ALARM_UNPROVED << 1), "?");
 }
 
 int

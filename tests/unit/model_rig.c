@@ -129,6 +129,31 @@ do_how(struct fix *f, enum how how)
     case H_WITHDRAWN:
         hears(f, record(M, RK_SAY_WITHDRAWN, 5, "k4"));
         break;
+    case H_GONE_SEEN: /* what is to be gone is looked for */
+    case H_SWEPT_SEEN:
+        happens(f, RK_EV_DONE);
+        assert_int_equal(f->todo.act, RK_ACT_OBSERVE);
+        sees(f, USED, 0);
+        break;
+    case H_TOO_OLD:
+        f->e.on_stale = RK_STALE_SHUT;
+        f->e.shut_after_ns = 6 * INTERVAL;
+        tick_at(f, f->e.cur_since_ns + 6 * INTERVAL);
+        break;
+    case H_SHUT_SEEN:
+        happens(f, RK_EV_DONE);
+        assert_int_equal(f->todo.act, RK_ACT_OBSERVE);
+        sees(f, BOTH, 0);
+        break;
+    case H_ADOPT:
+        happens(f, RK_EV_ADOPT);
+        break;
+    case H_ADOPTED: /* an operator gives up the other keys, and both ends use ours */
+        hears(f, record(f->e.d.role == M ? SL : M, RK_SAY_ACTIVE, 4, "k4"));
+        happens(f, RK_EV_ADOPT);
+        assert_int_equal(f->e.state, RK_ST_J_IDLE);
+        happens(f, RK_EV_DONE);
+        break;
     }
 }
 
@@ -147,15 +172,22 @@ const struct arrow arrows[] = {
     {M, RK_ST_J_ACTIVE, H_DONE, RK_ST_ACTIVE, RK_ACT_NONE, RK_PH_ACTIVE, RK_SAY_ACTIVE, "", NULL},
     {M, RK_ST_ACTIVE, H_ACTIVE, RK_ST_DRAIN, RK_ACT_NONE, RK_PH_ACTIVE, NOT_SAID, "", NULL},
     {M, RK_ST_DRAIN, H_DRAINED, RK_ST_RETIRE, RK_ACT_RETIRE, RK_PH_ACTIVE, NOT_SAID, "k4", NULL},
-    {M, RK_ST_RETIRE, H_DONE, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "rotated"},
+    {M, RK_ST_RETIRE, H_GONE_SEEN, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "rotated"},
     {M, RK_ST_J_IDLE, H_DONE, RK_ST_IDLE, RK_ACT_NONE, RK_PH_IDLE, RK_SAY_ACTIVE, "", NULL},
     /* given up */
     {M, RK_ST_STAGED, H_NACK, RK_ST_J_BURNING, RK_ACT_JOURNAL, RK_PH_BURNING, NOT_SAID, "", "burnt"},
     {M, RK_ST_J_BURNING, H_DONE, RK_ST_UNSTAGE, RK_ACT_RETIRE, RK_PH_BURNING, NOT_SAID, "k5", NULL},
-    {M, RK_ST_UNSTAGE, H_DONE, RK_ST_J_BURNT, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", NULL},
+    {M, RK_ST_UNSTAGE, H_GONE_SEEN, RK_ST_J_BURNT, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", NULL},
     {M, RK_ST_J_BURNT, H_DONE, RK_ST_IDLE, RK_ACT_NONE, RK_PH_IDLE, RK_SAY_WITHDRAWN, "", NULL},
     /* a slave that did not follow */
     {M, RK_ST_ACTIVE, H_NACK, RK_ST_DRAIN, RK_ACT_NONE, RK_PH_ACTIVE, NOT_SAID, "", NULL},
+    /* policy and operators */
+    {M, RK_ST_IDLE, H_TOO_OLD, RK_ST_J_SHUT, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "shut"},
+    {M, RK_ST_J_SHUT, H_DONE, RK_ST_SHUT, RK_ACT_SHUT, RK_PH_IDLE, NOT_SAID, "k4", NULL},
+    {M, RK_ST_SHUT, H_SHUT_SEEN, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "lost"},
+    {M, RK_ST_IDLE, H_ADOPT, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "adopt"},
+    {M, RK_ST_IDLE, H_ADOPTED, RK_ST_SWEEP, RK_ACT_SWEEP, RK_PH_IDLE, RK_SAY_ACTIVE, "k4", NULL},
+    {M, RK_ST_SWEEP, H_SWEPT_SEEN, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "swept"},
     /* the slave's way */
     {SL, RK_ST_OBSERVE, H_OBSERVED, RK_ST_IDLE, RK_ACT_NONE, RK_PH_IDLE, RK_SAY_ACTIVE, "", NULL},
     {SL, RK_ST_IDLE, H_OFFER, RK_ST_J_INTENT, RK_ACT_JOURNAL, RK_PH_INTENT, NOT_SAID, "", "begin"},
@@ -168,12 +200,18 @@ const struct arrow arrows[] = {
     {SL, RK_ST_ACTIVATE, H_ACTIVE_SEEN, RK_ST_J_ACTIVE, RK_ACT_JOURNAL, RK_PH_ACTIVE, NOT_SAID, "", "activated"},
     {SL, RK_ST_J_ACTIVE, H_DONE, RK_ST_DRAIN, RK_ACT_NONE, RK_PH_ACTIVE, NOT_SAID, "", NULL},
     {SL, RK_ST_DRAIN, H_DRAINED, RK_ST_RETIRE, RK_ACT_RETIRE, RK_PH_ACTIVE, NOT_SAID, "k4", NULL},
-    {SL, RK_ST_RETIRE, H_DONE, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "rotated"},
+    {SL, RK_ST_RETIRE, H_GONE_SEEN, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "rotated"},
     {SL, RK_ST_J_IDLE, H_DONE, RK_ST_IDLE, RK_ACT_NONE, RK_PH_IDLE, RK_SAY_ACTIVE, "", NULL},
     {SL, RK_ST_STAGED, H_WITHDRAWN, RK_ST_J_BURNING, RK_ACT_JOURNAL, RK_PH_BURNING, NOT_SAID, "", "burnt"},
     {SL, RK_ST_J_BURNING, H_DONE, RK_ST_UNSTAGE, RK_ACT_RETIRE, RK_PH_BURNING, NOT_SAID, "k5", NULL},
-    {SL, RK_ST_UNSTAGE, H_DONE, RK_ST_J_BURNT, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", NULL},
+    {SL, RK_ST_UNSTAGE, H_GONE_SEEN, RK_ST_J_BURNT, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", NULL},
     {SL, RK_ST_J_BURNT, H_DONE, RK_ST_IDLE, RK_ACT_NONE, RK_PH_IDLE, RK_SAY_NACK, "", NULL},
+    {SL, RK_ST_IDLE, H_TOO_OLD, RK_ST_J_SHUT, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "shut"},
+    {SL, RK_ST_J_SHUT, H_DONE, RK_ST_SHUT, RK_ACT_SHUT, RK_PH_IDLE, NOT_SAID, "k4", NULL},
+    {SL, RK_ST_SHUT, H_SHUT_SEEN, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "lost"},
+    {SL, RK_ST_IDLE, H_ADOPT, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "adopt"},
+    {SL, RK_ST_IDLE, H_ADOPTED, RK_ST_SWEEP, RK_ACT_SWEEP, RK_PH_IDLE, RK_SAY_ACTIVE, "k4", NULL},
+    {SL, RK_ST_SWEEP, H_SWEPT_SEEN, RK_ST_J_IDLE, RK_ACT_JOURNAL, RK_PH_IDLE, NOT_SAID, "", "swept"},
 };
 
 const size_t n_arrows = sizeof arrows / sizeof *arrows;

@@ -38,7 +38,7 @@ struct rk_record record(uint32_t role, uint32_t say, uint64_t seq, const char *k
 
 enum how {
     H_OBSERVED, H_DUE, H_DONE, H_STAGED_SEEN, H_ACTIVE_SEEN, H_KEY, H_DRAINED, H_OFFER, H_STAGED, H_NACK, H_ACTIVE,
-    H_WITHDRAWN
+    H_WITHDRAWN, H_GONE_SEEN, H_TOO_OLD, H_SHUT_SEEN, H_ADOPT, H_ADOPTED, H_SWEPT_SEEN
 };
 
 #define NOT_SAID 99
