@@ -19,8 +19,9 @@ struct cell {
     uint32_t to;
 };
 
-/* What may follow when a wait begins or goes on. */
-#define AT_IDLE (TO(IDLE) | TO(OBSERVE) | TO(J_INTENT) | TO(J_BURNT) | TO(J_IDLE) | TO(J_SHUT) | TO(SWEEP))
+/* What may follow when a wait goes on, or begins: then there may be a record of the peer that is not answered yet. */
+#define IDLE_ON (TO(IDLE) | TO(OBSERVE) | TO(J_INTENT) | TO(J_SHUT) | TO(SWEEP))
+#define AT_IDLE (IDLE_ON | TO(J_BURNT) | TO(J_IDLE))
 #define AT_STAGED (TO(STAGED) | TO(J_ACTIVATING) | TO(J_BURNING))
 #define AT_DRAIN (TO(DRAIN) | TO(RETIRE) | TO(J_IDLE))
 #define AT_ACTIVE (TO(ACTIVE) | AT_DRAIN)
@@ -39,9 +40,9 @@ static const struct cell table[RK_ST_COUNT][RK_EV_COUNT] = {
         [RK_EV_ADOPT] = {rk_on_adopt, TO(OBSERVE)},
     },
     [RK_ST_IDLE] = {
-        [RK_EV_TICK] = {rk_on_tick, AT_IDLE},
+        [RK_EV_TICK] = {rk_on_tick, IDLE_ON},
         [RK_EV_PEER] = {rk_on_peer, AT_IDLE},
-        [RK_EV_ROTATE] = {rk_on_rotate, AT_IDLE},
+        [RK_EV_ROTATE] = {rk_on_rotate, IDLE_ON},
         [RK_EV_ADOPT] = {rk_on_adopt, TO(J_IDLE)},
     },
     [RK_ST_J_INTENT] = {
@@ -85,7 +86,7 @@ static const struct cell table[RK_ST_COUNT][RK_EV_COUNT] = {
         [RK_EV_ADOPT] = {rk_on_adopt, TO(J_STAGED)},
     },
     [RK_ST_STAGED] = {
-        [RK_EV_TICK] = {rk_on_tick, AT_STAGED | TO(OBSERVE)},
+        [RK_EV_TICK] = {rk_on_tick, TO(STAGED) | TO(J_BURNING) | TO(OBSERVE)},
         [RK_EV_PEER] = {rk_on_peer, AT_STAGED},
         [RK_EV_ROTATE] = {rk_on_rotate, TO(STAGED)},
         [RK_EV_ADOPT] = {rk_on_adopt, TO(STAGED)},
@@ -115,7 +116,7 @@ static const struct cell table[RK_ST_COUNT][RK_EV_COUNT] = {
         [RK_EV_ADOPT] = {rk_on_adopt, TO(J_ACTIVE)},
     },
     [RK_ST_ACTIVE] = {
-        [RK_EV_TICK] = {rk_on_tick, AT_ACTIVE | TO(OBSERVE)},
+        [RK_EV_TICK] = {rk_on_tick, TO(ACTIVE) | TO(OBSERVE)},
         [RK_EV_PEER] = {rk_on_peer, AT_ACTIVE},
         [RK_EV_ROTATE] = {rk_on_rotate, TO(ACTIVE)},
         [RK_EV_ADOPT] = {rk_on_adopt, TO(ACTIVE)},

@@ -438,105 +438,6 @@ adopted(void **state)
     }
 }
 
-/* ---- random events ---- */
-
-static uint64_t
-rnd(uint64_t *rng, uint64_t n)
-{
-    uint64_t x = *rng += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return (x ^ (x >> 31)) % n;
-}
-
-static const char *
-any_key(uint64_t *rng)
-{
-    static const char *const keys[] = {"", "k4", "k5", "k6", "k7",
-                                       "a-key-id-of-64-bytes-a-key-id-of-64-bytes-a-key-id-of-64-bytes-"};
-
-    return keys[rnd(rng, sizeof keys / sizeof *keys)];
-}
-
-static void
-any_record(struct fix *f, uint64_t *rng)
-{
-    struct rk_record r = record(rnd(rng, 2) ? M : SL, (uint32_t)rnd(rng, RK_SAY_LOST + 1),
-                                rnd(rng, 3) ? f->e.d.seq + rnd(rng, 4) - 1 : rnd(rng, 3) ? rnd(rng, 9) : UINT64_MAX,
-                                rnd(rng, 2) ? f->e.d.cand : any_key(rng));
-
-    if (rnd(rng, 4) == 0)
-        strcpy(r.facts, rnd(rng, 2) ? "sci=c,rekey" : "");
-    strcpy(r.prev, any_key(rng));
-    r.term = rnd(rng, 20) ? f->e.d.term : rnd(rng, 4);
-    hears(f, r);
-}
-
-/* The answer to the action under way: any that it may have. */
-static void
-any_answer(struct fix *f, enum rk_act act, uint64_t *rng)
-{
-    static const int errs[] = {RK_E_BUSY, RK_E_UNKNOWN, RK_E_REJECTED, RK_E_EMPTY, RK_E_PROTOCOL, RK_E_NOKEY,
-                               RK_E_CONFLICT, RK_E_FATAL, -1};
-    struct rk_seen seen = {.state = rnd(rng, 16) ? RK_IF_PRESENT : (uint32_t)rnd(rng, 16),
-                           .cur = rnd(rng, 3) ? USED : (uint32_t)rnd(rng, 16), .prev = (uint32_t)rnd(rng, 16),
-                           .cand = rnd(rng, 2) ? BOTH : (uint32_t)rnd(rng, 16), .peer = (uint32_t)rnd(rng, 16),
-                           .foreign = (uint32_t)rnd(rng, 2), .facts = rnd(rng, 9) ? "sci=a" : "", .why = ""};
-
-    if (rnd(rng, 5) == 0)
-        fails(f, errs[rnd(rng, sizeof errs / sizeof *errs)]);
-    else if (act == RK_ACT_OBSERVE)
-        step(f, (struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});
-    else if (act == RK_ACT_GET_NEW || act == RK_ACT_GET_BY_ID)
-        step(f, (struct rk_event){.type = RK_EV_KEY, .key_id = any_key(rng)});
-    else
-        step(f, (struct rk_event){.type = RK_EV_DONE, .mine = TAG_M, .theirs = TAG_S});
-}
-
-/* No end ever waits for nothing: it has an action under way, or it will be woken.  And once it is woken it has
- * something to do, or sleeps again: it never spins. */
-static void
-never_stuck(void **state)
-{
-    (void)state;
-    for (uint64_t seed = 1; seed <= 400; seed++) {
-        uint64_t rng = seed, seq = 4;
-        enum rk_act act = RK_ACT_NONE;
-        struct fix f;
-
-        bring(&f, rnd(&rng, 2) ? M : SL, RK_ST_OBSERVE);
-        for (int i = 0; i < 500; i++) {
-            struct rk_record r;
-
-            act = f.todo.act != RK_ACT_NONE ? f.todo.act : act;
-            if (act == RK_ACT_NONE && f.e.wake_ns == RK_NEVER)
-                fail_msg("seed %llu: waits for nothing in %s", (unsigned long long)seed, rk_state_name(f.e.state));
-            if (act != RK_ACT_NONE && rnd(&rng, 4)) {
-                enum rk_act answered = act;
-
-                act = RK_ACT_NONE;
-                f.now_ns += (int64_t)rnd(&rng, 3) * S;
-                any_answer(&f, answered, &rng);
-            } else if (act == RK_ACT_NONE && rnd(&rng, 2)) {
-                tick_at(&f, f.e.wake_ns > f.now_ns ? f.e.wake_ns : f.now_ns);
-                assert_true(f.todo.act != RK_ACT_NONE || f.e.wake_ns > f.now_ns);
-            } else if (rnd(&rng, 8) == 0) {
-                happens(&f, rnd(&rng, 2) ? RK_EV_ROTATE : RK_EV_TICK);
-            } else {
-                any_record(&f, &rng);
-            }
-            assert_true(f.e.d.seq >= seq && f.e.d.seq <= RK_SEQ_MAX);
-            seq = f.e.d.seq;
-            assert_true(f.todo.act == RK_ACT_NONE || act == RK_ACT_NONE); /* one at a time */
-            assert_true((f.todo.publish && f.todo.act == RK_ACT_JOURNAL) == false);
-            rk_end_record(&f.e, &r);
-            assert_true(r.say <= RK_SAY_LOST);
-            (void)rk_end_alarms(&f.e, f.now_ns);
-        }
-    }
-}
-
 int
 main(void)
 {
@@ -554,7 +455,6 @@ main(void)
         cmocka_unit_test(age_after_restart),
         cmocka_unit_test(works_again),
         cmocka_unit_test(adopted),
-        cmocka_unit_test(never_stuck),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
