@@ -338,7 +338,7 @@ rk_end_finish(struct step *s)
 
     e->rotations++;
     e->nack_err = 0;
-    if (!rk_of(e)->keeps) {
+    if (!rk_of(e)->cak) { /* else it is the device's fallback, until the next STAGE */
         e->d.prev[0] = '\0';
         e->d.prev_seq = 0;
     }

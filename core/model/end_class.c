@@ -6,10 +6,10 @@
 
 static const struct rk_variant variants[] = {
     [RK_CLASS_A] = {.slots = 4}, /* AN = seq mod 4 */
-    [RK_CLASS_B] = {.cak = true, .keeps = true},
+    [RK_CLASS_B] = {.cak = true},
     [RK_CLASS_C] = {.cak = true},
-    [RK_CLASS_D] = {.cak = true, .keeps = true, .timed = true},
-    [RK_CLASS_E] = {.cak = true, .keeps = true, .one_way = true},
+    [RK_CLASS_D] = {.cak = true, .timed = true},
+    [RK_CLASS_E] = {.cak = true, .one_way = true},
 };
 
 static const char *const letters[] = {"?", "A", "B", "C", "D", "E"};

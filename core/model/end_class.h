@@ -9,7 +9,6 @@
 
 struct rk_variant {
     bool cak;       /* the key is a CAK: MKA uses it as soon as both ends have it, so STAGE is the only change */
-    bool keeps;     /* the old key stays in a fallback slot until the next STAGE replaces it */
     bool timed;     /* a key begins at its start time */
     bool one_way;   /* the peer never answers */
     unsigned slots; /* receive slots, of which a key takes number seq mod slots; 0: no fixed places */

@@ -36,7 +36,7 @@ lose_cur(struct step *s, const struct rk_seen *seen)
     struct rk_end *e = s->e;
     struct rk_durable *d = &e->d;
 
-    if (rk_of(e)->cak && (seen->prev & RK_HELD_RX)) {
+    if (rk_of(e)->cak && (seen->prev & RK_HELD_RX) && d->prev_seq < d->cur_seq) { /* else it was given up */
         memcpy(d->cur, d->prev, sizeof d->cur);
         d->cur_seq = d->prev_seq;
         d->prev[0] = '\0';
@@ -242,17 +242,27 @@ forget_cand(struct step *s, const struct rk_seen *seen)
     rk_end_go(s, RK_ST_J_BURNT);
 }
 
-/* A given-up CAK on a device without a fallback slot may stay as the preceding one, but not as the primary. */
-static bool
-cand_is_gone(const struct rk_end *e, const struct rk_seen *seen)
+/* A given-up CAK may stay on the device, in the place of the one that is primary again: the peer's device may have
+ * nothing else by then.  It counts as the previous key, until the next STAGE takes its place. */
+static void
+burnt(struct step *s, const struct rk_seen *seen)
 {
-    return rk_of(e)->cak && !rk_of(e)->keeps ? !(seen->cand & RK_HELD_TX) : !seen->cand;
+    struct rk_durable *d = &s->e->d;
+
+    if (rk_of(s->e)->cak && (seen->cand & RK_HELD_RX)) {
+        memcpy(d->prev, d->cand, sizeof d->prev);
+        d->prev_seq = d->seq;
+    }
+    d->cand[0] = d->mine[0] = d->theirs[0] = '\0';
+    d->phase = RK_PH_IDLE;
+    rk_end_go(s, RK_ST_J_BURNT);
 }
 
 static void
 resume_burning(struct step *s, const struct rk_seen *seen, bool said)
 {
     struct rk_end *e = s->e;
+    bool gone = !(seen->cand & (rk_of(e)->cak ? RK_HELD_TX : HELD_BOTH | RK_SENDING));
 
     if (!rk_of(e)->cak && (seen->cand & RK_SENDING)) {
         forget_cand(s, seen);
@@ -260,10 +270,8 @@ resume_burning(struct step *s, const struct rk_seen *seen, bool said)
     }
     if (rk_of(e)->cak && cur_is_gone(e, seen))
         lose_cur(s, seen);
-    if (said && cand_is_gone(e, seen)) {
-        e->d.cand[0] = e->d.mine[0] = e->d.theirs[0] = '\0';
-        e->d.phase = RK_PH_IDLE;
-        rk_end_go(s, RK_ST_J_BURNT);
+    if (said && gone) {
+        burnt(s, seen);
     } else if (said) {
         rk_end_remember(s, RK_E_CONTRACT, "the device said that it removed the given-up key, and did not");
         rk_end_alarm(e, RK_ALARM_DEVICE, true);

@@ -21,7 +21,7 @@ struct cell {
 
 /* What may follow when a wait goes on, or begins: then there may be a record of the peer that is not answered yet. */
 #define IDLE_ON (TO(IDLE) | TO(OBSERVE) | TO(J_INTENT) | TO(J_SHUT) | TO(SWEEP))
-#define AT_IDLE (IDLE_ON | TO(J_BURNT) | TO(J_IDLE))
+#define AT_IDLE (IDLE_ON | TO(J_BURNT) | TO(J_IDLE) | TO(J_BURNING))
 #define AT_STAGED (TO(STAGED) | TO(J_ACTIVATING) | TO(J_BURNING))
 #define AT_DRAIN (TO(DRAIN) | TO(RETIRE) | TO(J_IDLE))
 #define AT_ACTIVE (TO(ACTIVE) | AT_DRAIN)

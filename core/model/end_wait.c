@@ -87,24 +87,6 @@ take_number(struct rk_end *e, uint64_t seq)
         e->d.floor = seq;
 }
 
-/* The key that stays while the new one is staged must be one that the peer has: when it fell back to the old key, so
- * does this end. */
-static void
-fall_back(struct rk_end *e, const char *peer_key)
-{
-    struct rk_durable *d = &e->d;
-    char key[sizeof d->cur];
-    uint64_t seq = d->cur_seq;
-
-    if (!rk_of(e)->cak || !d->prev[0] || strcmp(peer_key, d->prev) != 0)
-        return;
-    memcpy(key, d->cur, sizeof key);
-    memcpy(d->cur, d->prev, sizeof d->cur);
-    memcpy(d->prev, key, sizeof d->prev);
-    d->cur_seq = d->prev_seq;
-    d->prev_seq = seq;
-}
-
 static void
 begin(struct step *s, uint64_t seq, const char *key_id)
 {
@@ -124,15 +106,51 @@ begin(struct step *s, uint64_t seq, const char *key_id)
 }
 
 /* A CAK is replaced only while both ends are seen to use it, at this moment: else the new one might be the only one
- * that is left.  But when the peer does not have it, or an end is shut, a new one is the cure. */
+ * that is left.  But when the peer says that it does not have it, or an end is shut, a new one is the cure. */
 static bool
 usable(const struct rk_end *e)
 {
-    const char *its = e->peer.say == RK_SAY_STAGED ? e->peer.prev : e->peer.key;
-    bool agreed = strcmp(its, e->d.cur) == 0;
+    bool agreed = rk_of(e)->one_way || strcmp(e->peer.key, e->d.cur) == 0;
 
     return !rk_of(e)->cak || !e->d.cur[0] || (e->seen_cur & LIVE) == LIVE || (e->d.flags & RK_DF_SHUT) ||
-           (e->peer_words.flags & RK_WORD_SHUT) || (!rk_of(e)->one_way && !agreed);
+           (e->peer_words.flags & RK_WORD_SHUT) || !agreed;
+}
+
+/* The slave has the last word on each rotation: what it names is the key in use.  The master goes back to it. */
+static void
+turn_back(struct step *s)
+{
+    struct rk_durable *d = &s->e->d;
+
+    memcpy(d->cand, d->cur, sizeof d->cand);
+    memcpy(d->cur, d->prev, sizeof d->cur);
+    d->cur_seq = d->prev_seq;
+    d->prev[0] = '\0';
+    d->prev_seq = 0;
+    rk_end_burn(s, RK_E_REJECTED, "the slave did not keep the new key: back to the one before");
+}
+
+/* Of a CAK nothing may change at the slave while the master begins, and both must name one key: so the master waits for
+ * the slave's word on the last rotation, and follows it.   ret: does it wait, or something else comes first */
+static bool
+settle(struct step *s)
+{
+    struct rk_end *e = s->e;
+    const struct rk_record *peer = &e->peer;
+
+    if (!rk_of(e)->cak || rk_of(e)->one_way)
+        return false;
+    if (peer->seq > e->d.seq) { /* this end's journal was lost: the slave waits for a word on what it knows */
+        rk_end_catch_up(s);
+        return true;
+    }
+    if (peer->seq < e->d.seq || peer->say == RK_SAY_STAGED || peer->say == RK_SAY_OFFER)
+        return true;
+    if (e->d.cur[0] && e->d.prev[0] && strcmp(peer->key, e->d.prev) == 0) {
+        turn_back(s);
+        return true;
+    }
+    return false;
 }
 
 static void
@@ -145,7 +163,6 @@ master_due(struct step *s)
     } else if (!usable(e)) {
         rk_end_wake_at(s, s->now_ns + rk_poll_ns(e));
     } else {
-        fall_back(e, e->peer_active);
         begin(s, next_seq(e), "");
     }
 }
@@ -158,7 +175,7 @@ master_idle(struct step *s)
                      (rk_of(e)->cak ? strcmp(e->peer.key, e->d.cur) != 0 : !e->peer.key[0]);
     bool at_once = (e->want || peer_lost || !e->d.cur[0]) && e->failures == 0;
 
-    if (!heard_peer(e) || (e->d.flags & RK_DF_HELD) || e->clock_bad)
+    if (!heard_peer(e) || (e->d.flags & RK_DF_HELD) || e->clock_bad || settle(s))
         return;
     if (next_seq(e) > RK_SEQ_MAX) {
         rk_end_remember(s, RK_E_PROTOCOL, "the numbers of rotations are used up");
@@ -195,8 +212,7 @@ take_start(struct step *s, const struct rk_record *offer)
 static int
 judge_offer(const struct rk_end *e, const struct rk_record *offer)
 {
-    bool in_fallback = rk_of(e)->cak && e->d.prev[0] && strcmp(offer->prev, e->d.prev) == 0;
-    bool fits = in_fallback || !offer->prev[0] || !e->d.cur[0] || strcmp(offer->prev, e->d.cur) == 0 ||
+    bool fits = !offer->prev[0] || !e->d.cur[0] || strcmp(offer->prev, e->d.cur) == 0 ||
                 strcmp(offer->prev, e->peer_active) == 0;
 
     if ((e->d.flags & RK_DF_HELD) || e->clock_bad)
@@ -257,10 +273,11 @@ slave_idle(struct step *s)
     bool differs = (peer->say == RK_SAY_ACTIVE || peer->say == RK_SAY_WITHDRAWN) && peer->key[0] && e->d.cur[0] &&
                    strcmp(peer->key, e->d.cur) != 0;
     bool in_fallback = rk_of(e)->cak && strcmp(peer->key, e->d.prev) == 0;
+    bool answer = rk_of(e)->cak || differs || !e->d.cur[0] || peer->role == RK_SLAVE;
     int err;
 
     rk_end_alarm(e, RK_ALARM_SPLIT, differs && !in_fallback);
-    if (peer->say != RK_SAY_OFFER && peer->seq > e->d.seq && (differs || !e->d.cur[0] || peer->role == RK_SLAVE)) {
+    if (peer->say != RK_SAY_OFFER && peer->seq > e->d.seq && answer) {
         rk_end_catch_up(s);
         return;
     }
@@ -272,7 +289,6 @@ slave_idle(struct step *s)
     if (err) {
         refuse(s, err);
     } else {
-        fall_back(e, peer->prev);
         begin(s, peer->seq, peer->key);
     }
 }
@@ -297,6 +313,9 @@ master_staged(struct step *s)
 
         snprintf(why, sizeof why, "the peer could not take the key: %s", peer->confirm[0] ? peer->confirm : "lost");
         rk_end_burn(s, RK_E_REJECTED, why);
+    } else if (peer->say == RK_SAY_ACTIVE && strcmp(peer->key, e->d.cand) == 0) { /* it is ahead of this journal */
+        e->d.phase = RK_PH_ACTIVATING;
+        rk_end_go(s, RK_ST_J_ACTIVATING);
     } else if (peer->say == RK_SAY_STAGED && strcmp(peer->key, e->d.cand) == 0) {
         if (strlen(peer->confirm) == RK_CONFIRM_HEX && e->d.theirs[0] &&
             rk_same(peer->confirm, e->d.theirs, RK_CONFIRM_HEX)) {

@@ -138,7 +138,9 @@ do_how(struct fix *f, enum how how)
     case H_TOO_OLD:
         f->e.on_stale = RK_STALE_SHUT;
         f->e.shut_after_ns = 6 * INTERVAL;
-        tick_at(f, f->e.cur_since_ns + 6 * INTERVAL);
+        f->e.cur_since_ns = f->now_ns;
+        f->e.verify_at_ns = RK_NEVER;
+        tick_at(f, f->now_ns + 6 * INTERVAL);
         break;
     case H_SHUT_SEEN:
         happens(f, RK_EV_DONE);

@@ -1,8 +1,8 @@
-/* model_walk_test.c - ends of every class and policy on random walks: any record, any reading of the device, any answer.
+/* model_walk_test.c - ends of every class and policy on random walks: any record, any reading, any answer.
  *
- * No end ever waits for nothing, none spins, none asks for two things at once, none says what is not durable.  And every
- * arrow of the transition table is taken: the table has none that is not real, and rk_end_step() itself asserts that
- * none is taken which is not in it. */
+ * No end ever waits for nothing, none spins, none asks for two things at once, none says what is not durable.  And
+ * every arrow of the transition table is taken: the table has none that is not real, and rk_end_step() itself asserts
+ * that none is taken which is not in it. */
 #include "model_rig.h"
 
 #include "core/model/end_table.h"
