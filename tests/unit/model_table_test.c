@@ -12,8 +12,9 @@
 #include <cmocka.h>
 
 static const char *const states[] = {
-    "OBSERVE", "IDLE",  "J_INTENT", "FETCH",  "J_FETCHED", "STAGE",   "J_STAGED", "STAGED", "J_ACTIVATING", "ACTIVATE",
-    "J_ACTIVE", "ACTIVE", "DRAIN", "RETIRE", "J_IDLE",    "J_BURNING", "UNSTAGE", "J_BURNT", "J_SHUT",   "SHUT", "SWEEP",
+    "OBSERVE",  "IDLE",   "J_INTENT", "FETCH",  "J_FETCHED", "STAGE",     "J_STAGED",
+    "STAGED",   "J_ACTIVATING", "ACTIVATE", "J_ACTIVE", "ACTIVE", "DRAIN", "RETIRE",
+    "J_IDLE",   "J_BURNING", "UNSTAGE", "J_BURNT", "J_SHUT", "SHUT", "SWEEP",
 };
 _Static_assert(sizeof states / sizeof *states == RK_ST_COUNT, "a name for each state");
 
