@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "options.h"
+#include "safe.h"
 #include "services.h"
 
 #include "conf_secret.h"
@@ -78,6 +79,19 @@ kind_of(uint32_t verb)
     }
 }
 
+/* A link that is to be shut may have no key in use. */
+static bool
+needs_key_id(const struct rk_item *item)
+{
+    return item->op != RK_OP_DESCRIBE && !(item->op == RK_OP_SHUT && !item->key_id[0]);
+}
+
+static bool
+terms_ok(const char *text)
+{
+    return !text[0] || (strlen(text) <= RK_TERMS_MAX && rk_safe_record(text, RK_TERMS_MAX + 1));
+}
+
 static const char *
 wrong_item(const struct rk_call *c, const struct rk_item *item)
 {
@@ -87,10 +101,12 @@ wrong_item(const struct rk_call *c, const struct rk_item *item)
         return stage ? "STAGE without a key" : "a key where none belongs";
     if (stage && item->role != 1 && item->role != 2)
         return "STAGE without the role of this end";
-    if (c->verb == RK_V_APPLY && (item->op < RK_OP_STAGE || item->op > RK_OP_DESCRIBE))
+    if (c->verb == RK_V_APPLY && (item->op < RK_OP_STAGE || item->op > RK_OP_SWEEP))
         return "an operation that is not known";
-    if (c->verb == RK_V_APPLY && item->op != RK_OP_DESCRIBE && !rk_key_id_ok(item->key_id))
+    if (c->verb == RK_V_APPLY && needs_key_id(item) && !rk_key_id_ok(item->key_id))
         return "no key ID";
+    if (c->verb == RK_V_APPLY && (stage || item->op == RK_OP_RETIRE) && !terms_ok(item->text))
+        return "terms that are none";
     if (c->verb == RK_V_GET_BY_ID && !rk_key_id_ok(item->key_id))
         return "no key ID";
     if ((c->verb == RK_V_APPLY || c->verb == RK_V_OBSERVE) && !item->iface[0])

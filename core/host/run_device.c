@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a plugin may say of an interface; all else is for later versions. */
+#define STATE_BITS \
+    (RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED | RK_IF_REKEY | RK_IF_OTHER | RK_IF_CLASS(0xf))
+
 /* Both ends of a key show that they hold it with tags that differ by role. */
 struct tags {
     char mine[RK_CONFIRM_HEX + 1], theirs[RK_CONFIRM_HEX + 1];
@@ -48,6 +52,15 @@ take_key(struct rk_call *c, struct batch *b, size_t i)
     return err ? rk_call_fail(c, err, "%s %s: no confirm tag can be made", in->link, in->iface) : RK_OK;
 }
 
+/* A description is there even when it is empty, terms only when there are some. */
+static const char *
+text_of(const struct rk_item *in)
+{
+    bool terms = (in->op == RK_OP_STAGE || in->op == RK_OP_RETIRE) && in->text[0];
+
+    return in->op == RK_OP_DESCRIBE || terms ? in->text : NULL;
+}
+
 static int
 batch_fill(struct rk_call *c, struct batch *b)
 {
@@ -64,8 +77,8 @@ batch_fill(struct rk_call *c, struct batch *b)
 
         b->ops[i] = (struct rk_dev_op){
             .kind = in->op, .seq = in->seq, .link = in->link, .iface = in->iface,
-            .key_id = in->op == RK_OP_DESCRIBE ? "" : in->key_id, .peer_facts = in->facts,
-            .text = in->op == RK_OP_DESCRIBE ? in->text : NULL, .err = RK_E_CONTRACT,
+            .key_id = in->op == RK_OP_DESCRIBE ? "" : in->key_id, .peer_facts = in->facts, .text = text_of(in),
+            .err = RK_E_CONTRACT,
         };
         if (in->op == RK_OP_STAGE)
             err = take_key(c, b, i);
@@ -144,9 +157,13 @@ tell(const struct rk_item *in, struct rk_dev_seen *seen, struct rk_item *out)
         out->err = RK_E_CONTRACT;
         strcpy(out->text, "the plugin gave facts that are none");
     }
+    if (!out->err && RK_IF_CLASS_OF(seen->state) > RK_CLASS_E) {
+        out->err = RK_E_CONTRACT;
+        strcpy(out->text, "the plugin gave a device class that is none");
+    }
     if (out->err)
         return;
-    out->state = seen->state & (RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED | RK_IF_REKEY);
+    out->state = seen->state & STATE_BITS;
     out->foreign = seen->foreign;
     strcpy(out->facts, seen->facts);
     for (size_t k = 0; k < RK_SEEN_KEYS; k++) {

@@ -58,7 +58,8 @@ struct rk_item {
     char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, BIND: peer SAE */
     char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY */
     char facts[RK_FACTS_MAX + 1];      /* APPLY, OBSERVE: the peer's; OBSERVE reply: own */
-    char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; APPLY: DESCRIBE text; reply: why */
+    char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; reply: why; APPLY: text of DESCRIBE,
+                                        * terms of STAGE and RETIRE (at most RK_TERMS_MAX, "" none) */
     char mine[RK_CONFIRM_HEX + 1];     /* APPLY STAGE reply: the confirm tag of this end ... */
     char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show */
     uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave */

@@ -310,6 +310,43 @@ test_apply(void **state)
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
+/* Terms reach STAGE and RETIRE; SHUT and SWEEP are passed on, and SHUT also when no key is in use. */
+static void
+test_apply_terms(void **state)
+{
+    static const struct {
+        uint32_t kind;
+        const char *key_id, *terms, *want;
+    } rows[] = {
+        {RK_OP_STAGE, "k2", "keep=k1,start=1764000000", "1 k2 keep=k1,start=1764000000"},
+        {RK_OP_STAGE, "k2", "", "1 k2 none"},
+        {RK_OP_RETIRE, "k2", "keep=", "3 k2 keep="},
+        {RK_OP_RETIRE, "k2", "", "3 k2 none"},
+        {RK_OP_ACTIVATE, "k2", "keep=k1", "2 k2 none"},
+        {RK_OP_SHUT, "k1", "", "5 k1 none"},
+        {RK_OP_SHUT, "", "", "5  none"},
+        {RK_OP_SWEEP, "k1", "keep=k1", "6 k1 none"},
+    };
+    size_t n = sizeof rows / sizeof rows[0];
+    struct rk_call_msg c = apply(n);
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_device(&r);
+    for (size_t i = 0; i < n; i++) {
+        op(&c.items[i], rows[i].kind, "terms");
+        strcpy(c.items[i].key_id, rows[i].key_id);
+        strcpy(c.items[i].text, rows[i].terms);
+    }
+    assert_int_equal(apply_and_free(&r, &c, &reply), RK_OK);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(reply.items[i].err, RK_E_REJECTED);
+        assert_string_equal(reply.items[i].text, rows[i].want);
+    }
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
 static void
 test_apply_fails(void **state)
 {
@@ -345,10 +382,12 @@ test_apply_refused(void **state)
 
     (void)state;
     start_device(&r);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 10; i++) {
+        static const uint32_t kinds[10] = {[1] = RK_OP_RETIRE, [6] = RK_OP_RETIRE, [7] = RK_OP_RETIRE,
+                                           [8] = RK_OP_SWEEP, [9] = RK_OP_SWEEP + 1};
         struct rk_call_msg c = apply(1);
 
-        op(&c.items[0], i == 1 ? RK_OP_RETIRE : RK_OP_STAGE, "crash");
+        op(&c.items[0], kinds[i] ? kinds[i] : RK_OP_STAGE, "crash");
         if (i == 0 || i == 5) { /* no key; or one that is none */
             rk_secret_fd_wipe(c.items[0].fd);
             c.items[0].fd = -1;
@@ -357,8 +396,12 @@ test_apply_refused(void **state)
             c.items[0].fd = rig_key(1, 32);
         if (i == 2)
             c.items[0].role = 0;
-        if (i == 3)
+        if (i == 3 || i == 8)
             c.items[0].key_id[0] = '\0';
+        if (i == 6) /* longer than terms can be */
+            memset(c.items[0].text, 'x', RK_TERMS_MAX + 1);
+        if (i == 7)
+            strcpy(c.items[0].text, "keep=k1 k2");
         if (i == 4)
             c.items[0].iface[0] = '\0';
         if (i == 5) {
@@ -375,15 +418,16 @@ test_apply_refused(void **state)
 static void
 test_observe(void **state)
 {
-    struct rk_call_msg c = {.verb = RK_V_OBSERVE, .inst = 1, .items = items(3), .n = 3};
+    struct rk_call_msg c = {.verb = RK_V_OBSERVE, .inst = 1, .items = items(5), .n = 5};
     struct rk_reply reply;
     struct rig r;
 
     (void)state;
     start_device(&r);
-    for (size_t i = 0; i < 3; i++) {
-        strcpy(c.items[i].iface, (const char *[]){"eth0", "facts", "endless"}[i]);
+    for (size_t i = 0; i < 5; i++) {
+        strcpy(c.items[i].iface, (const char *[]){"eth0", "facts", "endless", "class", "class"}[i]);
         strcpy(c.items[i].facts, "0011223344556677");
+        strcpy(c.items[i].link, i == 3 ? "d" : "f");
     }
     strcpy(c.items[0].key[1].id, "k1");
     c.items[0].key[1].seq = 9;
@@ -402,6 +446,10 @@ test_observe(void **state)
     assert_string_equal(reply.items[1].facts, "");
     assert_int_equal(reply.items[2].err, RK_OK);
     assert_int_equal(strlen(reply.items[2].text), RK_WHY_MAX - 1);
+    assert_int_equal(reply.items[3].err, RK_OK);
+    assert_int_equal(reply.items[3].state, RK_IF_PRESENT | RK_IF_UP | RK_IF_OTHER | RK_IF_CLASS(RK_CLASS_D));
+    assert_int_equal(reply.items[4].err, RK_E_CONTRACT); /* there is no class F */
+    assert_int_equal(reply.items[4].state, 0);
     strcpy(c.items[2].iface, "mute");
     assert_int_equal(rig_call(&r, &c, &reply), RK_E_UNREACHABLE);
     assert_int_equal(reply.items[0].err, RK_E_UNREACHABLE);
@@ -821,6 +869,7 @@ main(void)
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_plugin_dies_in_init),
         cmocka_unit_test(test_apply),
+        cmocka_unit_test(test_apply_terms),
         cmocka_unit_test(test_apply_fails),
         cmocka_unit_test(test_apply_refused),
         cmocka_unit_test(test_observe),

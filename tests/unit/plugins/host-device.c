@@ -33,8 +33,12 @@ do_op(const struct inst *inst, struct rk_dev_op *op)
         op->err = RK_E_CONTRACT;
     if (op->kind != RK_OP_STAGE && op->key)
         op->err = RK_E_CONTRACT;
-    if ((op->kind == RK_OP_DESCRIBE) != (op->text != NULL))
+    if ((op->kind == RK_OP_DESCRIBE) != (op->text != NULL) && !mode_is(op->iface, "terms"))
         op->err = RK_E_CONTRACT;
+    if (mode_is(op->iface, "terms")) { /* told what came, so that a test sees it */
+        op->err = RK_E_REJECTED;
+        snprintf(op->why, sizeof op->why, "%u %s %s", op->kind, op->key_id, op->text ? op->text : "none");
+    }
     if (mode_is(op->iface, "refuse")) {
         op->err = RK_E_CONFLICT;
         snprintf(op->why, sizeof op->why, "taken by\nanother");
@@ -77,6 +81,8 @@ device_observe(void *arg, struct rk_call *call, struct rk_dev_seen *seen, size_t
         for (size_t k = 0; k < RK_SEEN_KEYS; k++)
             seen[i].held[k] = seen[i].key_ids[k] ? RK_HELD_RX | (seen[i].seqs[k] == 9 ? RK_SENDING : 0) | 0x8000 : 99;
         snprintf(seen[i].facts, sizeof seen[i].facts, "sci=%.16s", seen[i].peer_facts);
+        if (mode_is(seen[i].iface, "class"))
+            seen[i].state |= RK_IF_OTHER | RK_IF_CLASS(strcmp(seen[i].link, "d") == 0 ? RK_CLASS_D : RK_CLASS_E + 1);
         if (mode_is(seen[i].iface, "facts"))
             strcpy(seen[i].facts, "sci=|bad");
         if (mode_is(seen[i].iface, "endless"))
