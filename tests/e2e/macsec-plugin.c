@@ -345,6 +345,158 @@ says_when_packet_numbers_run_out(void **state)
     key_free(&k);
 }
 
+/* Frames that a sent so far, as the kernel counts them; none of either end went in clear. */
+static unsigned long
+sent_by_a(void)
+{
+    char truth[8192];
+    const char *at;
+
+    kernel_truth(truth, sizeof truth);
+    assert_int_equal(count(truth, "\"OutPktsUntagged\": 0"), 2);
+    at = strstr(truth, "\"OutPktsEncrypted\": ");
+    assert_non_null(at);
+    return strtoul(at + strlen("\"OutPktsEncrypted\": "), NULL, 10);
+}
+
+static void
+assert_silent(const struct key *k)
+{
+    unsigned long before = sent_by_a();
+
+    assert_int_equal(observe(&sides[0], k).held[0], RK_HELD_RX | RK_HELD_TX | RK_PEER_USES);
+    assert_int_equal(observe(&sides[0], k).state, RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED);
+    frames(5);
+    assert_int_equal(sent_by_a(), before);
+}
+
+/* Nothing is sent, in clear or not, until the next ACTIVATE; the keys stay. */
+static void
+shut_sends_nothing(void **state)
+{
+    struct key k1, k2 = key_new(2), k3 = key_new(3);
+    struct rk_dev_op op, ops[3];
+
+    (void)state;
+    link_up(NULL);
+    k1 = first_key(1);
+    frames(5);
+    assert_true(sent_by_a() > 0);
+    assert_int_equal(doing(&sides[0], RK_OP_SHUT, &k1), RK_OK);
+    assert_silent(&k1);
+    assert_int_equal(doing(&sides[0], RK_OP_SHUT, &k1), RK_OK);
+    assert_silent(&k1);
+
+    /* A key that is staged meanwhile, also on the slot that was chosen to be silent, changes nothing. */
+    assert_int_equal(doing(&sides[0], RK_OP_STAGE, &k2), RK_OK);
+    assert_silent(&k1);
+    assert_int_equal(doing(&sides[0], RK_OP_STAGE, &k3), RK_OK);
+    assert_silent(&k1);
+    assert_int_equal(doing(&sides[0], RK_OP_ACTIVATE, &k1), RK_OK);
+    frames(5);
+    peers_use(&k1);
+    assert_int_equal(observe(&sides[1], &k1).held[0] & RK_PEER_USES, RK_PEER_USES);
+
+    /* All four taken: one that is off will do, else nothing is changed. */
+    sh("ip -n a macsec add macsec0 tx sa 0 pn 1 on key 77 %064d", 5);
+    op = op_of(&sides[0], RK_OP_SHUT, &k1);
+    assert_int_equal(apply(&sides[0], &op, 1, 5000), RK_OK);
+    assert_int_equal(op.err, RK_E_CONFLICT);
+    assert_non_null(strstr(op.why, "retire one"));
+    assert_true(observe(&sides[0], &k1).held[0] & RK_SENDING);
+    sh("ip -n a macsec set macsec0 tx sa 0 off");
+    assert_int_equal(doing(&sides[0], RK_OP_SHUT, &k1), RK_OK);
+    assert_silent(&k1);
+
+    /* In one call with what ends it. */
+    ops[0] = ops[2] = op_of(&sides[0], RK_OP_ACTIVATE, &k1);
+    ops[1] = op_of(&sides[0], RK_OP_SHUT, &k1);
+    assert_int_equal(apply(&sides[0], ops, 3, 5000), RK_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ops[i].err, RK_OK);
+    assert_true(observe(&sides[0], &k1).held[0] & RK_SENDING);
+    link_down();
+    key_free(&k1);
+    key_free(&k2);
+    key_free(&k3);
+}
+
+/* All that is not the key in use goes, whoever installed it; the traffic does not notice. */
+static void
+sweep_removes_the_others(void **state)
+{
+    struct key k1, k2 = key_new(2);
+    unsigned long sent, lost;
+    struct traffic t;
+    char truth[8192];
+
+    (void)state;
+    link_up(NULL);
+    k1 = first_key(1);
+    both(RK_OP_STAGE, &k2);
+    sh("ip -n a macsec add macsec0 tx sa 3 pn 1 on key 77 %064d", 5);
+    sh("ip -n a macsec add macsec0 rx sci 02000000000c0001 on");
+    sh("ip -n a macsec add macsec0 rx sci 02000000000c0001 sa 0 pn 1 on key 78 %064d", 6);
+    assert_int_equal(observe(&sides[0], &k1).foreign, 3);
+    assert_int_equal(doing(&sides[0], RK_OP_SWEEP, &k2), RK_E_CONFLICT); /* not the one in use */
+    assert_int_equal(observe(&sides[0], &k1).foreign, 3);
+    t = traffic_start();
+    assert_int_equal(doing(&sides[0], RK_OP_SWEEP, &k1), RK_OK);
+    assert_int_equal(doing(&sides[0], RK_OP_SWEEP, &k1), RK_OK);
+    pause_ms(50);
+    lost = traffic_stop(&t, &sent);
+    assert_int_equal(lost, 0);
+    assert_true(sent > 0);
+    assert_int_equal(observe(&sides[0], &k1).foreign, 0);
+    assert_int_equal(observe(&sides[0], &k1).held[0], RK_HELD_RX | RK_HELD_TX | RK_SENDING | RK_PEER_USES);
+    assert_int_equal(observe(&sides[1], &k2).held[0], RK_HELD_RX | RK_HELD_TX); /* that is another device */
+    kernel_truth(truth, sizeof truth);
+    assert_int_equal(count(truth, "02000000000c0001"), 0);
+    link_down();
+    key_free(&k1);
+    key_free(&k2);
+}
+
+/* What observe says is what ACTIVATE finds, and what was really seen. */
+static void
+observe_tells_the_truth(void **state)
+{
+    struct key k1, k2 = key_new(2);
+    struct rk_dev_seen seen;
+
+    (void)state;
+    link_up(NULL);
+    k1 = first_key(1);
+    both(RK_OP_STAGE, &k2);
+    sh("ip -n a macsec set macsec0 tx sa 2 off");
+    assert_int_equal(observe(&sides[0], &k2).held[0], RK_HELD_RX);
+    assert_int_equal(doing(&sides[0], RK_OP_ACTIVATE, &k2), RK_E_NOKEY);
+    sh("ip -n a macsec set macsec0 tx sa 2 on");
+    assert_int_equal(observe(&sides[0], &k2).held[0], RK_HELD_RX | RK_HELD_TX);
+
+    /* No frame came with k2: a packet number that someone set says nothing of the peer. */
+    sh("ip -n a macsec set macsec0 rx sci 02000000000b0001 sa 2 pn 100");
+    assert_int_equal(observe(&sides[0], &k2).held[0], RK_HELD_RX | RK_HELD_TX);
+    sh("ip -n a macsec set macsec0 rx sci 02000000000b0001 sa 2 pn 1");
+    assert_int_equal(doing(&sides[1], RK_OP_ACTIVATE, &k2), RK_OK);
+    for (int tries = 0; !(observe(&sides[0], &k2).held[0] & RK_PEER_USES); tries++) {
+        assert_true(tries < 100);
+        frames(1);
+    }
+
+    /* A key that nobody asked for is in use. */
+    assert_false(observe(&sides[0], &k1).state & RK_IF_OTHER);
+    assert_true(observe(&sides[0], &k2).state & RK_IF_OTHER);
+    sh("ip -n a macsec add macsec0 tx sa 3 pn 1 on key 77 %064d", 5);
+    sh("ip -n a link set macsec0 type macsec encodingsa 3");
+    seen = observe(&sides[0], &k1);
+    assert_true(seen.state & RK_IF_OTHER);
+    assert_false(seen.held[0] & RK_SENDING);
+    link_down();
+    key_free(&k1);
+    key_free(&k2);
+}
+
 /* Several operations in one call, in order; and the budget. */
 static void
 batches_and_budgets(void **state)
@@ -585,6 +737,9 @@ main(void)
         cmocka_unit_test_teardown(rotates_without_loss, tear_down),
         cmocka_unit_test_teardown(wrong_orders_lose, tear_down),
         cmocka_unit_test_teardown(says_when_packet_numbers_run_out, tear_down),
+        cmocka_unit_test_teardown(shut_sends_nothing, tear_down),
+        cmocka_unit_test_teardown(sweep_removes_the_others, tear_down),
+        cmocka_unit_test_teardown(observe_tells_the_truth, tear_down),
         cmocka_unit_test_teardown(batches_and_budgets, tear_down),
         cmocka_unit_test_teardown(failed_stage_is_undone, tear_down),
         cmocka_unit_test_teardown(switch_is_read_back, tear_down),

@@ -25,13 +25,6 @@ macsec_encode(struct macsec_call *c, struct macsec_iface *f, uint8_t an, char *w
     return RK_OK;
 }
 
-/* Is the key in this transmit slot, ready to send? */
-static bool
-ready(const struct macsec_iface *f, uint8_t an, const struct macsec_key_id *id)
-{
-    return f->read && macsec_holds(&f->secy.tx[an], id) && f->secy.tx[an].active;
-}
-
 int
 macsec_activate(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op)
 {
@@ -43,7 +36,7 @@ macsec_activate(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op 
     if (!op->key_id || macsec_key_id_of(c->time.host, op->key_id, &s.key_id))
         return op->err =
                    macsec_say(op->why, RK_E_CONTRACT, "%s: ACTIVATE without a key ID that can be used", op->iface);
-    if (!ready(f, an, &s.key_id))
+    if (!f->read || !macsec_ready(&f->secy, an, &s.key_id))
         return op->err = macsec_say(op->why, RK_E_NOKEY, "%s: transmit association %u does not hold the key: stage it",
                                     f->names.dev, an);
     if (old == an)
@@ -62,7 +55,13 @@ macsec_activated(struct macsec_call *c, struct macsec_iface *f)
     int err;
 
     f->pending.op = NULL;
-    if (!s.op || (f->read && f->secy.encoding_sa == s.an && ready(f, s.an, &s.key_id)))
+    if (!s.op)
+        return;
+    if (s.op->kind == RK_OP_SHUT) {
+        macsec_shut_done(f, s.op);
+        return;
+    }
+    if (f->read && f->secy.encoding_sa == s.an && macsec_ready(&f->secy, s.an, &s.key_id))
         return;
     /* Someone emptied the slot in between, or switched too.  Back to what was in use, when it still can be. */
     c->time.undoing = true;

@@ -126,6 +126,10 @@ apply_one(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op)
         macsec_stage(c, f, op);
     } else if (op->kind == RK_OP_ACTIVATE) {
         macsec_activate(c, f, op);
+    } else if (op->kind == RK_OP_SHUT) {
+        macsec_shut(c, f, op);
+    } else if (op->kind == RK_OP_SWEEP) {
+        macsec_sweep(c, f, op);
     } else {
         op->err = macsec_say(op->why, RK_E_CONTRACT, "operation %u is not known", op->kind);
     }

@@ -80,4 +80,12 @@ macsec_holds(const struct macsec_sa *sa, const struct macsec_key_id *id)
     return sa->held && __builtin_memcmp(&sa->key_id, id, sizeof *id) == 0;
 }
 
+/* macsec_ready - is the key of this id in this transmit slot, and the slot switched on?  Only then it can be sent
+ * with. */
+static inline bool
+macsec_ready(const struct macsec_secy *secy, uint8_t an, const struct macsec_key_id *id)
+{
+    return macsec_holds(&secy->tx[an], id) && secy->tx[an].active;
+}
+
 #endif

@@ -17,8 +17,9 @@ threshold(const struct macsec_inst *inst)
     return inst->cipher->xpn ? UINT64_C(0xC000000000000000) : UINT64_C(0xC0000000);
 }
 
+/* asked: the key in use is one of those asked for */
 static uint32_t
-state(const struct macsec_inst *inst, const struct macsec_iface *f)
+state(const struct macsec_inst *inst, const struct macsec_iface *f, bool asked)
 {
     const struct macsec_secy *s = &f->secy;
     const struct macsec_sa *sa = &s->tx[s->encoding_sa];
@@ -28,25 +29,32 @@ state(const struct macsec_inst *inst, const struct macsec_iface *f)
         bits |= RK_IF_UP;
     if (s->encrypt && s->protect && s->validate == MACSEC_VALIDATE_STRICT)
         bits |= RK_IF_PROTECTED;
+    if (sa->held && sa->active && !asked)
+        bits |= RK_IF_OTHER;
     /* A transmit association whose numbers have run out is switched off by the kernel, its PN is then 0. */
     if (sa->held && (sa->active ? sa->pn > threshold(inst) : sa->pn == 0))
         bits |= RK_IF_REKEY;
     return bits;
 }
 
-/* What is held of one key.  A channel of a former peer cannot receive from the peer of now. */
+/* One key that is asked for. */
+struct key {
+    struct macsec_key_id id;
+    uint64_t seq;
+};
+
+/* What is held of one key.  A channel of a former peer cannot receive from the peer of now.  HELD_TX: as ACTIVATE
+ * would find it.  PEER_USES: a frame came and was good; the association is as old as the key is installed. */
 static uint32_t
-held(struct macsec_secy *s, const struct macsec_sci *peer, const struct macsec_key_id *id)
+held(struct macsec_secy *s, const struct macsec_sci *peer, const struct key *key)
 {
+    const struct macsec_key_id *id = &key->id;
     uint32_t bits = 0;
 
-    for (unsigned an = 0; an < MACSEC_ANS; an++) {
-        if (!macsec_holds(&s->tx[an], id))
-            continue;
+    if (macsec_ready(s, (uint8_t)(key->seq % MACSEC_ANS), id))
         bits |= RK_HELD_TX;
-        if (an == s->encoding_sa && s->tx[an].active)
-            bits |= RK_SENDING;
-    }
+    if (macsec_ready(s, s->encoding_sa, id))
+        bits |= RK_SENDING;
     for (unsigned i = 0; i < s->n_rx; i++) {
         if (peer && memcmp(peer, &s->rx[i].sci, sizeof *peer) != 0)
             continue;
@@ -57,7 +65,7 @@ held(struct macsec_secy *s, const struct macsec_sci *peer, const struct macsec_k
                 continue;
             if (sa->active)
                 bits |= RK_HELD_RX;
-            if (sa->frames > 0 || sa->pn > 1) /* the counter may have come round to 0 */
+            if (sa->frames > 0)
                 bits |= RK_PEER_USES;
         }
     }
@@ -111,26 +119,29 @@ macsec_look(const struct macsec_inst *inst, struct macsec_iface *f, struct rk_de
     struct macsec_sci peer;
     bool peer_known = seen->peer_facts && macsec_sci_parse(seen->peer_facts, &peer) == RK_OK;
     struct keys known = {.n = 0};
-    struct macsec_key_id id;
+    bool in_use = false;
 
     seen->err = f->err ? f->err : f->read ? RK_OK : RK_E_NOENT;
     if (seen->err)
         memcpy(seen->why, f->why, sizeof seen->why);
     if (!f->read)
         return;
-    seen->state = state(inst, f);
     macsec_sci_print(&f->secy.sci, seen->facts);
     for (int i = 0; i < RK_SEEN_KEYS; i++) {
+        struct key key = {.seq = seen->seqs[i]};
+
         if (!seen->key_ids[i] || !seen->key_ids[i][0])
             continue;
-        if (macsec_key_id_of(inst->host, seen->key_ids[i], &id)) {
+        if (macsec_key_id_of(inst->host, seen->key_ids[i], &key.id)) {
             seen->err = macsec_say(seen->why, RK_E_CONTRACT, "%s: key ID \"%.64s\" cannot be used", f->text,
                                    seen->key_ids[i]);
-            return;
+            break;
         }
-        keys_add(&known, &id);
-        seen->held[i] = held(&f->secy, peer_known ? &peer : NULL, &id);
+        keys_add(&known, &key.id);
+        in_use = in_use || macsec_ready(&f->secy, f->secy.encoding_sa, &key.id);
+        seen->held[i] = held(&f->secy, peer_known ? &peer : NULL, &key);
     }
+    seen->state = state(inst, f, in_use);
     if (!seen->err)
         foreign(&f->secy, &known, seen);
 }

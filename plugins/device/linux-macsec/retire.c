@@ -1,4 +1,4 @@
-/* retire.c - RETIRE: the key out of all slots; never the one that is in use
+/* retire.c - RETIRE: the key out of all slots; SWEEP: all others out; never the one that is in use
  *
  * Runs in a call, one at a time.  An association is found by its key id, on whatever AN and from whatever peer.
  */
@@ -66,8 +66,20 @@ drop_former(struct macsec_call *c, struct macsec_iface *f, const char *peer_fact
     return RK_OK;
 }
 
+/* Which keys go: the one of this id, or all others. */
+struct which {
+    struct macsec_key_id id;
+    bool others;
+};
+
+static bool
+goes(const struct macsec_sa *sa, const struct which *w)
+{
+    return sa->held && macsec_holds(sa, &w->id) != w->others;
+}
+
 static int
-retire_rx(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op, const struct macsec_key_id *id)
+remove_rx(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op, const struct which *w)
 {
     int err = RK_OK;
 
@@ -77,7 +89,7 @@ retire_rx(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op, c
         for (uint8_t an = 0; !err && an < MACSEC_ANS; an++) {
             struct macsec_place place = {f->link.ifindex, &f->secy.rx[i].sci, an};
 
-            if (!macsec_holds(&f->secy.rx[i].sa[an], id))
+            if (!goes(&f->secy.rx[i].sa[an], w))
                 continue;
             touched = true;
             err = remove_sa(c, f, place, &f->secy.rx[i].sa[an], op->why);
@@ -88,26 +100,42 @@ retire_rx(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op, c
     return err;
 }
 
-int
-macsec_retire(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op)
+static int
+remove_keys(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op, const struct which *w)
 {
-    struct macsec_secy *s = &f->secy;
-    const struct macsec_sa *in_use = &s->tx[s->encoding_sa];
-    struct macsec_key_id id;
     int err = RK_OK;
 
-    if (!op->key_id || macsec_key_id_of(c->time.host, op->key_id, &id))
-        return op->err = macsec_say(op->why, RK_E_CONTRACT, "%s: RETIRE without a key ID that can be used", op->iface);
-    if (macsec_holds(in_use, &id) && in_use->active)
-        return op->err = macsec_say(op->why, RK_E_CONFLICT, "%s transmits with this key: activate another first",
-                                    f->names.dev);
     for (uint8_t an = 0; !err && an < MACSEC_ANS; an++) {
         struct macsec_place place = {f->link.ifindex, NULL, an};
 
-        if (macsec_holds(&s->tx[an], &id))
-            err = remove_sa(c, f, place, &s->tx[an], op->why);
+        if (goes(&f->secy.tx[an], w))
+            err = remove_sa(c, f, place, &f->secy.tx[an], op->why);
     }
-    if (!err)
-        err = retire_rx(c, f, op, &id);
-    return op->err = err;
+    return err ? err : remove_rx(c, f, op, w);
+}
+
+int
+macsec_retire(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op)
+{
+    struct which w = {.others = false};
+
+    if (!op->key_id || macsec_key_id_of(c->time.host, op->key_id, &w.id))
+        return op->err = macsec_say(op->why, RK_E_CONTRACT, "%s: RETIRE without a key ID that can be used", op->iface);
+    if (macsec_ready(&f->secy, f->secy.encoding_sa, &w.id))
+        return op->err = macsec_say(op->why, RK_E_CONFLICT, "%s transmits with this key: activate another first",
+                                    f->names.dev);
+    return op->err = remove_keys(c, f, op, &w);
+}
+
+int
+macsec_sweep(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op)
+{
+    struct which w = {.others = true};
+
+    if (!op->key_id || macsec_key_id_of(c->time.host, op->key_id, &w.id))
+        return op->err = macsec_say(op->why, RK_E_CONTRACT, "%s: SWEEP without a key ID that can be used", op->iface);
+    if (!macsec_ready(&f->secy, f->secy.encoding_sa, &w.id))
+        return op->err = macsec_say(op->why, RK_E_CONFLICT, "%s does not transmit with this key: nothing is removed",
+                                    f->names.dev);
+    return op->err = remove_keys(c, f, op, &w);
 }

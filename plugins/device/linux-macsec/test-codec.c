@@ -468,7 +468,8 @@ sees_what_is_held(void **state)
     struct macsec_iface f = {.text = "macsec0", .read = true, .link = {.flags = IFF_UP | IFF_RUNNING}};
     struct rk_dev_seen seen = {.peer_facts = "sci=02000000000b0001",
                                .key_ids = {"11000000-0000-0000-0000-000000000000", NULL,
-                                           "22000000-0000-0000-0000-000000000000", "none"}};
+                                           "22000000-0000-0000-0000-000000000000", "none"},
+                               .seqs = {5, 0, 6, 7}};
 
     (void)state;
     assert_int_equal(macsec_dump_secy(put_dump(buf, 1), &f.secy), RK_OK);
@@ -482,10 +483,33 @@ sees_what_is_held(void **state)
     assert_int_equal(seen.foreign, 0);
     assert_string_equal(seen.facts, "sci=02000000000a0001");
 
+    /* What ACTIVATE would refuse is in no transmit slot: another number, or switched off. */
+    seen.seqs[0] = 4;
+    macsec_look(&inst, &f, &seen);
+    assert_int_equal(seen.held[0], RK_HELD_RX | RK_SENDING | RK_PEER_USES);
+    seen.seqs[0] = 5;
+    f.secy.tx[1].active = false;
+    macsec_look(&inst, &f, &seen);
+    assert_int_equal(seen.held[0], RK_HELD_RX | RK_PEER_USES);
+    assert_false(seen.state & RK_IF_OTHER); /* nothing is sent at all */
+    f.secy.tx[1].active = true;
+
+    /* A packet number alone is no evidence of the peer: anyone can set it. */
+    f.secy.rx[0].sa[1].frames = 0;
+    f.secy.rx[0].sa[1].pn = 100;
+    macsec_look(&inst, &f, &seen);
+    assert_int_equal(seen.held[0], RK_HELD_RX | RK_HELD_TX | RK_SENDING);
+
+    /* In use, and not asked for. */
+    seen.key_ids[0] = NULL;
+    macsec_look(&inst, &f, &seen);
+    assert_int_equal(seen.state, RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED | RK_IF_OTHER);
+
     /* Nothing asked: both are foreign, and named.  A peer with another SCI cannot be received from. */
     memset(&seen, 0, sizeof seen);
     seen.peer_facts = "sci=02000000000c0001";
     seen.key_ids[0] = "11000000-0000-0000-0000-000000000000";
+    seen.seqs[0] = 1;
     macsec_look(&inst, &f, &seen);
     assert_int_equal(seen.held[0], RK_HELD_TX | RK_SENDING);
     assert_int_equal(seen.foreign, 1);
