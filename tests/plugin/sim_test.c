@@ -174,15 +174,42 @@ test_bad_operations(void **state)
     rk_secret_free(&odd);
 }
 
+/* Nothing is sent until the next ACTIVATE; the keys stay. */
 static void
-test_other_classes_are_refused(void **state)
+test_shut(void **state)
 {
-    const char *pairs[] = {RK_CONF_NAME, "a", "class", "d", NULL};
-    void *d;
+    void *d = start("a", NULL, NULL);
 
     (void)state;
-    assert_int_equal(try_start(pairs, &d), RK_E_UNSUPPORTED);
-    assert_non_null(strstr(call.text, "class a only"));
+    assert_int_equal(one(d, RK_OP_STAGE, 1, "k1"), RK_OK);
+    assert_int_equal(one(d, RK_OP_ACTIVATE, 1, "k1"), RK_OK);
+    assert_int_equal(one(d, RK_OP_STAGE, 2, "k2"), RK_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(one(d, RK_OP_SHUT, 1, i == 0 ? "k1" : ""), RK_OK);
+        assert_int_equal(held(d, 1, "k1"), RK_HELD_RX | RK_HELD_TX);
+        assert_int_equal(held(d, 2, "k2"), RK_HELD_RX | RK_HELD_TX);
+    }
+    assert_int_equal(one(d, RK_OP_ACTIVATE, 2, "k2"), RK_OK);
+    assert_int_equal(held(d, 2, "k2"), RK_HELD_RX | RK_HELD_TX | RK_SENDING);
+    stop(d);
+}
+
+static void
+test_sweep(void **state)
+{
+    void *d = start("a", NULL, NULL);
+
+    (void)state;
+    assert_int_equal(one(d, RK_OP_STAGE, 1, "k1"), RK_OK);
+    assert_int_equal(one(d, RK_OP_STAGE, 2, "k2"), RK_OK);
+    assert_int_equal(one(d, RK_OP_SWEEP, 1, "k1"), RK_E_CONFLICT); /* not sent with */
+    assert_int_equal(one(d, RK_OP_ACTIVATE, 1, "k1"), RK_OK);
+    assert_int_equal(one(d, RK_OP_SWEEP, 2, "k2"), RK_E_CONFLICT);
+    assert_int_equal(held(d, 2, "k2"), RK_HELD_RX | RK_HELD_TX);
+    assert_int_equal(one(d, RK_OP_SWEEP, 1, "k1"), RK_OK);
+    assert_int_equal(held(d, 1, "k1"), RK_HELD_RX | RK_HELD_TX | RK_SENDING);
+    assert_int_equal(held(d, 2, "k2"), 0);
+    stop(d);
 }
 
 static void
@@ -202,6 +229,12 @@ test_foreign_keys_are_told(void **state)
     assert_int_equal(seen.state, RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED);
     assert_memory_equal(seen.facts, "sci=", 4);
     assert_int_equal(strlen(seen.facts), 20);
+    assert_int_equal(one(d, RK_OP_ACTIVATE, 1, "k1"), RK_OK); /* a key that nobody asks for is sent with */
+    assert_int_equal(ops()->observe(d, &call, &seen, 1), RK_OK);
+    assert_int_equal(seen.state, RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED | RK_IF_OTHER);
+    assert_int_equal(one(d, RK_OP_ACTIVATE, 2, "k2"), RK_OK);
+    assert_int_equal(ops()->observe(d, &call, &seen, 1), RK_OK);
+    assert_false(seen.state & RK_IF_OTHER);
     stop(d);
 }
 
@@ -269,6 +302,7 @@ test_bad_state_files(void **state)
         "rekey-sim 1 a 0 0 0\niface %zz\n",
         "rekey-sim 1 a 0 0 0\niface e\nused x\n",
         "rekey-sim 1 a 0 0 0\niface e\nwhat\n",
+        "rekey-sim 1 a 0 0 0\nclass b\niface e\n",
         "rekey-sim 1 a 0 0 0\niface e",
     };
     const char *pairs[] = {RK_CONF_NAME, "a", "state-file", NULL, NULL};
@@ -525,7 +559,8 @@ main(void)
         TEST(test_rules),
         TEST(test_reuse_is_a_violation),
         TEST(test_bad_operations),
-        TEST(test_other_classes_are_refused),
+        TEST(test_shut),
+        TEST(test_sweep),
         TEST(test_foreign_keys_are_told),
         TEST(test_many_interfaces),
         TEST(test_state_survives),

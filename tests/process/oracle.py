@@ -3,7 +3,8 @@
 # All devices of a test write into one log, in the order of their effects.  Checked after each line:
 #   I1  what one end sends with, each other end of the link holds for receive, in the same slot
 #   I2  no key is installed twice on an interface, no slot in use is overwritten
-#   and an interface that sends with a key always sends with some key: no failure takes the one in use away.
+#   and an interface that sends with a key always sends with some key, until it is shut: no failure takes the one in
+#   use away.  Devices of classes b to e compare their keys themselves: their operations are not looked at here.
 # A process that is killed between an effect and its line loses the line; the device tells what it holds when it is
 # started again ("boot"), but not what it sends with, so that is then a set of slots until the next activation.
 
@@ -62,7 +63,7 @@ class Oracle:
             self.take_boot(e)
             return
         self.end_boot()
-        if e["err"] != "0" or op not in ("stage", "activate", "retire"):
+        if e["err"] != "0" or op not in ("stage", "activate", "retire", "shut", "sweep"):
             return
         self.counts[op, device] = self.counts.get((op, device), 0) + 1
         end = self.ends.setdefault((device, e["iface"]), End())
@@ -103,6 +104,16 @@ class Oracle:
             raise Breach("the key that is sent with is taken away")
         end.sending.discard(an)
         del end.slots[an]
+
+    def shut(self, end, e):
+        end.sending = {None}
+
+    def sweep(self, end, e):
+        an = int(e["an"])
+        if end.slots.get(an) != self.slot(e) or an not in end.sending:
+            raise Breach("keys are swept away for one that is not in use")
+        end.slots = {an: end.slots[an]}
+        end.sending = {an}
 
     # ---- start of a device ----
 

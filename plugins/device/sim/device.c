@@ -1,15 +1,36 @@
-/* device.c - interfaces, slots and the rules for them.  Keys are known by a one-way digest only. */
-#include "device.h"
+/* device.c - interfaces and their operations, whatever the class.  Keys are known by a one-way digest only. */
+#include "class.h"
 
 #include "../../common/keytext.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define DIGEST_LABEL "rekey sim digest v1"
 #define FIRST_BUCKETS 64
+
+static int64_t
+read_clock(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int64_t
+boot_ns(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}
+
+static int64_t
+wall_ms(void)
+{
+    return read_clock(CLOCK_REALTIME) / 1000000;
+}
 
 static size_t
 hash(const char *text)
@@ -22,13 +43,15 @@ hash(const char *text)
 }
 
 struct sim_device *
-sim_device_new(const struct rk_host *host, const char *name)
+sim_device_new(const struct rk_host *host, const char *name, const struct sim_class *class)
 {
     struct sim_device *d = calloc(1, sizeof *d);
 
     if (!d)
         return NULL;
     d->host = host;
+    d->class = class;
+    d->clock = (struct sim_clock){boot_ns, wall_ms};
     snprintf(d->name, sizeof d->name, "%s", name);
     d->n_buckets = FIRST_BUCKETS;
     d->buckets = calloc(d->n_buckets, sizeof d->buckets[0]);
@@ -37,6 +60,14 @@ sim_device_new(const struct rk_host *host, const char *name)
         return NULL;
     }
     return d;
+}
+
+static void
+iface_free(const struct sim_device *d, struct sim_iface *f)
+{
+    d->class->end(f);
+    free(f->text);
+    free(f);
 }
 
 void
@@ -49,7 +80,7 @@ sim_device_free(struct sim_device *d)
             struct sim_iface *f = d->buckets[i];
 
             d->buckets[i] = f->next;
-            free(f);
+            iface_free(d, f);
         }
     free(d->buckets);
     free(d);
@@ -78,19 +109,17 @@ grow(struct sim_device *d)
 }
 
 /* The same at each start, different for each end: the first 8 bytes of a digest of both names. */
-static int
-make_facts(const struct sim_device *d, struct sim_iface *f)
+static bool
+make_sci(const struct sim_device *d, struct sim_iface *f)
 {
-    char text[sizeof d->name + sizeof f->name + 1], hex[17];
+    char text[sizeof d->name + RK_IFACE_MAX + 2];
     unsigned char digest[32];
     int n = snprintf(text, sizeof text, "%s|%s", d->name, f->name);
-    int err = d->host->sha256(text, (size_t)n, digest);
 
-    if (err)
-        return err;
-    rkp_hex_put(digest, 8, hex);
-    snprintf(f->facts, sizeof f->facts, "sci=%s", hex);
-    return RK_OK;
+    if (d->host->sha256(text, (size_t)n, digest))
+        return false;
+    rkp_hex_put(digest, 8, f->sci);
+    return true;
 }
 
 struct sim_iface *
@@ -103,11 +132,11 @@ sim_iface_get(struct sim_device *d, const char *name)
         f = f->next;
     if (f || len == 0 || len > RK_IFACE_MAX || d->n_ifaces >= SIM_IFACES_MAX)
         return f;
-    f = calloc(1, sizeof *f);
+    f = calloc(1, sizeof *f + len + 1);
     if (!f)
         return NULL;
     memcpy(f->name, name, len + 1);
-    if (make_facts(d, f)) {
+    if (!make_sci(d, f) || !d->class->begin(f)) {
         free(f);
         return NULL;
     }
@@ -130,43 +159,67 @@ sim_iface_next(const struct sim_device *d, const struct sim_iface *from)
     return i < d->n_buckets ? d->buckets[i] : NULL;
 }
 
-static int
-put_hex(const unsigned char *bytes, size_t len, void *arg)
+bool
+sim_iface_text(struct sim_iface *f, const char *text)
 {
-    rkp_hex_put(bytes, len, arg);
+    char *copy = strdup(text);
+
+    if (!copy)
+        return false;
+    free(f->text);
+    f->text = copy;
+    return true;
+}
+
+/* ---- digests ---- */
+
+bool
+sim_digest_same(const struct sim_digest *a, const struct sim_digest *b)
+{
+    return memcmp(a->bytes, b->bytes, SIM_DIGEST) == 0;
+}
+
+void
+sim_digest_hex(const struct sim_digest *digest, char *hex)
+{
+    rkp_hex_put(digest->bytes, SIM_DIGEST, hex);
+}
+
+bool
+sim_digest_read(const char *hex, struct sim_digest *out)
+{
+    size_t len = strnlen(hex, SIM_DIGEST_HEX + 1);
+
+    if (rkp_hex_len(hex, len) != SIM_DIGEST)
+        return false;
+    rkp_hex_get(hex, len, out->bytes);
+    return true;
+}
+
+static int
+take_bytes(const unsigned char *bytes, size_t len, void *arg)
+{
+    memcpy(arg, bytes, len);
     return RK_OK;
 }
 
 static int
-digest_of(const struct sim_device *d, const struct rk_secret *key, char *hex)
+digest_of(const struct sim_device *d, const struct rk_secret *key, struct sim_digest *out)
 {
     struct rk_secret *digest = NULL;
-    int err = d->host->secret_derive(key, DIGEST_LABEL, strlen(DIGEST_LABEL), SIM_DIGEST_HEX / 2, &digest);
+    int err = d->host->secret_derive(key, DIGEST_LABEL, strlen(DIGEST_LABEL), SIM_DIGEST, &digest);
 
     if (err)
         return err;
-    d->host->secret_use(digest, put_hex, hex);
+    d->host->secret_use(digest, take_bytes, out->bytes);
     d->host->secret_free(&digest);
     return RK_OK;
 }
 
-static bool
-was_used(const struct sim_iface *f, const char *digest)
-{
-    for (uint32_t i = 0; i < SIM_USED_MAX && i < f->n_used; i++)
-        if (strcmp(f->used[i], digest) == 0)
-            return true;
-    return false;
-}
+/* ---- operations ---- */
 
-static bool
-holds(const struct sim_slot *s, const struct rk_dev_op *op)
-{
-    return s->flags && s->seq == op->seq && strcmp(s->key_id, op->key_id) == 0 && strcmp(s->link, op->link) == 0;
-}
-
-static int RK_PRINTF(3, 4)
-refuse(struct rk_dev_op *op, int err, const char *fmt, ...)
+int
+sim_refuse(struct rk_dev_op *op, int err, const char *fmt, ...)
 {
     va_list ap;
 
@@ -176,85 +229,33 @@ refuse(struct rk_dev_op *op, int err, const char *fmt, ...)
     return err;
 }
 
-static int
-check_stage(const struct sim_device *d, struct rk_dev_op *op)
+void
+sim_foreign(struct rk_dev_seen *seen, const char *key_id)
 {
-    size_t len = op->key ? d->host->secret_len(op->key) : 0;
+    size_t len = strlen(seen->why);
+
+    seen->foreign++;
+    if (len + 1 < sizeof seen->why)
+        snprintf(seen->why + len, sizeof seen->why - len, "%s%s", len ? " " : "", key_id);
+}
+
+static int
+check_stage(struct sim_job *j)
+{
+    struct rk_dev_op *op = j->op;
+    size_t len = op->key ? j->d->host->secret_len(op->key) : 0;
+    int err;
 
     if (!op->key)
-        return refuse(op, RK_E_CONTRACT, "stage without a key");
+        return sim_refuse(op, RK_E_CONTRACT, "stage without a key");
     if (len != 16 && len != 32)
-        return refuse(op, RK_E_KEY_SIZE, "a MACsec key has 16 or 32 bytes, not %zu", len);
+        return sim_refuse(op, RK_E_KEY_SIZE, "a MACsec key has 16 or 32 bytes, not %zu", len);
     if (!rkp_key_id_ok(op->key_id, strlen(op->key_id)) || !rkp_name_ok(op->link, strlen(op->link), RK_LINK_MAX))
-        return refuse(op, RK_E_CONTRACT, "stage without a link name or key ID that can be kept");
-    if (op->peer_facts[0] && (strlen(op->peer_facts) != 20 || strncmp(op->peer_facts, "sci=", 4) != 0 ||
-                              rkp_hex_len(op->peer_facts + 4, 16) != 8))
-        return refuse(op, RK_E_PROTOCOL, "the peer's facts are not \"sci=\" and 16 hex digits");
-    return RK_OK;
-}
-
-static void
-note_reuse(struct sim_device *d, struct rk_call *call, const struct sim_iface *f, const struct rk_dev_op *op)
-{
-    d->violations++;
-    d->host->log(call, RK_LOG_ERR, "ev=violation what=reuse iface=%s link=%s seq=%llu key_id=%s an=%d count=%llu",
-                 f->name, op->link, (unsigned long long)op->seq, op->key_id, (int)(op->seq % SIM_SLOTS),
-                 (unsigned long long)d->violations);
-}
-
-static int
-do_stage(struct sim_device *d, struct rk_call *call, struct sim_iface *f, struct rk_dev_op *op, struct sim_event *ev)
-{
-    struct sim_slot *s = &f->slot[op->seq % SIM_SLOTS];
-    int err = check_stage(d, op);
-
-    if (!err)
-        err = digest_of(d, op->key, ev->digest);
+        return sim_refuse(op, RK_E_CONTRACT, "stage without a link name or key ID that can be kept");
+    err = digest_of(j->d, op->key, &j->digest);
     if (err)
-        return err;
-    if (holds(s, op))
-        return strcmp(s->digest, ev->digest) == 0
-                   ? RK_OK : refuse(op, RK_E_CONFLICT, "AN %d holds other bytes for this key ID", ev->an);
-    if (s->flags)
-        return refuse(op, RK_E_CONFLICT, "AN %d is taken by key %s of link %s%s", ev->an, s->key_id, s->link,
-                      s->flags & RK_SENDING ? ", which is sent with" : "");
-    ev->reused = was_used(f, ev->digest);
-    if (ev->reused)
-        note_reuse(d, call, f, op);
-    s->flags = RK_HELD_RX | RK_HELD_TX;
-    s->seq = op->seq;
-    snprintf(s->link, sizeof s->link, "%s", op->link);
-    snprintf(s->key_id, sizeof s->key_id, "%s", op->key_id);
-    memcpy(s->digest, ev->digest, sizeof s->digest);
-    memcpy(f->used[f->n_used++ % SIM_USED_MAX], ev->digest, sizeof f->used[0]);
-    return RK_OK;
-}
-
-static int
-do_activate(struct sim_iface *f, struct rk_dev_op *op, struct sim_event *ev)
-{
-    struct sim_slot *s = &f->slot[op->seq % SIM_SLOTS];
-
-    if (!holds(s, op))
-        return refuse(op, RK_E_NOKEY, "AN %d %s", ev->an, s->flags ? "holds another key" : "is empty");
-    for (int i = 0; i < SIM_SLOTS; i++)
-        f->slot[i].flags &= ~RK_SENDING;
-    s->flags |= RK_SENDING;
-    memcpy(ev->digest, s->digest, sizeof ev->digest);
-    return RK_OK;
-}
-
-static int
-do_retire(struct sim_iface *f, struct rk_dev_op *op, struct sim_event *ev)
-{
-    struct sim_slot *s = &f->slot[op->seq % SIM_SLOTS];
-
-    if (!holds(s, op))
-        return RK_OK;
-    memcpy(ev->digest, s->digest, sizeof ev->digest);
-    if (s->flags & RK_SENDING)
-        return refuse(op, RK_E_CONFLICT, "AN %d is what the interface sends with", ev->an);
-    memset(s, 0, sizeof *s);
+        return sim_refuse(op, err, "no digest of the key can be made");
+    sim_digest_hex(&j->digest, j->ev->digest);
     return RK_OK;
 }
 
@@ -262,66 +263,29 @@ static int
 do_describe(struct sim_iface *f, struct rk_dev_op *op)
 {
     if (!op->text)
-        return refuse(op, RK_E_CONTRACT, "describe without a text");
+        return sim_refuse(op, RK_E_CONTRACT, "describe without a text");
     if (strnlen(op->text, SIM_TEXT_MAX + 1) > SIM_TEXT_MAX)
-        return refuse(op, RK_E_REJECTED, "a description has at most %d bytes", SIM_TEXT_MAX);
-    snprintf(f->text, sizeof f->text, "%s", op->text);
-    return RK_OK;
+        return sim_refuse(op, RK_E_REJECTED, "a description has at most %d bytes", SIM_TEXT_MAX);
+    return sim_iface_text(f, op->text) ? RK_OK : sim_refuse(op, RK_E_NOMEM, "out of memory");
 }
 
 void
 sim_do(struct sim_device *d, struct rk_call *call, struct sim_iface *f, struct rk_dev_op *op, struct sim_event *ev)
 {
-    *ev = (struct sim_event){.iface = f, .an = op->kind == RK_OP_DESCRIBE ? -1 : (int)(op->seq % SIM_SLOTS)};
+    struct sim_job j = {.d = d, .call = call, .f = f, .op = op, .ev = ev};
+
+    *ev = (struct sim_event){.iface = f, .an = -1};
     op->why[0] = '\0';
-    switch (op->kind) {
-    case RK_OP_STAGE:
-        op->err = do_stage(d, call, f, op, ev);
-        break;
-    case RK_OP_ACTIVATE:
-        op->err = do_activate(f, op, ev);
-        break;
-    case RK_OP_RETIRE:
-        op->err = do_retire(f, op, ev);
-        break;
-    case RK_OP_DESCRIBE:
+    if (op->kind == RK_OP_DESCRIBE) {
         op->err = do_describe(f, op);
-        break;
-    default:
-        op->err = refuse(op, RK_E_UNSUPPORTED, "operation %u is not known to this device", op->kind);
+        return;
     }
-}
-
-/* Is the key in slot an one of those asked for; a device knows the AN of a key, not the rotation it came with. */
-static bool
-is_asked(const struct rk_dev_seen *seen, const struct sim_slot *s, uint64_t an, size_t *at)
-{
-    for (*at = 0; *at < RK_SEEN_KEYS; (*at)++)
-        if (seen->key_ids[*at] && strcmp(seen->key_ids[*at], s->key_id) == 0 && seen->seqs[*at] % SIM_SLOTS == an)
-            return true;
-    return false;
-}
-
-void
-sim_look(const struct sim_iface *f, struct rk_dev_seen *seen)
-{
-    size_t len = 0, at;
-
-    seen->err = RK_OK;
-    seen->state = RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED;
-    snprintf(seen->facts, sizeof seen->facts, "%s", f->facts);
-    for (int i = 0; i < SIM_SLOTS; i++) {
-        const struct sim_slot *s = &f->slot[i];
-
-        if (!s->flags)
-            continue;
-        if (is_asked(seen, s, (uint64_t)i, &at)) {
-            seen->held[at] = s->flags;
-            continue;
-        }
-        seen->foreign++;
-        len += (size_t)snprintf(seen->why + len, sizeof seen->why - len, "%s%s", len ? " " : "", s->key_id);
-        if (len >= sizeof seen->why)
-            len = sizeof seen->why - 1;
+    if (op->kind >= SIM_OPS || !d->class->op[op->kind]) {
+        op->err = sim_refuse(op, RK_E_UNSUPPORTED, "a device of class %s has no operation %u", d->class->name,
+                             op->kind);
+        return;
     }
+    op->err = op->kind == RK_OP_STAGE ? check_stage(&j) : RK_OK;
+    if (!op->err)
+        op->err = d->class->op[op->kind](&j);
 }

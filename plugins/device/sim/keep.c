@@ -1,6 +1,8 @@
 /* keep.c - writes and reads the state file.  Read strictly: what this plugin did not write is refused with its line. */
 #include "keep.h"
 
+#include "class.h"
+
 #include "../../common/files.h"
 #include "../../common/keytext.h"
 
@@ -67,26 +69,17 @@ sim_flags(uint32_t flags, char *out)
 }
 
 static void
-print_iface(FILE *out, const struct sim_iface *f)
+print_iface(FILE *out, const struct sim_device *d, const struct sim_iface *f)
 {
-    char escaped[3 * SIM_TEXT_MAX + 1], flags[4];
-    uint32_t n = f->n_used < SIM_USED_MAX ? f->n_used : SIM_USED_MAX;
+    char escaped[3 * SIM_TEXT_MAX + 1];
 
     sim_escape(f->name, escaped);
     fprintf(out, "iface %s\n", escaped);
-    for (int i = 0; i < SIM_SLOTS; i++) {
-        const struct sim_slot *s = &f->slot[i];
-
-        sim_flags(s->flags, flags);
-        if (s->flags)
-            fprintf(out, "slot %d %s %llu %s %s %s\n", i, flags, (unsigned long long)s->seq, s->link, s->key_id,
-                    s->digest);
-    }
-    for (uint32_t i = f->n_used - n; i != f->n_used; i++)
-        fprintf(out, "used %s\n", f->used[i % SIM_USED_MAX]);
+    d->class->save(f, out);
+    if (!f->text || !f->text[0])
+        return;
     sim_escape(f->text, escaped);
-    if (f->text[0])
-        fprintf(out, "text %s\n", escaped);
+    fprintf(out, "text %s\n", escaped);
 }
 
 int
@@ -101,8 +94,10 @@ sim_keep_save(const struct sim_device *d, struct rk_call *call, const char *path
         return d->host->fail(call, RK_E_NOMEM, "state-file: out of memory");
     fprintf(out, HEAD " %s %llu %llu %llu\n", d->name, (unsigned long long)d->applies,
             (unsigned long long)d->faults, (unsigned long long)d->violations);
+    if (d->class != &sim_class_a)
+        fprintf(out, "class %s\n", d->class->name);
     for (const struct sim_iface *f = sim_iface_next(d, NULL); f; f = sim_iface_next(d, f))
-        print_iface(out, f);
+        print_iface(out, d, f);
     ok = !ferror(out);
     ok = fclose(out) == 0 && ok && rkp_replace(AT_FDCWD, path, (struct rkp_bytes){text, len}, 0600, false) == 0;
     free(text);
@@ -112,37 +107,8 @@ sim_keep_save(const struct sim_device *d, struct rk_call *call, const char *path
 struct reader {
     struct sim_device *d;
     struct sim_iface *f; /* of the last "iface" line */
+    const char *class;   /* what the file says */
 };
-
-/* RK_KEY_ID_MAX, RK_LINK_MAX and SIM_DIGEST_HEX are 64, 32 and 32: the widths below. */
-static bool
-read_slot(struct sim_iface *f, const char *line)
-{
-    struct sim_slot s = {0};
-    unsigned long long seq;
-    char flags[4], want[4];
-    int an, end = 0;
-
-    if (sscanf(line, "slot %1d %3s %20llu %32s %64s %32s%n", &an, flags, &seq, s.link, s.key_id, s.digest, &end) != 6 ||
-        line[end] != '\0' || an < 0 || an >= SIM_SLOTS || seq % SIM_SLOTS != (unsigned)an ||
-        rkp_hex_len(s.digest, strlen(s.digest)) != SIM_DIGEST_HEX / 2 || f->slot[an].flags)
-        return false;
-    s.seq = seq;
-    s.flags = (flags[0] == 'r' ? RK_HELD_RX : 0) | (flags[1] == 't' ? RK_HELD_TX : 0) |
-              (flags[2] == 's' ? RK_SENDING : 0);
-    sim_flags(s.flags, want);
-    f->slot[an] = s;
-    return s.flags && strcmp(flags, want) == 0;
-}
-
-static bool
-read_used(struct sim_iface *f, const char *digest)
-{
-    if (rkp_hex_len(digest, strnlen(digest, SIM_DIGEST_HEX + 1)) != SIM_DIGEST_HEX / 2)
-        return false;
-    memcpy(f->used[f->n_used++ % SIM_USED_MAX], digest, sizeof f->used[0]);
-    return true;
-}
 
 static bool
 read_head(struct sim_device *d, const char *line)
@@ -161,8 +127,21 @@ read_head(struct sim_device *d, const char *line)
 }
 
 static bool
+read_class(struct reader *r, const char *line)
+{
+    if (strcmp(line + 6, r->d->class->name) != 0 || r->f)
+        return false;
+    r->class = r->d->class->name;
+    return true;
+}
+
+static bool
 read_line(struct reader *r, char *line)
 {
+    if (strncmp(line, "class ", 6) == 0)
+        return read_class(r, line);
+    if (strcmp(r->class, r->d->class->name) != 0)
+        return false; /* of another class */
     if (strncmp(line, "iface ", 6) == 0) {
         if (!unescape(line + 6))
             return false;
@@ -171,20 +150,15 @@ read_line(struct reader *r, char *line)
     }
     if (!r->f)
         return false;
-    if (strncmp(line, "slot ", 5) == 0)
-        return read_slot(r->f, line);
-    if (strncmp(line, "used ", 5) == 0)
-        return read_used(r->f, line + 5);
-    if (strncmp(line, "text ", 5) != 0 || !unescape(line + 5) || strlen(line + 5) > SIM_TEXT_MAX)
-        return false;
-    snprintf(r->f->text, sizeof r->f->text, "%s", line + 5);
-    return true;
+    if (strncmp(line, "text ", 5) != 0)
+        return r->d->class->load(r->d, r->f, line);
+    return unescape(line + 5) && strlen(line + 5) <= SIM_TEXT_MAX && sim_iface_text(r->f, line + 5);
 }
 
 int
 sim_keep_load(struct sim_device *d, struct rk_call *call, const char *path)
 {
-    struct reader r = {d, NULL};
+    struct reader r = {d, NULL, "a"};
     char line[LINE_MAX_BYTES];
     unsigned number = 0;
     struct rkp_why why;
@@ -215,6 +189,6 @@ sim_keep_load(struct sim_device *d, struct rk_call *call, const char *path)
     fclose(in);
     if (good)
         return RK_OK;
-    return d->host->fail(call, RK_E_CONFIG, "state-file: %s:%u: not the state of device %s; remove the file to begin "
-                         "with an empty device", path, number, d->name);
+    return d->host->fail(call, RK_E_CONFIG, "state-file: %s:%u: not the state of device %s, class %s; remove the "
+                         "file to begin with an empty device", path, number, d->name, d->class->name);
 }

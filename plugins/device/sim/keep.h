@@ -4,10 +4,18 @@
  * loss of the process is simulated, not the loss of power.
  *
  *   rekey-sim 1 DEVICE APPLIES FAULTS VIOLATIONS
+ *   class LETTER                           not of class a
  *   iface NAME                             %XX for what is no letter, digit, '.', '_' or '-'
+ *   text DESCRIPTION                       escaped as NAME
+ * Class a:
  *   slot AN FLAGS SEQ LINK KEY-ID DIGEST   FLAGS: r can receive, t in a transmit slot, s sends; '-' each when not
  *   used DIGEST                            oldest first
- *   text DESCRIPTION                       escaped as NAME
+ * The others:
+ *   link NAME SHUT MET UNKNOWN             1 or 0 each; UNKNOWN: keys of the peer that were not known here
+ *   cak PLACES OWN SEQ KEY-ID DIGEST SINCE HEARD START
+ *                                          PLACES: p primary, f fallback, r preceding, c in the chain, s in a rollback;
+ *                                          OWN: 1 installed by the plugin, 0 by someone else; SINCE, HEARD:
+ *                                          CLOCK_BOOTTIME [ns]; START: local time of the device, or '-'
  */
 #ifndef SIM_KEEP_H
 #define SIM_KEEP_H

@@ -4,10 +4,9 @@
  * is told to (fault.c), and lets a test prove that a link was never broken (witness.c).
  * Runs on a worker thread of rekey-host, one call at a time per instance.
  */
-#include "device.h"
-#include "fault.h"
+#include "class.h"
 #include "keep.h"
-#include "witness.h"
+#include "options.h"
 
 #include "../../common/files.h"
 
@@ -19,62 +18,6 @@
 #define BATCH_MAX 64
 #define SLOW_FACTOR 10
 #define SLOW_MIN_MS 1000
-
-/* How a device of a class behaves.  A row without apply is a class that is not simulated yet. */
-struct behaviour {
-    uint32_t class;
-    void (*apply)(struct sim_device *d, struct rk_call *call, struct sim_iface *f, struct rk_dev_op *op,
-                  struct sim_event *ev);
-    void (*look)(const struct sim_iface *f, struct rk_dev_seen *seen);
-};
-
-static const char *const class_names[] = {"a", "b", "c", "d", "e", NULL};
-
-static const struct behaviour behaviours[] = {
-    {RK_CLASS_A, sim_do, sim_look},
-    {RK_CLASS_B, NULL, NULL},
-    {RK_CLASS_C, NULL, NULL},
-    {RK_CLASS_D, NULL, NULL},
-    {RK_CLASS_E, NULL, NULL},
-};
-_Static_assert(sizeof behaviours / sizeof behaviours[0] == sizeof class_names / sizeof class_names[0] - 1,
-               "each class has a name");
-
-struct sim {
-    const struct rk_host *host;
-    const struct behaviour *behaviour;
-    struct sim_device *device;
-    struct sim_witness *witness;  /* NULL: none */
-    char **ifaces;                /* the interfaces there are; NULL: any */
-    size_t n_ifaces;
-    char *state_file, *mode_file; /* NULL: none */
-    enum sim_mode mode;
-    bool fault_observe;
-    uint64_t fault_every;
-    int64_t latency_ms;
-};
-
-static const struct rk_opt sim_opts[] = {
-    {.name = "class", .type = RK_OPT_ENUM, .dflt = "a", .choices = class_names,
-     .help = "Device class to behave as; this release simulates class a"},
-    {.name = "interface", .type = RK_OPT_STRING, .flags = RK_OPT_LIST, .unit = "bytes", .min = 1, .max = RK_IFACE_MAX,
-     .help = "The interfaces that the device has; when none is given it has any that is asked for"},
-    {.name = "latency", .type = RK_OPT_DURATION, .min = 0, .max = 3600000, .dflt = "0ms",
-     .help = "How long each apply and each observe takes"},
-    {.name = "mode", .type = RK_OPT_ENUM, .dflt = "ok", .choices = sim_mode_names,
-     .help = "How the device misbehaves"},
-    {.name = "mode-file", .type = RK_OPT_PATH,
-     .help = "File whose content, a mode, replaces mode at each call while the file is there"},
-    {.name = "fault-every", .type = RK_OPT_INT, .unit = "applies", .min = 0, .max = 1000000000, .dflt = "0",
-     .help = "The mode applies to each n-th apply only; 0: to every one"},
-    {.name = "fault-observe", .type = RK_OPT_BOOL, .dflt = "no",
-     .help = "Observe misbehaves too (slow, hang, spin, crash, garbage and fail), not only apply"},
-    {.name = "state-file", .type = RK_OPT_PATH,
-     .help = "File in which the device keeps its state, without keys, over a restart of its host"},
-    {.name = "peer-check-dir", .type = RK_OPT_PATH,
-     .help = "Directory, the same for both ends, in which each end writes its state and its operations for tests"},
-    {.name = NULL},
-};
 
 static void
 sim_fini(void *inst)
@@ -91,49 +34,10 @@ sim_fini(void *inst)
     free(s);
 }
 
-static bool
-copy_text(struct sim *s, const struct rk_conf *conf, const char *name, char **out)
+void
+sim_set_clock(void *inst, struct sim_clock clock)
 {
-    const char *value = s->host->conf_str(conf, name);
-
-    *out = value ? strdup(value) : NULL;
-    return !value || *out;
-}
-
-static bool
-copy_ifaces(struct sim *s, const struct rk_conf *conf)
-{
-    size_t n = 0;
-
-    while (s->host->conf_item(conf, "interface", n))
-        n++;
-    s->ifaces = n > 0 ? calloc(n, sizeof s->ifaces[0]) : NULL;
-    for (; s->ifaces && s->n_ifaces < n; s->n_ifaces++) {
-        s->ifaces[s->n_ifaces] = strdup(s->host->conf_item(conf, "interface", s->n_ifaces));
-        if (!s->ifaces[s->n_ifaces])
-            return false;
-    }
-    return n == 0 || s->ifaces;
-}
-
-static int
-read_options(struct sim *s, struct rk_call *call, const struct rk_conf *conf)
-{
-    int64_t class = s->host->conf_int(conf, "class");
-
-    s->behaviour = &behaviours[class];
-    if (!s->behaviour->apply)
-        return s->host->fail(call, RK_E_UNSUPPORTED, "class: this release simulates class a only, not class %s",
-                             class_names[class]);
-    s->latency_ms = s->host->conf_int(conf, "latency");
-    s->mode = (enum sim_mode)s->host->conf_int(conf, "mode");
-    s->fault_every = (uint64_t)s->host->conf_int(conf, "fault-every");
-    s->fault_observe = s->host->conf_int(conf, "fault-observe") != 0;
-    s->device = sim_device_new(s->host, s->host->conf_str(conf, RK_CONF_NAME));
-    if (!s->device || !copy_ifaces(s, conf) || !copy_text(s, conf, "state-file", &s->state_file) ||
-        !copy_text(s, conf, "mode-file", &s->mode_file))
-        return s->host->fail(call, RK_E_NOMEM, "out of memory");
-    return RK_OK;
+    ((struct sim *)inst)->device->clock = clock;
 }
 
 static int
@@ -160,7 +64,7 @@ sim_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf 
     if (!s)
         return host->fail(call, RK_E_NOMEM, "out of memory");
     s->host = host;
-    err = read_options(s, call, conf);
+    err = sim_options(s, call, conf);
     if (!err && s->state_file)
         err = sim_keep_load(s->device, call, s->state_file);
     if (!err && check_dir)
@@ -228,6 +132,30 @@ crash(struct sim *s, struct rk_call *call)
     abort();
 }
 
+/* What an interface did by itself since the last call.   ret: something is other than before */
+static bool
+settle(struct sim *s, struct rk_call *call, struct sim_iface *f, const char *link)
+{
+    const struct sim_class *class = s->device->class;
+
+    if (!class->settle)
+        return false;
+    return class->settle(s->device, call, f, s->witness ? sim_witness_peers(s->witness, s->device, f, link) : NULL);
+}
+
+static void
+one(struct sim *s, struct rk_call *call, struct rk_dev_op *op, struct sim_event *ev)
+{
+    struct sim_iface *f = find_iface(s, op->iface, &op->err, op->why);
+
+    *ev = (struct sim_event){.iface = NULL};
+    if (!f)
+        return;
+    (void)settle(s, call, f, op->link);
+    sim_do(s->device, call, f, op, ev);
+    (void)settle(s, call, f, op->link);
+}
+
 /* What all operations do, in order, as one step for whoever holds the lock. */
 static int
 change(struct sim *s, struct rk_call *call, struct rk_dev_op *ops, size_t n)
@@ -237,17 +165,14 @@ change(struct sim *s, struct rk_call *call, struct rk_dev_op *ops, size_t n)
 
     if (err)
         return err;
-    for (size_t i = 0; i < n; i++) {
-        struct sim_iface *f = find_iface(s, ops[i].iface, &ops[i].err, ops[i].why);
-
-        events[i] = (struct sim_event){.iface = NULL};
-        if (f)
-            s->behaviour->apply(s->device, call, f, &ops[i], &events[i]);
-    }
-    err = save(s, call);
+    for (size_t i = 0; i < n; i++)
+        one(s, call, &ops[i], &events[i]);
+    err = save(s, call); /* first: what was told of is not forgotten when the process dies now */
     if (s->witness) {
         int told = sim_witness_tell(s->witness, s->device, call, ops, events, n);
 
+        if (s->device->class->settle) /* telling finds out whether the ends have a key in common */
+            told = told ? told : save(s, call);
         sim_witness_unlock(s->witness);
         err = err ? err : told;
     }
@@ -315,16 +240,39 @@ sim_apply(void *inst, struct rk_call *call, struct rk_dev_op *ops, size_t n)
     return err;
 }
 
-static void
-look(struct sim *s, struct rk_dev_seen *seen)
+/* The lock is held where there is one. */
+static int
+look(struct sim *s, struct rk_call *call, struct rk_dev_seen *seen, bool *changed)
 {
     struct sim_iface *f = find_iface(s, seen->iface, &seen->err, seen->why);
+    const struct sim_peers *peers;
+    int err = RK_OK;
 
     if (!f)
-        return;
-    s->behaviour->look(f, seen);
-    if (s->witness)
-        sim_witness_peer(s->witness, s->device, f, seen);
+        return RK_OK;
+    if (settle(s, call, f, seen->link)) {
+        *changed = true;
+        err = s->witness ? sim_witness_note(s->witness, s->device, call, f, seen->link) : RK_OK;
+    }
+    peers = s->witness ? sim_witness_peers(s->witness, s->device, f, seen->link) : NULL;
+    s->device->class->look(s->device, f, peers, seen);
+    return err;
+}
+
+/* A device that does something by itself tells of it under the lock, as of an operation. */
+static int
+look_at_all(struct sim *s, struct rk_call *call, struct rk_dev_seen *seen, size_t n)
+{
+    bool locks = s->witness && s->device->class->settle, changed = false;
+    int err = locks ? sim_witness_lock(s->witness, call) : RK_OK;
+
+    if (err)
+        return err;
+    for (size_t i = 0; !err && i < n; i++)
+        err = look(s, call, &seen[i], &changed);
+    if (locks)
+        sim_witness_unlock(s->witness);
+    return err || !changed ? err : save(s, call);
 }
 
 static int
@@ -349,9 +297,7 @@ sim_observe(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_t n
         return sim_garble_seen(seen, n);
     if (mode == SIM_FAIL)
         return s->host->fail(call, RK_E_BUSY, "device %s is locked by another session", s->device->name);
-    for (size_t i = 0; i < n; i++)
-        look(s, &seen[i]);
-    return RK_OK;
+    return look_at_all(s, call, seen, n);
 }
 
 static const struct rk_device_ops sim_ops = {

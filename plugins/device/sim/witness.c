@@ -16,21 +16,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define ENDS_MAX 8       /* ends of one link that are compared: two, and those of tests that get it wrong */
-#define END_BYTES_MAX 1024 /* four slot lines of 200 bytes */
 #define LOCK_PAUSE_MS 1
 
 struct sim_witness {
     const struct rk_host *host;
     int dir_fd, lock_fd, log_fd;
-};
-
-/* One end of a link, as its file tells. */
-struct end {
-    struct sim_slot slot[SIM_SLOTS];
+    struct sim_peers peers; /* of the link that was read last */
 };
 
 int
@@ -42,7 +35,8 @@ sim_witness_new(const struct rk_host *host, struct rk_call *call, const char *pa
 
     if (!w)
         return host->fail(call, RK_E_NOMEM, "peer-check-dir: out of memory");
-    *w = (struct sim_witness){host, -1, -1, -1};
+    w->host = host;
+    w->dir_fd = w->lock_fd = w->log_fd = -1;
     err = rkp_open_dir(path, RKP_NOT_SHARED, &w->dir_fd, &why);
     if (err) {
         sim_witness_free(w);
@@ -98,7 +92,7 @@ end_name(const struct sim_device *d, const struct sim_iface *f, char *out, size_
 
     sim_escape(f->name, iface);
     if ((size_t)snprintf(out, size, "%s@%s", d->name, iface) >= size)
-        snprintf(out, size, "%s@%.100s", d->name, f->facts); /* too long for a file: the SCI is as good a name */
+        snprintf(out, size, "%s@sci=%s", d->name, f->sci); /* too long for a file: the SCI is as good a name */
 }
 
 static int
@@ -114,153 +108,122 @@ open_link(const struct sim_witness *w, const char *link, bool make)
 static bool
 write_end(int link_fd, const struct sim_device *d, const struct sim_iface *f, const char *link)
 {
-    char text[END_BYTES_MAX], name[NAME_MAX / 2], flags[4];
-    size_t len = (size_t)snprintf(text, sizeof text, "%s\n", f->facts);
+    char text[SIM_END_BYTES], name[NAME_MAX / 2];
+    size_t len = d->class->print(d, f, link, text, sizeof text);
 
-    for (int i = 0; i < SIM_SLOTS; i++) {
-        const struct sim_slot *s = &f->slot[i];
-
-        if (!s->flags || strcmp(s->link, link) != 0 || len >= sizeof text)
-            continue;
-        sim_flags(s->flags, flags);
-        len += (size_t)snprintf(text + len, sizeof text - len, "slot an=%d flags=%s seq=%llu id=%s digest=%s\n", i,
-                                flags, (unsigned long long)s->seq, s->key_id, s->digest);
-    }
     end_name(d, f, name, sizeof name);
     return len < sizeof text && rkp_replace(link_fd, name, (struct rkp_bytes){text, len}, 0600, false) == 0;
 }
 
 static bool
-read_end(int link_fd, const char *name, struct end *e)
+read_end(int link_fd, const char *name, char *text)
 {
-    char text[END_BYTES_MAX];
     int fd = openat(link_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? rkp_read_small(fd, text, sizeof text) : -1;
+    ssize_t n = fd >= 0 ? rkp_read_small(fd, text, SIM_END_BYTES) : -1;
 
-    memset(e, 0, sizeof *e);
     if (fd >= 0)
         close(fd);
-    for (char *line = n >= 0 ? strstr(text, "\nslot ") : NULL; line; line = strstr(line + 1, "\nslot ")) {
-        struct sim_slot s = {0};
-        unsigned long long seq;
-        char flags[4];
-        int an;
-
-        if (sscanf(line + 1, "slot an=%1d flags=%3s seq=%20llu id=%64s digest=%32s", &an, flags, &seq, s.key_id,
-                   s.digest) != 5 || an < 0 || an >= SIM_SLOTS)
-            return false;
-        s.seq = seq;
-        s.flags = (flags[0] == 'r' ? RK_HELD_RX : 0) | (flags[2] == 's' ? RK_SENDING : 0);
-        e->slot[an] = s;
-    }
     return n >= 0;
 }
 
-/* The other ends of a link.  ret: how many */
-static size_t
-read_others(int link_fd, const char *own_name, struct end *ends)
+static void
+read_others(struct sim_peers *peers, int link_fd, const char *own_name)
 {
     int fd = openat(link_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     const struct dirent *entry;
-    size_t n = 0;
 
     if (!dir && fd >= 0)
         close(fd);
-    while (dir && n < ENDS_MAX && (entry = readdir(dir)))
+    while (dir && peers->n < SIM_PEERS_MAX && (entry = readdir(dir)))
         if (strchr(entry->d_name, '@') && !rkp_is_temp(entry->d_name) && strcmp(entry->d_name, own_name) != 0 &&
-            read_end(link_fd, entry->d_name, &ends[n]))
-            n++;
+            read_end(link_fd, entry->d_name, peers->text[peers->n]))
+            peers->n++;
     if (dir)
         closedir(dir);
-    return n;
 }
 
-/* The slot that from sends with when to cannot receive it; NULL: all is well. */
-static const struct sim_slot *
-unheard(const struct sim_slot *from, const struct sim_slot *to)
+const struct sim_peers *
+sim_witness_peers(struct sim_witness *w, const struct sim_device *d, const struct sim_iface *f, const char *link)
 {
-    for (int i = 0; i < SIM_SLOTS; i++)
-        if (from[i].flags & RK_SENDING &&
-            !(to[i].flags & RK_HELD_RX && strcmp(to[i].digest, from[i].digest) == 0))
-            return &from[i];
-    return NULL;
+    int link_fd = open_link(w, link, false);
+    char name[NAME_MAX / 2];
+
+    w->peers.n = 0;
+    w->peers.cut = false;
+    if (link_fd < 0)
+        return &w->peers;
+    end_name(d, f, name, sizeof name);
+    read_others(&w->peers, link_fd, name);
+    w->peers.cut = faccessat(link_fd, "cut", F_OK, 0) == 0;
+    close(link_fd);
+    return &w->peers;
 }
-
-static long long
-now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (long long)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
-struct line {
-    const char *op, *link, *key_id, *digest;
-    uint64_t seq;
-    int an, err;
-};
 
 static void
-print_line(FILE *out, const struct sim_device *d, const struct sim_iface *f, struct line l)
+print_line(FILE *out, const struct sim_device *d, const struct sim_iface *f, const struct sim_line *l)
 {
     char iface[3 * RK_IFACE_MAX + 1];
 
     sim_escape(f->name, iface);
-    fprintf(out, "time_ns=%lld op=%s dev=%s iface=%s link=%s seq=%llu id=%s an=%d digest=%s err=%d\n", now_ns(), l.op,
-            d->name, iface, l.link, (unsigned long long)l.seq, l.key_id[0] ? l.key_id : "-", l.an,
-            l.digest[0] ? l.digest : "-", l.err);
+    fprintf(out, "time_ns=%lld op=%s dev=%s iface=%s link=%s seq=%llu id=%s an=%d digest=%s err=%d\n",
+            (long long)d->clock.boot_ns(), l->op, d->name, iface, l->link, (unsigned long long)l->seq,
+            l->key_id[0] ? l->key_id : "-", l->an, l->digest[0] ? l->digest : "-", l->err);
 }
 
+/* What is being written down. */
+struct telling {
+    struct sim_witness *w;
+    struct sim_device *d;
+    struct rk_call *call;
+    FILE *out;
+    struct sim_iface *f;
+    bool good;
+};
+
 static void
-breach(struct sim_device *d, struct rk_call *call, FILE *out, const struct sim_iface *f, struct line l)
+breach(void *arg, const struct sim_line *what)
 {
-    d->violations++;
-    d->host->log(call, RK_LOG_ERR, "ev=violation what=%s iface=%s link=%s seq=%llu key_id=%s an=%d count=%llu", l.op,
-                 f->name, l.link, (unsigned long long)l.seq, l.key_id, l.an, (unsigned long long)d->violations);
+    struct telling *t = arg;
+    struct sim_line l = *what;
+
+    t->d->violations++;
+    t->d->host->log(t->call, RK_LOG_ERR, "ev=violation what=%s iface=%s link=%s seq=%llu key_id=%s an=%d count=%llu",
+                    l.op, t->f->name, l.link, (unsigned long long)l.seq, l.key_id, l.an,
+                    (unsigned long long)t->d->violations);
     l.op = "violation";
-    print_line(out, d, f, l);
+    l.err = RK_E_NOKEY;
+    print_line(t->out, t->d, t->f, &l);
 }
 
 /* This end's state of link, on the disk and against the other ends (invariant I1). */
 static bool
-publish(struct sim_witness *w, struct sim_device *d, struct rk_call *call, FILE *out, const struct sim_iface *f,
-        const char *link)
+publish(struct telling *t, const char *link)
 {
-    int link_fd = open_link(w, link, true);
-    char name[NAME_MAX / 2];
-    struct end ends[ENDS_MAX];
-    size_t n;
+    int link_fd = open_link(t->w, link, true);
+    const struct sim_class *class = t->d->class;
+    const struct sim_peers *peers;
+    struct sim_line l;
+    bool good;
 
     if (link_fd < 0)
         return false;
-    if (!write_end(link_fd, d, f, link)) {
-        close(link_fd);
-        return false;
-    }
-    end_name(d, f, name, sizeof name);
-    n = read_others(link_fd, name, ends);
+    good = write_end(link_fd, t->d, t->f, link);
     close(link_fd);
-    for (size_t i = 0; i < n; i++) {
-        const struct sim_slot *mine = unheard(f->slot, ends[i].slot), *theirs = unheard(ends[i].slot, f->slot);
-
-        if (mine && strcmp(mine->link, link) == 0)
-            breach(d, call, out, f, (struct line){"peer-cannot-hear", link, mine->key_id, mine->digest, mine->seq,
-                                                  (int)(mine->seq % SIM_SLOTS), RK_E_NOKEY});
-        if (theirs)
-            breach(d, call, out, f, (struct line){"cannot-hear-peer", link, theirs->key_id, theirs->digest, theirs->seq,
-                                                  (int)(theirs->seq % SIM_SLOTS), RK_E_NOKEY});
+    peers = sim_witness_peers(t->w, t->d, t->f, link);
+    for (size_t i = 0; good && i < peers->n; i++)
+        class->compare(t->d, t->f, link, peers->text[i], breach, t);
+    if (class->used && class->used(t->d, t->f, &l)) {
+        l.link = link;
+        print_line(t->out, t->d, t->f, &l);
     }
-    return true;
+    return good;
 }
 
 static const char *
-op_name(uint32_t kind)
+op_name(const struct sim_class *class, uint32_t kind)
 {
-    static const char *const names[] = {"none", "stage", "activate", "retire", "describe"};
-
-    return kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
+    return kind < SIM_OPS ? class->ops[kind] : "unknown";
 }
 
 /* Append what was printed, in one write. */
@@ -282,34 +245,68 @@ told_before(const struct rk_dev_op *ops, size_t i)
     return false;
 }
 
+static bool
+link_ok(const char *link)
+{
+    return rkp_name_ok(link, strnlen(link, RK_LINK_MAX + 1), RK_LINK_MAX);
+}
+
+static void
+tell_op(struct telling *t, const struct rk_dev_op *op, const struct sim_event *ev)
+{
+    struct sim_line l = {.op = op_name(t->d->class, op->kind), .link = op->link, .key_id = op->key_id, .seq = op->seq,
+                         .an = ev->an, .err = op->err};
+
+    memcpy(l.digest, ev->digest, sizeof l.digest);
+    print_line(t->out, t->d, ev->iface, &l);
+    if (ev->reused) {
+        l.op = "violation";
+        print_line(t->out, t->d, ev->iface, &l); /* counted and logged when it was done */
+    }
+}
+
 int
 sim_witness_tell(struct sim_witness *w, struct sim_device *d, struct rk_call *call, const struct rk_dev_op *ops,
                  const struct sim_event *events, size_t n)
 {
     char *text = NULL;
     size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    bool good = true;
+    struct telling t = {w, d, call, open_memstream(&text, &len), NULL, true};
 
-    if (!out)
+    if (!t.out)
         return w->host->fail(call, RK_E_NOMEM, "peer-check-dir: out of memory");
-    for (size_t i = 0; i < n; i++) {
-        struct line l = {op_name(ops[i].kind), ops[i].link, ops[i].key_id, events[i].digest, ops[i].seq,
-                         events[i].an, ops[i].err};
-
-        if (!events[i].iface || !rkp_name_ok(l.link, strnlen(l.link, RK_LINK_MAX + 1), RK_LINK_MAX))
-            continue;
-        print_line(out, d, events[i].iface, l);
-        if (events[i].reused) {
-            l.op = "violation";
-            print_line(out, d, events[i].iface, l); /* counted and logged when it was done */
-        }
-    }
     for (size_t i = 0; i < n; i++)
-        if (events[i].iface && ops[i].kind != RK_OP_DESCRIBE && !told_before(ops, i) &&
-            rkp_name_ok(ops[i].link, strnlen(ops[i].link, RK_LINK_MAX + 1), RK_LINK_MAX))
-            good = publish(w, d, call, out, events[i].iface, ops[i].link) && good;
-    return append(w, call, out, &text, &len, good);
+        if (events[i].iface && link_ok(ops[i].link))
+            tell_op(&t, &ops[i], &events[i]);
+    for (size_t i = 0; i < n; i++)
+        if (events[i].iface && ops[i].kind != RK_OP_DESCRIBE && !told_before(ops, i) && link_ok(ops[i].link)) {
+            t.f = events[i].iface;
+            t.good = publish(&t, ops[i].link) && t.good;
+        }
+    return append(w, call, t.out, &text, &len, t.good);
+}
+
+int
+sim_witness_note(struct sim_witness *w, struct sim_device *d, struct rk_call *call, struct sim_iface *f,
+                 const char *link)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct telling t = {w, d, call, open_memstream(&text, &len), f, true};
+
+    if (!t.out)
+        return w->host->fail(call, RK_E_NOMEM, "peer-check-dir: out of memory");
+    t.good = publish(&t, link);
+    return append(w, call, t.out, &text, &len, t.good);
+}
+
+static void
+tell_held(void *arg, const struct sim_line *l)
+{
+    struct telling *t = arg;
+
+    print_line(t->out, t->d, t->f, l);
+    t->good = publish(t, l->link) && t->good;
 }
 
 int
@@ -317,43 +314,11 @@ sim_witness_boot(struct sim_witness *w, struct sim_device *d, struct rk_call *ca
 {
     char *text = NULL;
     size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    bool good = true;
+    struct telling t = {w, d, call, open_memstream(&text, &len), NULL, true};
 
-    if (!out)
+    if (!t.out)
         return w->host->fail(call, RK_E_NOMEM, "peer-check-dir: out of memory");
-    for (const struct sim_iface *f = sim_iface_next(d, NULL); f; f = sim_iface_next(d, f))
-        for (int i = 0; i < SIM_SLOTS; i++) {
-            const struct sim_slot *s = &f->slot[i];
-
-            if (!s->flags)
-                continue;
-            print_line(out, d, f, (struct line){"boot", s->link, s->key_id, s->digest, s->seq, i, RK_OK});
-            good = publish(w, d, call, out, f, s->link) && good;
-        }
-    return append(w, call, out, &text, &len, good);
-}
-
-void
-sim_witness_peer(struct sim_witness *w, const struct sim_device *d, const struct sim_iface *f, struct rk_dev_seen *seen)
-{
-    int link_fd = open_link(w, seen->link, false);
-    struct end ends[ENDS_MAX];
-    char name[NAME_MAX / 2];
-    size_t n;
-
-    if (link_fd < 0)
-        return;
-    end_name(d, f, name, sizeof name);
-    n = read_others(link_fd, name, ends);
-    close(link_fd);
-    for (size_t i = 0; i < n * RK_SEEN_KEYS; i++) {
-        const struct end *e = &ends[i / RK_SEEN_KEYS];
-        size_t at = i % RK_SEEN_KEYS, an = seen->seqs[at] % SIM_SLOTS;
-
-        /* frames are heard only with the same key in the same slot */
-        if (seen->key_ids[at] && seen->held[at] & RK_HELD_RX && e->slot[an].flags & RK_SENDING &&
-            strcmp(e->slot[an].digest, f->slot[an].digest) == 0)
-            seen->held[at] |= RK_PEER_USES;
-    }
+    for (t.f = sim_iface_next(d, NULL); t.f; t.f = sim_iface_next(d, t.f))
+        d->class->held(t.f, tell_held, &t);
+    return append(w, call, t.out, &text, &len, t.good);
 }
