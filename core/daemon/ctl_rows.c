@@ -73,7 +73,6 @@ state_of(const struct rk_end *e)
 char *
 ctl_status_row(const struct end *end, int64_t now_ns)
 {
-    static const char *const phases[] = {"idle", "intent", "fetched", "staged", "activating", "active", "burning"};
     const struct rk_end *e = &end->e;
     int64_t next_ns = e->d.role == RK_MASTER && e->due_ns > now_ns ? e->due_ns - now_ns : -1;
     char which[2] = {e->d.end, '\0'};
@@ -81,7 +80,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
     return text_of(json_pack(
         "{ss ss ss ss ss ss ss ss ss ss ss sI so so sI so sI sI sI so so so}", "link", e->d.link, "end", which, "role",
         e->d.role == RK_MASTER ? "master" : "slave", "state", state_of(e), "phase",
-        e->d.phase < sizeof phases / sizeof *phases ? phases[e->d.phase] : "?", "device", end->device->conf->name,
+        end_phase_name(e->d.phase), "device", end->device->conf->name,
         "interface", end->iface, "source", end->source->conf->name, "channel",
         end->channel ? end->channel->conf->name : "local", "peer_sae", end->conf->peer_sae, "class", "A", "seq",
         (json_int_t)e->d.seq, "key_id", text_or_null(e->d.cur), "key_age_ms", ms_or_null(rk_end_age_ns(e, now_ns)),

@@ -129,6 +129,27 @@ end_find(struct daemon *d, const char *link, char which)
 
 /* ---- carrying out ---- */
 
+const char *
+end_phase_name(uint32_t phase)
+{
+    static const char *const names[] = {"idle", "intent", "fetched", "staged", "activating", "active", "burning"};
+
+    return phase < sizeof names / sizeof *names ? names[phase] : "?";
+}
+
+/* Each step of an end, for who wants to know exactly how far it was: "asked" is told before anything is done, "answered"
+ * when it was done and nothing has followed yet, "waits" when there is nothing to do but to wait. */
+static void
+show_step(const struct end *end, enum rk_act act, const char *when)
+{
+    static const char *const names[] = {"none",  "observe",  "journal", "get-new", "get-by-id",
+                                        "stage", "activate", "retire",  "shut",    "sweep"};
+
+    _Static_assert(sizeof names / sizeof *names == RK_ACT_SWEEP + 1, "a name for each");
+    rk_log(RK_LOG_DEBUG, "ev=step link=%s end=%c phase=%s state=%s act=%s when=%s", end->conf->name, end->e.d.end,
+           end_phase_name(end->e.d.phase), rk_state_name(end->e.state), names[act], when);
+}
+
 /* Alarms are told when they come and when they go. */
 static void
 show_alarms(struct end *end, int64_t now_ns)
@@ -199,6 +220,7 @@ end_event(struct end *end, const struct rk_event *ev)
     struct rk_event with_wall = *ev;
     struct rk_todo todo;
     int64_t now_ns = rk_now_ns();
+    enum rk_state was = end->e.state;
 
     with_wall.wall = rk_wall_now();
     rk_end_step(&end->e, &with_wall, now_ns, &todo);
@@ -210,6 +232,8 @@ end_event(struct end *end, const struct rk_event *ev)
         chan_publish(end);
     if (todo.note)
         take_note(end, &todo, now_ns);
+    if (todo.act != RK_ACT_NONE || end->e.state != was)
+        show_step(end, todo.act, todo.act != RK_ACT_NONE ? "asked" : "waits");
     if (todo.act != RK_ACT_NONE)
         begin_act(end, &todo);
     if (end->e.wake_ns != RK_NEVER)
@@ -223,6 +247,8 @@ end_event(struct end *end, const struct rk_event *ev)
 void
 end_answer(struct end *end, const struct rk_event *ev)
 {
+    if (!end->gone)
+        show_step(end, end->act, "answered");
     end->busy = false;
     end->act = RK_ACT_NONE;
     if (end->gone) {
