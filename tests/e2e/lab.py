@@ -58,15 +58,15 @@ def ask(path, command, arg="", timeout=10):
 
 class Process:
     """One program of a site, with its log, that can be started again."""
-    def __init__(self, netns, log, argv, ready=None):
-        self.netns, self.log, self.argv, self.ready = netns, log, argv, ready
+    def __init__(self, netns, log, argv, ready=None, env=None):
+        self.netns, self.log, self.argv, self.ready, self.env = netns, log, argv, ready, env
         self.p = None
 
     def start(self):
         out = open(self.log, "ab")
 
         def run():
-            return subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stderr=out,
+            return subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stderr=out, env=self.env,
                                     stdout=subprocess.PIPE if self.ready else out)
         self.p = in_netns(self.netns, run)
         out.close()
@@ -79,7 +79,11 @@ class Process:
         if self.p is None:
             return None
         self.p.send_signal(sig)
-        code = self.p.wait(30)
+        return self.wait(30)
+
+    def wait(self, seconds):
+        """Until it ends by itself: its exit status."""
+        code = self.p.wait(seconds)
         if self.p.stdout:
             self.p.stdout.close()
         self.p = None
@@ -92,6 +96,9 @@ class Site:
         self.netns = None if lab.sim else x
         self.dir = os.path.join(lab.run, x)
         self.control = os.path.join(self.dir, "ctl")
+        self.at_file = os.path.join(self.dir, "at")  # see arm()
+        self.tx_file = os.path.join(self.dir, "tx")  # the transmit keys that the kernel was asked to take
+        self.fault_file = os.path.join(self.dir, "fault")
         for d in ("", "state", "out"):
             os.makedirs(os.path.join(self.dir, d), mode=0o700, exist_ok=True)
         port = lab.port + (x == "b")
@@ -101,8 +108,26 @@ class Site:
         self.rekeyd = Process(self.netns, os.path.join(lab.out, f"rekeyd-{x}.log"),
                               [lab.prog("core/daemon/rekeyd"), "-c", self.write("rekeyd.yaml", self.rekeyd_yaml(port)),
                                "--plugin-dir", lab.prog("run/plugins"), "--host", lab.prog("core/host/rekey-host"),
-                               "--log-level", lab.log_level])
+                               "--log-level", lab.log_level], env=self.shim())
         self.dead_hosts = 0
+
+    def shim(self):
+        """The environment that loads tests/rig/shim.c into rekeyd and its hosts; None: they run as they are."""
+        if not self.lab.shim:
+            return None
+        return dict(os.environ, LD_PRELOAD=self.lab.prog("tests/rig/.libs/shim.so"), REKEY_SHIM_AT=self.at_file,
+                    REKEY_SHIM_TX=self.tx_file)
+
+    def arm(self, *words, sig=signal.SIGKILL):
+        """rekeyd ends itself at the next step of which its log line has these words."""
+        with open(self.at_file + ".new", "w") as f:
+            f.write(" ".join([str(int(sig)), *words]) + "\n")
+        os.rename(self.at_file + ".new", self.at_file)
+
+    def fault(self, words):
+        """The KME misbehaves from its next request on; "" ends it."""
+        with open(self.fault_file, "w") as f:
+            f.write(words + "\n")
 
     def write(self, name, text):
         path = os.path.join(self.dir, name)
@@ -120,6 +145,7 @@ class Site:
     key: {pki}/kme-{x}.key
     ca: {pki}/ca.crt
     saes: [{SAE[x]}]
+    fault-file: {self.fault_file}
     peers: [{{ kme: kme-{y}, saes: [{SAE[y]}], pair-secret: {pki}/pair.secret }}]
 """
 
@@ -158,10 +184,10 @@ links:
 
 class Lab:
     def __init__(self, out, build, sim=False, interval="1s", drain="200ms", verify="500ms", cipher="gcm-aes-256",
-                 log_level="info", port=18443):
+                 log_level="info", port=18443, shim=False):
         self.out, self.build, self.sim = out, build, sim
         self.interval, self.drain, self.verify, self.cipher = interval, drain, verify, cipher
-        self.log_level, self.port = log_level, port
+        self.log_level, self.port, self.shim = log_level, port, shim
         self.pki = os.path.join(out, "pki")
         self.run = os.path.join(out, "run") if sim else "/run/rekey-lab"
         os.makedirs(self.run, mode=0o700, exist_ok=True)
