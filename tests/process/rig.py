@@ -104,11 +104,11 @@ def wait_for(condition, what, timeout=PATIENCE_S, rig=None):
 class Process:
     """One process, its output in a file."""
 
-    def __init__(self, rig, name, argv, log, pass_fds=(), limits=None):
+    def __init__(self, rig, name, argv, log, pass_fds=(), limits=None, env=None):
         self.rig, self.name = rig, name
         self.expected_end = False
         with open(log, "ab") as out:
-            self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=pass_fds,
+            self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=pass_fds, env=env,
                                           cwd=rig.dir, preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0))
         self.pid = self.popen.pid
         rig.processes.append(self)
@@ -158,6 +158,7 @@ class Site:
         self.out = self.dir + "/out"
         self.log_file = self.dir + "/log"
         self.process = None
+        self.env = None  # of rekeyd and its hosts; None: that of the test
         for path in (self.dir, self.out):
             os.mkdir(path, 0o700)
         self.conf = {"sae": sae, "state-dir": self.state_dir, "control": self.control,
@@ -193,7 +194,8 @@ class Site:
     def start(self, *more, wait=True):
         if not os.path.exists(self.config):
             self.save()
-        self.process = Process(self.rig, "rekeyd " + self.name, self.argv(*(more or self.rig.rekeyd_options)), self.log_file)
+        self.process = Process(self.rig, "rekeyd " + self.name, self.argv(*(more or self.rig.rekeyd_options)), self.log_file,
+                               env=self.env)
         if wait:
             wait_for(lambda: self.status(quiet=True), "%s answers" % self.name, rig=self.rig)
         return self.process
