@@ -12,14 +12,9 @@ import urllib.parse
 
 sys.dont_write_bytecode = True
 import rig  # noqa: E402
-from cases_rig import (LINK, arm, counts, device_ops, ended, events, goes_on, pair, rotate, run, settled)  # noqa: E402
+from cases_rig import (LINK, arm, counts, device_ops, ended, events, goes_on, kme_source, pair, rotate, run,  # noqa: E402
+                       settled)
 from rig import expect  # noqa: E402
-
-
-def kme_source(w):
-    w.kmes = rig.KmePair(w.rig)
-    w.kmes.start()
-    return w.kmes.source
 
 
 def set_up(w):

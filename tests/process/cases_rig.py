@@ -80,6 +80,13 @@ def ended(site, status):
     site.process.end(signal.SIGKILL)  # takes it off the list, and looks that it left no process
 
 
+def kme_source(w):
+    """A pair of KMEs: what adds a source at its own KME to a site."""
+    w.kmes = rig.KmePair(w.rig)
+    w.kmes.start()
+    return w.kmes.source
+
+
 def pair(w, plugins=("sim", "spool", "static"), source=None, relay=False, **defaults):
     """Two sites that log all steps; nothing rotates by itself but the first time."""
     w.rig = rig.Rig(plugins=plugins)
