@@ -137,8 +137,8 @@ end_phase_name(uint32_t phase)
     return phase < sizeof names / sizeof *names ? names[phase] : "?";
 }
 
-/* Each step of an end, for who wants to know exactly how far it was: "asked" is told before anything is done, "answered"
- * when it was done and nothing has followed yet, "waits" when there is nothing to do but to wait. */
+/* Each step of an end, for who wants to know exactly how far it was: "asked" is told before anything is done,
+ * "answered" when it was done and nothing has followed yet, "waits" when there is nothing to do but to wait. */
 static void
 show_step(const struct end *end, enum rk_act act, const char *when)
 {

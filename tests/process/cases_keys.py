@@ -12,8 +12,8 @@ import urllib.parse
 
 sys.dont_write_bytecode = True
 import rig  # noqa: E402
-from cases_rig import (LINK, arm, counts, device_ops, ended, events, goes_on, kme_source, pair, rotate, run,  # noqa: E402
-                       settled)
+from cases_rig import (LINK, arm, counts, device_ops, ended, events, goes_on, kme_source, pair,  # noqa: E402
+                       rotate, run, settled)
 from rig import expect  # noqa: E402
 
 
@@ -136,7 +136,8 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
         if url.path.endswith("/enc_keys"):
             said = {"keys": [self.key(self.next_ids.pop(0) if self.next_ids else new_id())]}
         elif url.path.endswith("/dec_keys"):
-            ids = [k["key_ID"] for k in json.loads(body)["key_IDs"]] if body else urllib.parse.parse_qs(url.query)["key_ID"]
+            query = urllib.parse.parse_qs(url.query)
+            ids = [k["key_ID"] for k in json.loads(body)["key_IDs"]] if body else query["key_ID"]
             said = {"keys": [self.key(i) for i in ids]}
         else:
             said = {"source_KME_ID": "K", "target_KME_ID": "L", "master_SAE_ID": "SAE_A", "slave_SAE_ID": "SAE_B",

@@ -114,4 +114,5 @@ def case_many_links_at_once(w):
     expect(most_in(begins, 1.0) <= 2.5 * MANY / MANY_S, "%d rotations began in one second", most_in(begins, 1.0))
 
 
-sys.exit(run([(set_up, [case_device_busy, case_slave_slower_than_the_interval]), (set_up_many, [case_many_links_at_once])]))
+sys.exit(run([(set_up, [case_device_busy, case_slave_slower_than_the_interval]),
+              (set_up_many, [case_many_links_at_once])]))

@@ -76,7 +76,8 @@ def arm(site, words, sig=signal.SIGKILL):
 
 def ended(site, status):
     """rekeyd ends by what it was armed with."""
-    expect(site.process.popen.wait(rig.PATIENCE_S) == status, "%s: exit status %s", site.name, site.process.popen.poll())
+    got = site.process.popen.wait(rig.PATIENCE_S)
+    expect(got == status, "%s: exit status %s", site.name, got)
     site.process.end(signal.SIGKILL)  # takes it off the list, and looks that it left no process
 
 
@@ -149,7 +150,8 @@ def device_ops(w, device, key_id):
 
 def counts(w):
     w.rig.oracle.check()
-    return {(op, dev): w.rig.oracle.count(op, dev) for op in ("stage", "activate", "retire") for dev in ("east", "west")}
+    ops, devices = ("stage", "activate", "retire"), ("east", "west")
+    return {(op, device): w.rig.oracle.count(op, device) for op in ops for device in devices}
 
 
 def sending(w):

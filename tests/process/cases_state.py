@@ -149,7 +149,8 @@ def case_stopped_mid_rotation(w):
             site.wait_log("ev=stop$|ev=stop\n", after=at)
             began = time.monotonic()
             ended(site, 0)
-            expect(time.monotonic() - began < STOP_S, "%s: %s: it took %.1f s", site.name, step, time.monotonic() - began)
+            took = time.monotonic() - began
+            expect(took < STOP_S, "%s: %s: it took %.1f s", site.name, step, took)
             done = re.search("phase=active .*act=journal when=answered", site.log()[at:])
             expect(bool(done) == finishes, "%s: %s: ended %s", site.name, step, bool(done))
             w.rig.oracle.check()

@@ -1,5 +1,5 @@
-# cases_steps.py - kill -9 of rekeyd at every step of a rotation, at either end: before a step is done, when it is done and
-# nothing has followed, and while it waits.
+# cases_steps.py - kill -9 of rekeyd at every step of a rotation, at either end: before a step is done, when it is done
+# and nothing has followed, and while it waits.
 #
 # No list of steps is kept here: they are those that the two daemons tell of in rotations that are done and given up.
 # The oracle looks all the time that what one end sends with the other holds, and that no key is installed twice.
@@ -76,5 +76,5 @@ def each(name, burn):
     return kill
 
 
-sys.exit(run([(set_up, [case_steps_of_a_rotation, case_steps_of_a_failure, each("A", False), each("B", False), each("A", True),
-                        each("B", True)])]))
+sys.exit(run([(set_up, [case_steps_of_a_rotation, case_steps_of_a_failure, each("A", False), each("B", False),
+                        each("A", True), each("B", True)])]))

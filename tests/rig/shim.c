@@ -1,9 +1,9 @@
 /* shim.c - loaded into rekeyd and its hosts by tests (LD_PRELOAD), so that the product needs no hooks for them.
  *
- * In rekeyd: when a line "ev=step ..." is logged that has all words of the file REKEY_SHIM_AT names ("9 end=a act=stage
- * when=asked": a signal, and words), the file is removed and the process sends itself that signal, at exactly that step.
- * In a host: each request to the kernel to add a MACsec transmit key leaves a line in the file REKEY_SHIM_TX names,
- * with a hash that tells keys apart.  Never changes what a process does otherwise.
+ * In rekeyd: when a line "ev=step ..." is logged that has all words of the file that REKEY_SHIM_AT names ("9 end=a
+ * act=stage when=asked": a signal, and words), the file is removed and the process sends itself that signal, at exactly
+ * that step.  In a host: each request to the kernel to add a MACsec transmit key leaves a line in the file that
+ * REKEY_SHIM_TX names, with a hash that tells keys apart.  Never changes what a process does otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -175,8 +175,10 @@ sendto(int fd, const void *bytes, size_t n, int flags, ADDRESS to, socklen_t to_
     const struct genlmsghdr *g = (const void *)(h + 1);
 
     if (tx_path[0] && n >= sizeof *h + sizeof *g && is_generic(fd) && h->nlmsg_len <= n &&
+        h->nlmsg_len >= sizeof *h + sizeof *g &&
         h->nlmsg_type != GENL_ID_CTRL && g->cmd == MACSEC_CMD_ADD_TXSA) {
-        const struct nlattr *sa = find((const void *)(g + 1), h->nlmsg_len - sizeof *h - sizeof *g, MACSEC_ATTR_SA_CONFIG);
+        size_t left = h->nlmsg_len - sizeof *h - sizeof *g;
+        const struct nlattr *sa = find((const void *)(g + 1), left, MACSEC_ATTR_SA_CONFIG);
 
         if (sa)
             tell(sa);
