@@ -4,7 +4,8 @@
 
 Prints TAP.  First a rotation that is done and one that is given up are watched: each step of the two rekeyd that their
 logs tell of, before it is done ("asked"), when it is done and nothing has followed ("answered"), and while it waits, is
-a point to kill at.  So the points are those of the protocol as it is built; none is listed here.  Of them a random
+a point to kill at.  (A journal entry that is asked for: the reply to what came before is in, and its entry is not
+written.)  So the points are those of the protocol as it is built; none is listed here.  Of them a random
 sample is taken, and rekeyd is killed at exactly that step (tests/rig/shim.c).  Between these kills others come, at
 random moments: of the KMEs, of the hosts of device, source and channel, and of rekeyd.
 After each kill both ends must use one and the same new key within two intervals of the restart.  No frame may be lost,

@@ -437,6 +437,8 @@ class World:
             try:
                 function(self)
                 self.rig.verify()
+            except Skip:
+                raise
             except Exception:
                 self.rig.show_logs()
                 raise
