@@ -214,7 +214,7 @@ make_loop(struct daemon *d)
 static int
 open_journal(struct daemon *d, const struct rk_conf_set *set)
 {
-    char path[sizeof set->state_dir + 16], why[RK_TEXT_MAX];
+    char path[sizeof set->state_dir + 16], aside[sizeof path + 40], why[RK_TEXT_MAX];
     int err;
 
     if (mkdir(set->state_dir, 0700) < 0 && errno != EEXIST) {
@@ -224,6 +224,14 @@ open_journal(struct daemon *d, const struct rk_conf_set *set)
     }
     snprintf(path, sizeof path, "%s/journal.db", set->state_dir);
     err = rk_journal_open(path, &d->journal, why, sizeof why);
+    if (err == RK_E_UNSAFE) { /* damaged: the links go on without it */
+        rk_log(RK_LOG_ERR, "ev=journal res=%s why=\"%s\"", rk_err_name(err), why);
+        err = rk_journal_set_aside(path, aside, sizeof aside, why, sizeof why);
+        if (!err)
+            err = rk_journal_open(path, &d->journal, why, sizeof why);
+        if (!err)
+            store_log_aside(path, aside);
+    }
     if (err)
         rk_log(RK_LOG_ERR, "ev=start res=%s why=\"%s\"", rk_err_name(err), why);
     return err;

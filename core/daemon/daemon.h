@@ -208,10 +208,12 @@ struct end *end_find(struct daemon *d, const char *link, char which);
 
 /* store_put - e.d into the open group; the end hears DONE or FAILED after the commit
  * store_note - todo's event into the history, in the same group
- * store_flush - commit, and tell the ends.  ret: was there a group.   blocks: one fsync */
+ * store_flush - commit, and tell the ends; a damaged journal is replaced.  ret: was there a group.   blocks: one fsync
+ * store_log_aside - say that a damaged journal was set aside, and a new one begun */
 void store_put(struct end *end);
 void store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms);
 bool store_flush(struct daemon *d);
+void store_log_aside(const char *path, const char *aside);
 
 /* ---- setup.c: from a configuration to instances and ends ---- */
 

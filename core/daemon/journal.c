@@ -1,4 +1,4 @@
-/* journal.c - the journal in SQLite; the only file that includes sqlite3.h.
+/* journal.c - what is in the journal: states, events, counters, and the groups that make them durable.
  *
  * Runs in the loop of rekeyd.  WAL with synchronous=FULL: a commit is one fsync, however many links are in the group.
  * The first error inside a group fails all of it, for the caller starts no effect of it then.  Events are appended in
@@ -6,138 +6,38 @@
  * many links are in it; an index or a place per link would dirty one page per event.  Rows are checked when they are
  * read: the disk is input like any other.
  */
-#include "journal.h"
+#include "journal_file.h"
 
 #include "../base/log.h"
 #include "../base/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <sqlite3.h>
-
-#define SCHEMA 1
-#define APPLICATION_ID 0x524b4a31 /* "RKJ1" */
-#define PATH_BYTES 512
 #define PRUNE_EVERY 256   /* events between two deletions of old ones, of at most twice as many */
 #define EVENT_NAME_MAX 32 /* [bytes] */
-
-/* role is NULL while an end has events but no state; last is its newest event.  Nothing here reads `rotations`: it is
- * for people, and costs nothing. */
-static const char schema[] =
-    "BEGIN;"
-    "CREATE TABLE links(no INTEGER PRIMARY KEY, link TEXT NOT NULL, end TEXT NOT NULL, role INTEGER, phase INTEGER,"
-    " term INTEGER, seq INTEGER, floor INTEGER, cur_seq INTEGER, prev_seq INTEGER, cur TEXT, prev TEXT, cand TEXT,"
-    " mine TEXT, theirs TEXT, cur_since_ms INTEGER, done INTEGER NOT NULL DEFAULT 0,"
-    " failed INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, UNIQUE(link, end));"
-    "CREATE TABLE events(id INTEGER PRIMARY KEY, no INTEGER, before INTEGER, seq INTEGER, event TEXT, key_id TEXT,"
-    " result INTEGER, why TEXT, took_ms INTEGER, at_ms INTEGER);"
-    "CREATE VIEW rotations AS SELECT link, end, e.seq AS seq, max(key_id) AS key_id, min(at_ms) AS started_ms,"
-    " max(CASE WHEN event IN ('rotated','burnt','failed') THEN at_ms END) AS finished_ms,"
-    " max(CASE WHEN event IN ('rotated','burnt','failed') THEN result END) AS result"
-    " FROM events e JOIN links USING(no) WHERE e.seq<>0 GROUP BY no, e.seq;"
-    "PRAGMA application_id=1380665905;"
-    "PRAGMA user_version=1;"
-    "COMMIT;";
-_Static_assert(APPLICATION_ID == 1380665905 && SCHEMA == 1, "the numbers in the text above");
-
-#define STATE "role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,cur_since_ms"
-
-enum statement { S_BEGIN, S_COMMIT, S_ROLLBACK, S_PUT, S_END, S_END_NEW, S_END_NOTE, S_END_FORGET, S_LOAD, S_COUNT,
-                 S_EVENT, S_EVENT_PUT, S_EVENT_FORGET, S_EVENT_OLDEST, S_EVENT_NEWEST, S_EVENT_PRUNE, STATEMENTS };
-
-static const char *const statements[STATEMENTS] = {
-    [S_BEGIN] = "BEGIN IMMEDIATE",
-    [S_COMMIT] = "COMMIT",
-    [S_ROLLBACK] = "ROLLBACK",
-    [S_PUT] = ("INSERT INTO links(link,end," STATE ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
-               " ON CONFLICT(link,end) DO UPDATE SET role=?3,phase=?4,term=?5,seq=?6,floor=?7,cur_seq=?8,prev_seq=?9,"
-               "cur=?10,prev=?11,cand=?12,mine=?13,theirs=?14,cur_since_ms=?15"),
-    [S_END] = "SELECT no,last FROM links WHERE link=?1 AND end=?2",
-    [S_END_NEW] = "INSERT INTO links(link,end) VALUES(?1,?2)",
-    [S_END_NOTE] = "UPDATE links SET last=?2,done=done+?3,failed=failed+?4 WHERE no=?1",
-    [S_END_FORGET] = "DELETE FROM links WHERE no=?1",
-    [S_LOAD] = "SELECT link,end," STATE ",no FROM links WHERE role IS NOT NULL ORDER BY link,end",
-    [S_COUNT] = "SELECT done,failed FROM links WHERE link=?1 AND end=?2",
-    [S_EVENT] = "SELECT before,seq,event,key_id,result,why,took_ms,at_ms FROM events WHERE id=?1 AND no=?2",
-    [S_EVENT_PUT] = "INSERT INTO events VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
-    [S_EVENT_FORGET] = "DELETE FROM events WHERE id=?1",
-    [S_EVENT_OLDEST] = "SELECT min(id),(SELECT max(no) FROM links) FROM events",
-    [S_EVENT_NEWEST] = "SELECT max(id),0 FROM events",
-    [S_EVENT_PRUNE] = "DELETE FROM events WHERE id<=?1",
-};
-
-struct rk_journal {
-    sqlite3 *db;
-    sqlite3_stmt *stmt[STATEMENTS];
-    bool open;             /* a group is */
-    int failed;            /* RK_OK, or why the open group cannot be committed */
-    char why[RK_TEXT_MAX]; /* the same in words */
-    int64_t last_id;       /* newest event */
-    uint64_t damaged;
-    char path[PATH_BYTES];
-};
-
-/* ---- Errors ---- */
-
-/* errno of the last failed system call; a failed COMMIT tells it only by the file of the write-ahead log. */
-static int
-system_error(sqlite3 *db, int rc)
-{
-    sqlite3_file *wal = NULL;
-    int sys = sqlite3_system_errno(db);
-
-    if (sys == 0 && (rc & 0xff) == SQLITE_IOERR &&
-        sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal && wal->pMethods)
-        (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &sys);
-    return sys;
-}
-
-/* Say what an SQLite code means for the operator; ret: enum rk_err. */
-static int
-explain(const struct rk_journal *j, int rc, char *why, size_t size)
-{
-    int sys = j->db ? system_error(j->db, rc) : 0;
-
-    switch (rc & 0xff) {
-    case SQLITE_NOMEM:
-        snprintf(why, size, "%s: out of memory", j->path);
-        return RK_E_NOMEM;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        snprintf(why, size, "%s: in use by another process: is another rekeyd running?", j->path);
-        return RK_E_BUSY;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        snprintf(why, size, "%s: damaged (%s): stop rekeyd, move the file and %s-wal away, and start again: state is "
-                 "then read back from the devices", j->path, sqlite3_errstr(rc & 0xff), j->path);
-        return RK_E_UNSAFE;
-    case SQLITE_FULL:
-        snprintf(why, size, "%s: disk full: free some space on its file system", j->path);
-        return RK_E_IO;
-    }
-    if (sys == ENOSPC || sys == EDQUOT || sys == EFBIG)
-        snprintf(why, size, "%s: disk full (%s): free some space, or raise the limit", j->path, strerror(sys));
-    else
-        snprintf(why, size, "%s: %s%s%s", j->path, j->db ? sqlite3_errmsg(j->db) : sqlite3_errstr(rc),
-                 sys ? ": " : "", sys ? strerror(sys) : "");
-    return RK_E_IO;
-}
+#define KNOWN_FLAGS (RK_DF_HELD | RK_DF_SWEEP | RK_DF_SHUT | RK_DF_FALLBACK | RK_DF_CAND_FALLBACK)
+#define START_MS_MAX INT64_C(253402300799999) /* the end of the year 9999 */
 
 /* The open group cannot be committed any more; the first reason counts. */
 static int
 group_failed(struct rk_journal *j, int rc)
 {
-    if (j->failed == RK_OK && explain(j, rc, j->why, sizeof j->why) == RK_E_NOMEM)
-        j->failed = RK_E_NOMEM;
-    else if (j->failed == RK_OK)
-        j->failed = RK_E_IO;
+    if (j->failed == RK_OK) {
+        j->failed = rk_journal_explain(j, rc, j->why, sizeof j->why);
+        if (j->failed != RK_E_NOMEM && j->failed != RK_E_UNSAFE)
+            j->failed = RK_E_IO;
+    }
+    return j->failed;
+}
+
+/* Nothing goes into this file any more, nor does the open group. */
+static int
+group_broken(struct rk_journal *j, const char *what)
+{
+    j->broken = true;
+    j->failed = RK_E_UNSAFE;
+    snprintf(j->why, sizeof j->why, "%.*s: %s", RK_TEXT_MAX - 60, j->path, what);
     return j->failed;
 }
 
@@ -168,207 +68,27 @@ bound_end(struct rk_journal *j, enum statement which, const char *link, const ch
     return j->stmt[which];
 }
 
-/* Run a statement that gives no rows, and make it ready for its next use. */
-static int
-run(sqlite3_stmt *s)
-{
-    int rc = sqlite3_step(s);
-
-    sqlite3_reset(s);
-    sqlite3_clear_bindings(s);
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
-/* Run a statement for the two numbers in its first row; they stay as they are when there is no row. */
-static int
-run_pair(sqlite3_stmt *s, int64_t pair[2])
-{
-    int rc = sqlite3_step(s);
-
-    for (int i = 0; i < 2 && rc == SQLITE_ROW; i++)
-        pair[i] = sqlite3_column_int64(s, i);
-    sqlite3_reset(s);
-    sqlite3_clear_bindings(s);
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
-/* ---- Opening ---- */
-
-static int
-check_file(const char *path, char *why, size_t size)
-{
-    struct stat st;
-    int fd;
-
-    if (path[0] != '/' || strlen(path) >= PATH_BYTES) {
-        snprintf(why, size, "%s: must be an absolute path below %d bytes", path, PATH_BYTES);
-        return RK_E_CONFIG;
-    }
-    /* SQLite would make it with the umask's mode; -wal gets the same mode as this */
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        close(fd);
-        return RK_OK;
-    }
-    if (errno != EEXIST || stat(path, &st) < 0) {
-        snprintf(why, size, "%s: cannot be made: %s: make its directory, writable for this user only", path,
-                 strerror(errno));
-        return errno == ENOENT || errno == ENOTDIR ? RK_E_NOENT : RK_E_IO;
-    }
-    if (!S_ISREG(st.st_mode) || (st.st_mode & 022) != 0) {
-        snprintf(why, size, "%s: %s", path, S_ISREG(st.st_mode) ? "others may write it: chmod 600 it" :
-                 "not a regular file");
-        return RK_E_UNSAFE;
-    }
-    return RK_OK;
-}
-
-static int
-query_number(sqlite3 *db, const char *sql, int64_t *out)
-{
-    sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
-
-    if (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        *out = sqlite3_column_int64(s, 0);
-        rc = SQLITE_OK;
-    }
-    sqlite3_finalize(s);
-    return rc;
-}
-
-/* Refuse what is no journal, or a newer one, before anything is written to it. */
-static int
-check_version(struct rk_journal *j, int64_t *version, char *why, size_t size)
-{
-    int64_t application = 0, tables = 0;
-    int rc;
-
-    if ((rc = query_number(j->db, "SELECT count(*) FROM sqlite_master", &tables)) != SQLITE_OK ||
-        (rc = query_number(j->db, "PRAGMA application_id", &application)) != SQLITE_OK ||
-        (rc = query_number(j->db, "PRAGMA user_version", version)) != SQLITE_OK)
-        return explain(j, rc, why, size);
-    if (tables == 0 && *version == 0)
-        return RK_OK; /* new */
-    if (application != APPLICATION_ID || *version < 1) {
-        snprintf(why, size, "%s: a database, but not a journal of rekeyd: name another file", j->path);
-        return RK_E_UNSAFE;
-    }
-    if (*version > SCHEMA) {
-        snprintf(why, size, "%s: made by a newer rekeyd (schema %lld, this one knows %d): install that one again, or "
-                 "move the file away: state is then read back from the devices", j->path, (long long)*version, SCHEMA);
-        return RK_E_UNSUPPORTED;
-    }
-    return RK_OK;
-}
-
-static int
-check_pages(struct rk_journal *j, char *why, size_t size)
-{
-    sqlite3_stmt *s = NULL;
-    const char *text = NULL;
-    int rc = sqlite3_prepare_v2(j->db, "PRAGMA quick_check(1)", -1, &s, NULL), err = RK_OK;
-
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(s);
-    if (rc == SQLITE_ROW)
-        text = (const char *)sqlite3_column_text(s, 0);
-    if (!text || strcmp(text, "ok") != 0) {
-        if (text)
-            rk_log(RK_LOG_ERR, "ev=journal-check file=%s res=damaged why=\"%s\"", j->path, text);
-        err = explain(j, text || rc == SQLITE_ROW ? SQLITE_CORRUPT : rc, why, size);
-    }
-    sqlite3_finalize(s);
-    return err;
-}
-
-static int
-prepare(struct rk_journal *j)
-{
-    int rc = SQLITE_OK;
-
-    for (int i = 0; i < STATEMENTS && rc == SQLITE_OK; i++)
-        rc = sqlite3_prepare_v3(j->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &j->stmt[i], NULL);
-    return rc;
-}
-
-static int
-set_up(struct rk_journal *j, char *why, size_t size)
-{
-    int64_t version = 0, newest[2] = {0, 0};
-    int rc, err;
-
-    sqlite3_extended_result_codes(j->db, 1);
-    sqlite3_db_config(j->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 128, 64); /* 8 KiB; by default 48 */
-    sqlite3_db_config(j->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL); /* none of ours; a file may hold any */
-    rc = sqlite3_exec(j->db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-1024; PRAGMA mmap_size=0;"
-                             "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-                             "BEGIN EXCLUSIVE; COMMIT", NULL, NULL, NULL);
-    if (rc != SQLITE_OK)
-        return explain(j, rc, why, size);
-    if ((err = check_version(j, &version, why, size)) != RK_OK || (err = check_pages(j, why, size)) != RK_OK)
-        return err;
-    rc = sqlite3_exec(j->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=8388608",
-                      NULL, NULL, NULL);
-    if (rc == SQLITE_OK && version == 0)
-        rc = sqlite3_exec(j->db, schema, NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        rc = prepare(j);
-    if (rc == SQLITE_OK)
-        rc = run_pair(j->stmt[S_EVENT_NEWEST], newest);
-    j->last_id = newest[0];
-    if (rc == SQLITE_ERROR) /* a table or column of ours is not there */
-        rc = SQLITE_CORRUPT;
-    return rc == SQLITE_OK ? RK_OK : explain(j, rc, why, size);
-}
-
-/* Before SQLite is used first: its memory needs no locks and no statistics, for only the loop's thread uses it. */
-static void
-set_up_library(void)
-{
-    static bool done;
-
-    if (!done) {
-        (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-        (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    }
-    done = true;
-}
-
 int
-rk_journal_open(const char *path, struct rk_journal **out, char *why, size_t size)
+rk_journal_run(sqlite3_stmt *s)
 {
-    struct rk_journal *j;
-    int rc, err = check_file(path, why, size);
+    int rc = sqlite3_step(s);
 
-    *out = NULL;
-    if (err)
-        return err;
-    j = calloc(1, sizeof *j);
-    if (!j) {
-        snprintf(why, size, "%s: out of memory", path);
-        return RK_E_NOMEM;
-    }
-    (void)rk_copy(j->path, sizeof j->path, path); /* fits: check_file */
-    set_up_library();
-    rc = sqlite3_open_v2(path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
-    err = rc == SQLITE_OK ? set_up(j, why, size) : explain(j, rc, why, size);
-    if (err)
-        rk_journal_close(&j);
-    *out = j;
-    return err;
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-void
-rk_journal_close(struct rk_journal **j)
+/* Run a statement for the numbers in its first row; they stay as they are when there is no row. */
+static int
+run_row(sqlite3_stmt *s, int64_t *numbers, int n)
 {
-    if (!*j)
-        return;
-    for (int i = 0; i < STATEMENTS; i++)
-        sqlite3_finalize((*j)->stmt[i]);
-    sqlite3_close((*j)->db); /* rolls an open group back */
-    free(*j);
-    *j = NULL;
+    int rc = sqlite3_step(s);
+
+    for (int i = 0; i < n && rc == SQLITE_ROW; i++)
+        numbers[i] = sqlite3_column_int64(s, i);
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 /* ---- Groups ---- */
@@ -382,7 +102,10 @@ rk_journal_begin(struct rk_journal *j)
         return j->failed;
     j->open = true;
     j->failed = RK_OK;
-    rc = run(j->stmt[S_BEGIN]);
+    if (j->broken || !j->db) {
+        return group_broken(j, "damaged, or not there any more");
+    }
+    rc = rk_journal_run(j->stmt[S_BEGIN]);
     return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
 }
 
@@ -393,14 +116,18 @@ rk_journal_commit(struct rk_journal *j, char *why, size_t size)
 
     if (!j->open)
         return RK_OK;
-    if (j->failed == RK_OK && (rc = run(j->stmt[S_COMMIT])) != SQLITE_OK)
+    if (!j->broken && !rk_journal_in_place(j)) /* what is written to it now, nobody will find */
+        group_broken(j, "was removed or replaced while in use");
+    if (j->failed == RK_OK && (rc = rk_journal_run(j->stmt[S_COMMIT])) != SQLITE_OK)
         group_failed(j, rc);
     j->open = false;
-    if (j->failed == RK_OK)
+    if (j->failed == RK_OK) {
+        j->hollow = false;
         return RK_OK;
+    }
     snprintf(why, size, "%s", j->why);
-    if (!sqlite3_get_autocommit(j->db)) /* some errors roll back by themselves */
-        (void)run(j->stmt[S_ROLLBACK]);
+    if (j->db && !sqlite3_get_autocommit(j->db)) /* some errors roll back by themselves */
+        (void)rk_journal_run(j->stmt[S_ROLLBACK]);
     return j->failed;
 }
 
@@ -438,6 +165,10 @@ fault_of(const struct rk_durable *d)
         return "confirm tag";
     if (d->phase >= RK_PH_FETCHED && d->phase <= RK_PH_ACTIVATING && d->cand[0] == '\0')
         return "phase without its key ID";
+    if ((d->flags & ~KNOWN_FLAGS) != 0)
+        return "flags";
+    if (d->start_ms < 0 || d->start_ms > START_MS_MAX)
+        return "start time";
     return NULL;
 }
 
@@ -466,8 +197,12 @@ rk_journal_put(struct rk_journal *j, const struct rk_durable *d)
     bind_text(s, at++, d->cand);
     bind_text(s, at++, d->mine);
     bind_text(s, at++, d->theirs);
-    sqlite3_bind_int64(s, at, d->cur_since.unix_ms);
-    rc = run(s);
+    sqlite3_bind_int64(s, at++, d->cur_since.unix_ms);
+    sqlite3_bind_int64(s, at++, (int64_t)d->cur_boot);
+    sqlite3_bind_int64(s, at++, d->cur_boot_ns);
+    sqlite3_bind_int64(s, at++, d->flags);
+    sqlite3_bind_int64(s, at, d->start_ms);
+    rc = rk_journal_run(s);
     return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
 }
 
@@ -504,7 +239,7 @@ static const char *
 take_durable(sqlite3_stmt *s, struct rk_durable *d)
 {
     char end[2] = "";
-    uint64_t since = 0;
+    uint64_t since = 0, boot_ns = 0, start = 0;
     bool ok;
 
     *d = (struct rk_durable){0};
@@ -516,9 +251,14 @@ take_durable(sqlite3_stmt *s, struct rk_durable *d)
          take_number(s, 8, &d->prev_seq) && take_text(s, 9, d->cur, sizeof d->cur) &&
          take_text(s, 10, d->prev, sizeof d->prev) && take_text(s, 11, d->cand, sizeof d->cand) &&
          take_text(s, 12, d->mine, sizeof d->mine) && take_text(s, 13, d->theirs, sizeof d->theirs) &&
-         take_number(s, 14, &since);
+         take_number(s, 14, &since) && take_number(s, 15, &d->cur_boot) && take_number(s, 16, &boot_ns) &&
+         take_small(s, 17, &d->flags) && take_number(s, 18, &start);
     d->cur_since.unix_ms = (int64_t)since;
-    return ok ? fault_of(d) : "type or length of a column";
+    d->cur_boot_ns = (int64_t)boot_ns;
+    d->start_ms = (int64_t)start;
+    if (!ok)
+        return "type or length of a column";
+    return sqlite3_column_int(s, 19) == 1 ? fault_of(d) : "check value";
 }
 
 /* End of a loop over rows: err unless the rows ended with an error of the disk. */
@@ -529,7 +269,7 @@ rows_end(struct rk_journal *j, int rc, int err)
 
     if (rc == SQLITE_ROW || rc == SQLITE_DONE)
         return err;
-    (void)explain(j, rc, why, sizeof why);
+    (void)rk_journal_explain(j, rc, why, sizeof why);
     rk_log(RK_LOG_ERR, "ev=journal-read res=io why=\"%s\"", why);
     return RK_E_IO;
 }
@@ -540,8 +280,10 @@ rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d, vo
     sqlite3_stmt *s = j->stmt[S_LOAD];
     struct rk_durable d;
     uint64_t before = j->damaged;
-    int rc, err = RK_OK;
+    int rc = SQLITE_DONE, err = RK_OK;
 
+    if (!j->db || j->hollow) /* what it held is in the ends' memory, and goes in with the next group */
+        return RK_E_IO;
     while (err == RK_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         const char *fault = take_durable(s, &d);
 
@@ -551,7 +293,7 @@ rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d, vo
         }
         j->damaged++;
         rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld res=protocol why=\"damaged: %s; left out\"",
-               d.link[0] ? d.link : "?", d.end ? d.end : '?', (long long)sqlite3_column_int64(s, 15), fault);
+               d.link[0] ? d.link : "?", d.end ? d.end : '?', (long long)sqlite3_column_int64(s, 20), fault);
     }
     sqlite3_reset(s);
     err = rows_end(j, rc, err);
@@ -560,14 +302,28 @@ rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d, vo
 
 /* ---- History ---- */
 
-/* An end in the file: its row in links, 0 when it has none, and its newest event, 0 when it has none. */
+/* An end in the file. */
+struct row {
+    int64_t no;   /* its row in links; 0: none */
+    int64_t last; /* its newest event; 0: none */
+    int64_t done, failed;
+};
+
 static int
-find_end(struct rk_journal *j, const char *link, char end, int64_t no_last[2])
+find_end(struct rk_journal *j, const char *link, char end, struct row *row)
 {
     const char text[2] = {end, '\0'};
+    int64_t n[5] = {0, 0, 0, 0, 1};
+    int rc = run_row(bound_end(j, S_END, link, text), n, 5);
 
-    no_last[0] = no_last[1] = 0;
-    return run_pair(bound_end(j, S_END, link, text), no_last);
+    *row = (struct row){n[0], n[1], n[2], n[3]};
+    if (n[4] == 1)
+        return rc;
+    j->damaged++;
+    rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld res=protocol why=\"damaged: counters; they begin anew\"",
+           link, end, (long long)n[0]);
+    row->done = row->failed = 0;
+    return rc;
 }
 
 static const char *
@@ -577,9 +333,10 @@ key_of(const struct rk_journal_event *e)
 }
 
 static int
-put_event(struct rk_journal *j, const struct rk_journal_event *e, const int64_t no_last[2])
+put_event(struct rk_journal *j, const struct rk_journal_event *e, const struct row *row)
 {
-    sqlite3_stmt *s = BOUND(j, S_EVENT_PUT, ++j->last_id, no_last[0], no_last[1], (int64_t)e->seq);
+    sqlite3_stmt *s = BOUND(j, S_EVENT_PUT, ++j->last_id, row->no, row->last, (int64_t)e->seq);
+    const char end[2] = {e->end, '\0'};
     const char *why = e->why ? e->why : "";
     size_t len = strnlen(why, RK_TEXT_MAX - 1);
 
@@ -592,7 +349,9 @@ put_event(struct rk_journal *j, const struct rk_journal_event *e, const int64_t 
     sqlite3_bind_text(s, 8, why, (int)len, SQLITE_STATIC);
     sqlite3_bind_int64(s, 9, e->took_ms);
     sqlite3_bind_int64(s, 10, e->at.unix_ms);
-    return run(s);
+    bind_text(s, 11, e->link);
+    bind_text(s, 12, end);
+    return rk_journal_run(s);
 }
 
 /* Delete what is beyond the bound from the old end of all events, in one short range. */
@@ -600,7 +359,7 @@ static int
 prune(struct rk_journal *j)
 {
     int64_t oldest_ends[2] = {0, 0}, most, upto;
-    int rc = run_pair(j->stmt[S_EVENT_OLDEST], oldest_ends);
+    int rc = run_row(j->stmt[S_EVENT_OLDEST], oldest_ends, 2);
 
     most = oldest_ends[1] * RK_JOURNAL_EVENTS_PER_END; /* numbers of ends are dense: the highest tells how many */
     if (most < RK_JOURNAL_EVENTS_MIN)
@@ -610,7 +369,7 @@ prune(struct rk_journal *j)
     upto = j->last_id - most;
     if (upto > oldest_ends[0] + 2 * PRUNE_EVERY)
         upto = oldest_ends[0] + 2 * PRUNE_EVERY;
-    return rc == SQLITE_OK && upto >= oldest_ends[0] ? run(BOUND(j, S_EVENT_PRUNE, upto)) : rc;
+    return rc == SQLITE_OK && upto >= oldest_ends[0] ? rk_journal_run(BOUND(j, S_EVENT_PRUNE, upto)) : rc;
 }
 
 static int
@@ -619,17 +378,17 @@ append(struct rk_journal *j, const struct rk_journal_event *e)
     const char end[2] = {e->end, '\0'};
     bool done = strcmp(e->event, "rotated") == 0;
     bool failed = strcmp(e->event, "burnt") == 0 || strcmp(e->event, "failed") == 0;
-    int64_t no_last[2];
-    int rc = find_end(j, e->link, e->end, no_last);
+    struct row row;
+    int rc = find_end(j, e->link, e->end, &row);
 
-    if (rc == SQLITE_OK && no_last[0] == 0) {
-        rc = run(bound_end(j, S_END_NEW, e->link, end));
-        no_last[0] = sqlite3_last_insert_rowid(j->db);
+    if (rc == SQLITE_OK && row.no == 0) {
+        rc = rk_journal_run(bound_end(j, S_END_NEW, e->link, end));
+        row.no = sqlite3_last_insert_rowid(j->db);
     }
     if (rc == SQLITE_OK)
-        rc = put_event(j, e, no_last);
+        rc = put_event(j, e, &row);
     if (rc == SQLITE_OK)
-        rc = run(BOUND(j, S_END_NOTE, no_last[0], j->last_id, done, failed));
+        rc = rk_journal_run(BOUND(j, S_END_NOTE, row.no, j->last_id, row.done + done, row.failed + failed));
     return rc == SQLITE_OK && j->last_id % PRUNE_EVERY == 0 ? prune(j) : rc;
 }
 
@@ -667,29 +426,35 @@ take_line(sqlite3_stmt *s, struct line *l)
     l->e.result = (int)(int64_t)result;
     l->e.took_ms = (int64_t)took;
     l->e.at.unix_ms = (int64_t)at;
-    return ok && rk_name_ok(l->event, EVENT_NAME_MAX) && id_ok(l->key_id);
+    return ok && sqlite3_column_int(s, 8) == 1 && rk_name_ok(l->event, EVENT_NAME_MAX) && id_ok(l->key_id);
 }
 
-/* Read the event no_last[1] of an end, and go on to the one before it (0: there is none).
+/* Read the newest event of an end, and go on to the one before it (0: there is none).
+ * in:  l  its link and end are set
  * ret: SQLITE_ROW: l is it; SQLITE_DONE: it was pruned, or was damaged; else an error. */
 static int
-read_line(struct rk_journal *j, int64_t no_last[2], struct line *l)
+read_line(struct rk_journal *j, struct row *row, struct line *l)
 {
-    sqlite3_stmt *s = BOUND(j, S_EVENT, no_last[1], no_last[0]);
+    const char end[2] = {l->e.end, '\0'};
+    sqlite3_stmt *s = BOUND(j, S_EVENT, row->last, row->no);
     int64_t before = 0;
-    int rc = sqlite3_step(s);
+    int rc;
 
+    bind_text(s, 3, l->e.link);
+    bind_text(s, 4, end);
+    rc = sqlite3_step(s);
     if (rc == SQLITE_ROW) {
         before = sqlite3_column_int64(s, 0);
         if (!take_line(s, l)) {
             j->damaged++;
             rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld table=events res=protocol "
-                   "why=\"damaged; left out\"", l->e.link, l->e.end, (long long)no_last[1]);
+                   "why=\"damaged; left out\"", l->e.link, l->e.end, (long long)row->last);
             rc = SQLITE_DONE;
         }
     }
-    no_last[1] = before < no_last[1] ? before : 0; /* always older: a damaged file leads in no circle */
+    row->last = before < row->last ? before : 0; /* always older: a damaged file leads in no circle */
     sqlite3_reset(s);
+    sqlite3_clear_bindings(s); /* end is of this call */
     return rc;
 }
 
@@ -697,22 +462,24 @@ int
 rk_journal_history(struct rk_journal *j, const char *link, uint32_t limit,
                    int (*each)(const struct rk_journal_event *e, void *arg), void *arg)
 {
-    int64_t ends[2][2] = {{0, 0}, {0, 0}};
+    struct row ends[2] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
     uint64_t before = j->damaged;
     struct line l = {0};
     int rc = SQLITE_OK, err = RK_OK;
 
-    if (rk_copy(l.e.link, sizeof l.e.link, link) && (rc = find_end(j, link, 'a', ends[0])) == SQLITE_OK)
-        rc = find_end(j, link, 'b', ends[1]);
+    if (!j->db)
+        return RK_E_IO;
+    if (rk_copy(l.e.link, sizeof l.e.link, link) && (rc = find_end(j, link, 'a', &ends[0])) == SQLITE_OK)
+        rc = find_end(j, link, 'b', &ends[1]);
     if (rc == SQLITE_OK)
         rc = SQLITE_DONE;
     while (limit > 0 && err == RK_OK && (rc == SQLITE_ROW || rc == SQLITE_DONE)) {
-        int newer = ends[1][1] > ends[0][1];
+        int newer = ends[1].last > ends[0].last;
 
-        if (ends[newer][1] <= 0)
+        if (ends[newer].last <= 0)
             break;
         l.e.end = newer ? 'b' : 'a';
-        if ((rc = read_line(j, ends[newer], &l)) != SQLITE_ROW)
+        if ((rc = read_line(j, &ends[newer], &l)) != SQLITE_ROW)
             continue;
         limit--;
         err = each(&l.e, arg);
@@ -726,28 +493,27 @@ rk_journal_history(struct rk_journal *j, const char *link, uint32_t limit,
 int
 rk_journal_count(struct rk_journal *j, const char *link, char end, uint64_t *done, uint64_t *failed)
 {
-    const char text[2] = {end, '\0'};
-    int64_t pair[2] = {0, 0};
-    int rc = run_pair(bound_end(j, S_COUNT, link, text), pair);
+    struct row row = {0, 0, 0, 0};
+    int rc = j->db ? find_end(j, link, end, &row) : SQLITE_IOERR;
 
-    *done = (uint64_t)pair[0];
-    *failed = (uint64_t)pair[1];
+    *done = (uint64_t)row.done;
+    *failed = (uint64_t)row.failed;
     return rows_end(j, rc == SQLITE_OK ? SQLITE_DONE : rc, RK_OK);
 }
 
 /* Delete an end's events, from the newest to the oldest. */
 static int
-forget_events(struct rk_journal *j, int64_t no_last[2])
+forget_events(struct rk_journal *j, const char *link, char end, struct row *row)
 {
-    struct line l = {0};
-    int rc = SQLITE_OK;
+    struct line l = {.e = {.end = end}};
+    int rc = rk_copy(l.e.link, sizeof l.e.link, link) ? SQLITE_OK : SQLITE_MISUSE; /* fits: it was found */
 
-    while (rc == SQLITE_OK && no_last[1] > 0) {
-        int64_t id = no_last[1];
+    while (rc == SQLITE_OK && row->last > 0) {
+        int64_t id = row->last;
 
-        rc = read_line(j, no_last, &l);
+        rc = read_line(j, row, &l);
         if (rc == SQLITE_ROW)
-            rc = run(BOUND(j, S_EVENT_FORGET, id));
+            rc = rk_journal_run(BOUND(j, S_EVENT_FORGET, id));
         else if (rc == SQLITE_DONE)
             rc = SQLITE_OK;
     }
@@ -757,14 +523,14 @@ forget_events(struct rk_journal *j, int64_t no_last[2])
 int
 rk_journal_forget(struct rk_journal *j, const char *link, char end)
 {
-    int64_t no_last[2];
+    struct row row;
     int rc, err;
 
     if ((err = rk_journal_begin(j)) != RK_OK)
         return err;
-    rc = find_end(j, link, end, no_last);
-    if (rc == SQLITE_OK && no_last[0] != 0 && (rc = forget_events(j, no_last)) == SQLITE_OK)
-        rc = run(BOUND(j, S_END_FORGET, no_last[0]));
+    rc = find_end(j, link, end, &row);
+    if (rc == SQLITE_OK && row.no != 0 && (rc = forget_events(j, link, end, &row)) == SQLITE_OK)
+        rc = rk_journal_run(BOUND(j, S_END_FORGET, row.no));
     return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
 }
 
@@ -772,4 +538,10 @@ uint64_t
 rk_journal_damaged(const struct rk_journal *j)
 {
     return j->damaged;
+}
+
+bool
+rk_journal_hollow(const struct rk_journal *j)
+{
+    return j->hollow;
 }

@@ -9,6 +9,7 @@
 
 #include "../model/durable.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,24 +22,44 @@ struct rk_journal;
 #define RK_JOURNAL_EVENTS_MIN 10000
 #define RK_JOURNAL_EVENTS_MAX 1000000
 
+#define RK_JOURNAL_ASIDE 3 /* damaged journals that are kept for people to look at */
+
 /* rk_journal_open - open the journal at path, or make it (mode 0600)
  * out:  *out, owned by the caller;  why  on failure one line: what is wrong with which file, and the remedy
- * ret:  RK_OK; RK_E_BUSY (another process has it open); RK_E_UNSAFE (damaged, not a journal, or others may write
- *       it); RK_E_UNSUPPORTED (made by a newer rekeyd); RK_E_NOENT (no such directory); RK_E_IO; RK_E_NOMEM
+ * ret:  RK_OK; RK_E_UNSAFE (damaged: rk_journal_set_aside() and open again); RK_E_BUSY (another process has it open);
+ *       RK_E_CONFLICT (another program's database); RK_E_UNSUPPORTED (made by a newer rekeyd); RK_E_CONFIG (no absolute
+ *       path, not a file, or others may write it); RK_E_NOENT (no such directory); RK_E_IO; RK_E_NOMEM
+ * note: a journal of an older schema is brought to this one, all of it or nothing
  * note: once this process has it open, nothing else in it may open and close the file (POSIX locks).
  * thread: loop only, before it runs.   blocks: disk, a second for each 200 MB.   src: design */
 int rk_journal_open(const char *path, struct rk_journal **out, char *why, size_t size);
+
+/* rk_journal_set_aside - rename a damaged journal that is not open, with its log, to PATH.damaged-UNIXTIME
+ * in:   path  absolute.   out: aside  its new name; "" when there was nothing;  why  on failure
+ * ret:  RK_OK; RK_E_IO.   note: of those set aside the newest RK_JOURNAL_ASIDE are kept
+ * thread: loop only.   blocks: disk.   src: design */
+int rk_journal_set_aside(const char *path, char *aside, size_t size, char *why, size_t why_size);
+
+/* rk_journal_renew - set a journal that turned out to be damaged while open aside, and begin a new one at its path
+ * in:   j  its last commit gave RK_E_UNSAFE.   out: as rk_journal_set_aside()
+ * ret:  RK_OK: it is empty: write all states into one group, and commit that;  else as rk_journal_open(): it can be
+ *       tried again, and until then everything fails
+ * blocks: disk */
+int rk_journal_renew(struct rk_journal *j, char *aside, size_t aside_size, char *why, size_t size);
+
+/* rk_journal_hollow - was it renewed, and nothing committed since: the next group must have all states */
+bool rk_journal_hollow(const struct rk_journal *j);
 
 /* rk_journal_close - drop an open group, close; *j becomes NULL, and may be NULL.   blocks: disk */
 void rk_journal_close(struct rk_journal **j);
 
 /* rk_journal_begin - open a group; nothing happens when one is open
- * ret:  RK_OK; RK_E_IO also when the open group has failed already: rk_journal_commit() then says why */
+ * ret:  RK_OK; another code also when the open group has failed already: rk_journal_commit() then says why */
 int rk_journal_begin(struct rk_journal *j);
 
 /* rk_journal_put - write an end's state into the group, over what was there for its (link, end)
  * ret:  RK_OK (durable only after the commit); RK_E_CONTRACT: d is not something that rk_journal_load() would give
- *       back (the group is as before); RK_E_IO, RK_E_NOMEM: the group has failed
+ *       back (the group is as before); RK_E_IO, RK_E_NOMEM, RK_E_UNSAFE: the group has failed
  * thread: loop only.   blocks: hardly (a read of a page that is not cached).   cost: O(log links) */
 int rk_journal_put(struct rk_journal *j, const struct rk_durable *d);
 
@@ -64,15 +85,15 @@ int rk_journal_note(struct rk_journal *j, const struct rk_journal_event *e);
 
 /* rk_journal_commit - make the group durable; RK_OK at once when none is open
  * out:  why  on failure one line; a full disk is named as such.  Not NULL
- * ret:  RK_OK: all of the group is on the disk.  RK_E_IO, RK_E_NOMEM: all of it is rolled back and no group is
- *       open.  Do not start the effects: after a crash the disk may still turn out to hold the group (a failed
+ * ret:  RK_OK: all of the group is on the disk.  RK_E_IO, RK_E_NOMEM, RK_E_UNSAFE (damaged, removed or replaced:
+ *       rk_journal_renew()): all of it is rolled back and no group is open.  Do not start the effects: after a crash the disk may still turn out to hold the group (a failed
  *       fsync), which is harmless, for what it names is then observed.
  * blocks: one fsync, two when the log is folded into the file */
 int rk_journal_commit(struct rk_journal *j, char *why, size_t size);
 
 /* rk_journal_load - give each end's state, in order of (link, end)
  * in:   each  d valid during the call only; must not write to the journal; non-zero ends the load
- * ret:  RK_OK; each's non-zero; RK_E_IO; RK_E_PROTOCOL: one row or more was damaged, reported in the log by its
+ * ret:  RK_OK; each's non-zero; RK_E_IO (also while it is hollow); RK_E_PROTOCOL: one row or more was damaged, reported in the log by its
  *       link and left out, and every sound one was given
  * blocks: disk */
 int rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d, void *arg), void *arg);

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 void
 store_put(struct end *end)
@@ -51,6 +52,49 @@ show_result(struct daemon *d, int err, const char *why)
     snprintf(d->journal_error, sizeof d->journal_error, "%s", err ? why : "");
 }
 
+void
+store_log_aside(const char *path, const char *aside)
+{
+    rk_log(RK_LOG_ERR, "ev=journal-aside file=%s aside=%s note=\"the damaged journal and its -wal were renamed, a new "
+           "one is begun; what it does not know is read back from the devices and the peers\"", path,
+           aside[0] ? aside : "-");
+}
+
+/* What all ends remember, into the group.  An end that waits for its entry may be ahead of the last commit: as after
+ * any crash between an entry and its effect, that is harmless, and it will ask for the same entry again. */
+static void
+put_all(struct daemon *d)
+{
+    for (size_t i = 0; i < d->n_ends; i++) {
+        struct end *end = d->ends[i];
+
+        if (rk_journal_put(d->journal, &end->e.d) == RK_E_CONTRACT)
+            rk_log(RK_LOG_ERR, "ev=journal link=%s end=%c res=contract why=\"its state cannot be written\"",
+                   end->conf->name, end->e.d.end);
+    }
+}
+
+/* The journal is damaged, or its file has gone: begin a new one, with what all ends remember.  Those that waited for
+ * the old one hear that it failed, and ask again.  When it does not work, the next group tries again. */
+static void
+renew(struct daemon *d)
+{
+    char path[sizeof d->conf->state_dir + 16], aside[sizeof path + 40], why[RK_TEXT_MAX] = "";
+    int err;
+
+    (void)mkdir(d->conf->state_dir, 0700); /* removed with all that was in it, perhaps */
+    snprintf(path, sizeof path, "%s/journal.db", d->conf->state_dir);
+    err = rk_journal_renew(d->journal, aside, sizeof aside, why, sizeof why);
+    if (aside[0] || !err)
+        store_log_aside(path, aside);
+    if (!err) {
+        put_all(d);
+        err = rk_journal_commit(d->journal, why, sizeof why);
+    }
+    if (err)
+        rk_log(RK_LOG_ERR, "ev=journal-renew res=%s why=\"%s\"", rk_err_name(err), why);
+}
+
 bool
 store_flush(struct daemon *d)
 {
@@ -63,8 +107,12 @@ store_flush(struct daemon *d)
     d->group_open = false;
     d->commit = NULL;
     d->commit_last = &d->commit;
+    if (rk_journal_hollow(d->journal))
+        put_all(d);
     err = rk_journal_commit(d->journal, why, sizeof why);
     show_result(d, err, why);
+    if (err == RK_E_UNSAFE)
+        renew(d);
     while (end) {
         struct end *next = end->next_commit;
         int end_err = err ? err : end->put_err;

@@ -2,7 +2,7 @@
  *
  * Each test has a directory of its own.  The file is damaged and read from the side with SQLite itself.
  */
-#include "core/daemon/journal.h"
+#include "core/daemon/journal_file.h"
 
 #include "core/base/text.h"
 
@@ -20,8 +20,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <sqlite3.h>
 
 #include <cmocka.h>
 
@@ -102,6 +100,7 @@ sql(const struct place *p, const char *text)
     char *error = NULL;
 
     assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
+    assert_int_equal(rk_journal_add_sum(db), SQLITE_OK);
     if (sqlite3_exec(db, text, NULL, NULL, &error) != SQLITE_OK)
         fail_msg("%s: %s", text, error);
     sqlite3_close(db);
@@ -128,7 +127,9 @@ static struct rk_durable
 state_of(const char *link, char end, uint64_t n)
 {
     struct rk_durable d = {.end = end, .role = RK_SLAVE, .phase = RK_PH_STAGED, .term = 1, .seq = n, .floor = n + 1,
-                           .cur_seq = n - 1, .prev_seq = n - 2, .cur_since = {(int64_t)n * 1000}};
+                           .cur_seq = n - 1, .prev_seq = n - 2, .cur_since = {(int64_t)n * 1000},
+                           .cur_boot = UINT64_MAX - n, .cur_boot_ns = (int64_t)n * 7, .flags = (uint32_t)n & 0x1f,
+                           .start_ms = (int64_t)n * 1001};
 
     assert_true(rk_copy(d.link, sizeof d.link, link));
     snprintf(d.cur, sizeof d.cur, "cur-%llu", (unsigned long long)n);
@@ -190,6 +191,8 @@ same_state(const struct rk_durable *a, const struct rk_durable *b)
     assert_string_equal(a->mine, b->mine);
     assert_string_equal(a->theirs, b->theirs);
     assert_true(a->cur_since.unix_ms == b->cur_since.unix_ms);
+    assert_true(a->cur_boot == b->cur_boot && a->cur_boot_ns == b->cur_boot_ns);
+    assert_true(a->flags == b->flags && a->start_ms == b->start_ms);
 }
 
 /* The only state kept is that of link x with this n. */
@@ -255,7 +258,7 @@ test_file(void **state)
     assert_int_equal(stat(wal, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
     rk_journal_close(&j);
-    assert_int_equal(sql_number(p, "PRAGMA user_version"), 1);
+    assert_int_equal(sql_number(p, "PRAGMA user_version"), 2);
 }
 
 /* A group that is not committed is not there. */
@@ -283,9 +286,9 @@ static void
 test_contract(void **state)
 {
     struct rk_journal *j = opened(*state);
-    struct rk_durable bad[11];
+    struct rk_durable bad[14];
 
-    for (size_t i = 0; i < 11; i++)
+    for (size_t i = 0; i < 14; i++)
         bad[i] = state_of("x", 'a', 5);
     bad[0].link[0] = '\0';
     bad[1].link[0] = '-';
@@ -298,8 +301,11 @@ test_contract(void **state)
     bad[8].mine[31] = '\0';
     bad[9].theirs[0] = 'g';
     bad[10].cand[0] = '\0'; /* staged, but what? */
+    bad[11].flags = 0x20;
+    bad[12].start_ms = -1;
+    bad[13].start_ms = INT64_MAX;
     put(j, "x", 4);
-    for (size_t i = 0; i < 11; i++)
+    for (size_t i = 0; i < 14; i++)
         assert_int_equal(rk_journal_put(j, &bad[i]), RK_E_CONTRACT);
     assert_int_equal(note(j, "", 'a', 1, "staged", 1), RK_E_CONTRACT);
     assert_int_equal(note(j, "x", 'c', 1, "staged", 1), RK_E_CONTRACT);
@@ -491,9 +497,9 @@ test_newer(void **state)
     put(j, "x", 5);
     committed(j);
     rk_journal_close(&j);
-    sql(p, "PRAGMA user_version=2");
-    refused(p, RK_E_UNSUPPORTED, "newer rekeyd (schema 2, this one knows 1)");
-    sql(p, "PRAGMA user_version=1");
+    sql(p, "PRAGMA user_version=3; ALTER TABLE links ADD COLUMN more INTEGER");
+    refused(p, RK_E_UNSUPPORTED, "newer rekeyd (schema 3, this one knows 2)");
+    sql(p, "PRAGMA user_version=2; ALTER TABLE links DROP COLUMN more");
     j = opened(p); /* nothing was done to it */
     holds(j, 5);
     rk_journal_close(&j);
@@ -507,14 +513,14 @@ test_foreign(void **state)
     int fd;
 
     sql(p, "CREATE TABLE songs(title TEXT); INSERT INTO songs VALUES('a')");
-    refused(p, RK_E_UNSAFE, "not a journal of rekeyd");
+    refused(p, RK_E_CONFLICT, "not a journal of rekeyd");
     assert_int_equal(sql_number(p, "SELECT count(*) FROM songs"), 1);
     unlink(p->path);
 
     fd = open(p->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(dprintf(fd, "%4000s", "This is my diary."), 4000);
     close(fd);
-    refused(p, RK_E_UNSAFE, "move the file");
+    refused(p, RK_E_UNSAFE, "damaged");
     assert_int_equal(stat(p->path, &st), 0);
     assert_int_equal(st.st_size, 4000);
 }
@@ -541,7 +547,7 @@ test_damaged(void **state)
     memset(junk, 0xa5, sizeof junk);
     assert_int_equal(pwrite(fd, junk, sizeof junk, 10 * 4096), 4096);
     close(fd);
-    refused(p, RK_E_UNSAFE, "read back from the devices");
+    refused(p, RK_E_UNSAFE, "damaged");
     assert_int_equal(truncate(p->path, 5000), 0);
     refused(p, RK_E_UNSAFE, "damaged");
 }
@@ -554,12 +560,12 @@ test_place(void **state)
 
     rk_journal_close(&j);
     assert_int_equal(chmod(p->path, 0620), 0);
-    refused(p, RK_E_UNSAFE, "chmod 600");
+    refused(p, RK_E_CONFIG, "chmod 600");
     assert_int_equal(chmod(p->path, 0600), 0);
     snprintf(other.path, sizeof other.path, "%s/none/journal.db", p->dir);
     refused(&other, RK_E_NOENT, "No such file or directory");
     snprintf(other.path, sizeof other.path, "%s", p->dir);
-    refused(&other, RK_E_UNSAFE, "not a regular file");
+    refused(&other, RK_E_CONFIG, "not a regular file");
     snprintf(other.path, sizeof other.path, "journal.db");
     refused(&other, RK_E_CONFIG, "absolute");
 }
@@ -784,7 +790,9 @@ test_circle(void **state)
     assert_int_equal(note(j, "y", 'a', 4, "staged", 1), RK_OK);
     committed(j);
     rk_journal_close(&j);
-    sql(p, "UPDATE events SET before=3 WHERE id=1; UPDATE events SET before=2 WHERE id=4");
+    sql(p, "UPDATE events SET before=3 WHERE id=1; UPDATE events SET before=2 WHERE id=4;"
+           "UPDATE events SET sum=rk_sum((SELECT link FROM links WHERE links.no=events.no),'a',id,before,seq,event,key_id,"
+           "result,why,took_ms,at_ms)");
     j = opened(p);
     assert_int_equal(rk_journal_history(j, "x", 100, tell, &t), RK_OK);
     assert_int_equal(t.n, 3);

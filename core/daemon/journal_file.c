@@ -1,0 +1,492 @@
+/* journal_file.c - the journal's file: made, opened, checked, migrated from older schemas, and renewed.
+ *
+ * Runs in the loop of rekeyd; with journal.c the only file that includes sqlite3.h.  Nothing is written to a file before
+ * it is known to be a journal of this schema or an older one.  Every row carries a check value of its own, for SQLite
+ * sees damage to its pages' structure only: it is against decay, not against people.
+ */
+#include "journal_file.h"
+
+#include "../base/log.h"
+#include "../base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SCHEMA 2
+#define APPLICATION_ID 0x524b4a31 /* "RKJ1" */
+
+/* Of an end: role and sum are NULL while it has events but no state; tally is the check value of what is counted; last
+ * is its newest event.  The text of each is compared with what a file says, so a schema's number is in it: a newer
+ * schema must have another.  Nothing here reads `rotations`: it is for people, and costs nothing. */
+static const char *const tables[] = {
+    "CREATE TABLE links(/* schema 2 */ no INTEGER PRIMARY KEY, link TEXT, end TEXT, role INTEGER, phase INTEGER,"
+    " term INTEGER, seq INTEGER, floor INTEGER, cur_seq INTEGER, prev_seq INTEGER, cur TEXT, prev TEXT, cand TEXT,"
+    " mine TEXT, theirs TEXT, cur_since_ms INTEGER, cur_boot INTEGER, cur_boot_ns INTEGER, flags INTEGER,"
+    " start_ms INTEGER, sum INTEGER, last INTEGER, done INTEGER, failed INTEGER, tally INTEGER, UNIQUE(link, end))",
+    "CREATE TABLE events(id INTEGER PRIMARY KEY, no INTEGER, before INTEGER, seq INTEGER, event TEXT, key_id TEXT,"
+    " result INTEGER, why TEXT, took_ms INTEGER, at_ms INTEGER, sum INTEGER)",
+    "CREATE VIEW rotations AS SELECT link, end, e.seq AS seq, max(key_id) AS key_id, min(at_ms) AS started_ms,"
+    " max(CASE WHEN event IN ('rotated','burnt','failed') THEN at_ms END) AS finished_ms,"
+    " max(CASE WHEN event IN ('rotated','burnt','failed') THEN result END) AS result"
+    " FROM events e JOIN links USING(no) WHERE e.seq<>0 GROUP BY no, e.seq",
+};
+#define TABLES (sizeof tables / sizeof *tables)
+
+#define NUMBERS "PRAGMA application_id=1380665905; PRAGMA user_version=2;"
+_Static_assert(APPLICATION_ID == 1380665905 && SCHEMA == 2, "the numbers in the text above");
+
+#define STATE "role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,cur_since_ms,cur_boot," \
+              "cur_boot_ns,flags,start_ms"
+#define TALLY "rk_sum(no,link,end,last,done,failed)"
+
+static const char *const statements[STATEMENTS] = {
+    [S_BEGIN] = "BEGIN IMMEDIATE",
+    [S_COMMIT] = "COMMIT",
+    [S_ROLLBACK] = "ROLLBACK",
+    [S_PUT] = ("INSERT INTO links(link,end," STATE ",sum) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,"
+               "?16,?17,?18,?19,rk_sum(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19))"
+               " ON CONFLICT(link,end) DO UPDATE SET role=?3,phase=?4,term=?5,seq=?6,floor=?7,cur_seq=?8,prev_seq=?9,"
+               "cur=?10,prev=?11,cand=?12,mine=?13,theirs=?14,cur_since_ms=?15,cur_boot=?16,cur_boot_ns=?17,flags=?18,"
+               "start_ms=?19,sum=excluded.sum"),
+    [S_END] = "SELECT no,last,done,failed,tally IS NULL OR tally=" TALLY " FROM links WHERE link=?1 AND end=?2",
+    [S_END_NEW] = "INSERT INTO links(link,end) VALUES(?1,?2)",
+    [S_END_NOTE] = ("UPDATE links SET last=?2,done=?3,failed=?4,tally=rk_sum(no,link,end,?2,?3,?4) WHERE no=?1"),
+    [S_END_FORGET] = "DELETE FROM links WHERE no=?1",
+    [S_LOAD] = ("SELECT link,end," STATE ",sum=rk_sum(link,end," STATE "),no FROM links"
+                " WHERE role IS NOT NULL OR sum IS NOT NULL ORDER BY link,end"),
+    [S_EVENT] = ("SELECT before,seq,event,key_id,result,why,took_ms,at_ms,"
+                 "sum=rk_sum(?3,?4,id,before,seq,event,key_id,result,why,took_ms,at_ms) FROM events"
+                 " WHERE id=?1 AND no=?2"),
+    [S_EVENT_PUT] = ("INSERT INTO events VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,"
+                     "rk_sum(?11,?12,?1,?3,?4,?5,?6,?7,?8,?9,?10))"),
+    [S_EVENT_FORGET] = "DELETE FROM events WHERE id=?1",
+    [S_EVENT_OLDEST] = "SELECT min(id),(SELECT max(no) FROM links) FROM events",
+    [S_EVENT_PRUNE] = "DELETE FROM events WHERE id<=?1",
+};
+
+/* From schema 1: the same rows, with what is new in them, and check values. */
+static const char migration[] =
+    "DROP VIEW rotations; ALTER TABLE links RENAME TO links1; ALTER TABLE events RENAME TO events1;";
+static const char migration_rows[] =
+    "INSERT INTO links SELECT no,link,end,role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,"
+    "cur_since_ms,iif(role IS NULL,NULL,0),iif(role IS NULL,NULL,0),iif(role IS NULL,NULL,0),iif(role IS NULL,NULL,0),"
+    "NULL,last,done,failed,NULL FROM links1;"
+    "UPDATE links SET tally=" TALLY ",sum=iif(role IS NULL,NULL,rk_sum(link,end," STATE "));"
+    "INSERT INTO events SELECT id,no,before,seq,event,key_id,result,why,took_ms,at_ms,"
+    "rk_sum(link,end,id,before,seq,event,key_id,result,why,took_ms,at_ms) FROM events1 JOIN links USING(no);"
+    "DROP TABLE links1; DROP TABLE events1;" NUMBERS "COMMIT;";
+
+/* ---- Errors ---- */
+
+/* errno of the last failed system call; a failed COMMIT tells it only by the file of the write-ahead log. */
+static int
+system_error(sqlite3 *db, int rc)
+{
+    sqlite3_file *wal = NULL;
+    int sys = sqlite3_system_errno(db);
+
+    if (sys == 0 && (rc & 0xff) == SQLITE_IOERR &&
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal && wal->pMethods)
+        (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &sys);
+    return sys;
+}
+
+int
+rk_journal_explain(struct rk_journal *j, int rc, char *why, size_t size)
+{
+    int sys = j->db ? system_error(j->db, rc) : 0;
+
+    switch (rc & 0xff) {
+    case SQLITE_NOMEM:
+        snprintf(why, size, "%s: out of memory", j->path);
+        return RK_E_NOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        snprintf(why, size, "%s: in use by another process: is another rekeyd running?", j->path);
+        return RK_E_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        j->broken = true;
+        snprintf(why, size, "%s: damaged (%s)", j->path, sqlite3_errstr(rc & 0xff));
+        return RK_E_UNSAFE;
+    case SQLITE_FULL:
+        snprintf(why, size, "%s: disk full: free some space on its file system", j->path);
+        return RK_E_IO;
+    }
+    if (sys == ENOSPC || sys == EDQUOT || sys == EFBIG)
+        snprintf(why, size, "%s: disk full (%s): free some space, or raise the limit", j->path, strerror(sys));
+    else
+        snprintf(why, size, "%s: %s%s%s", j->path, j->db ? sqlite3_errmsg(j->db) : sqlite3_errstr(rc),
+                 sys ? ": " : "", sys ? strerror(sys) : "");
+    return RK_E_IO;
+}
+
+/* ---- Checking ---- */
+
+static int
+check_file(const char *path, char *why, size_t size)
+{
+    struct stat st;
+    int fd;
+
+    /* SQLite would make it with the umask's mode; -wal gets the same mode as this */
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        close(fd);
+        return RK_OK;
+    }
+    if (errno != EEXIST || stat(path, &st) < 0) {
+        snprintf(why, size, "%s: cannot be made: %s: make its directory, writable for this user only", path,
+                 strerror(errno));
+        return errno == ENOENT || errno == ENOTDIR ? RK_E_NOENT : RK_E_IO;
+    }
+    if (!S_ISREG(st.st_mode) || (st.st_mode & 022) != 0) {
+        snprintf(why, size, "%s: %s", path, S_ISREG(st.st_mode) ? "others may write it: chmod 600 it" :
+                 "not a regular file");
+        return RK_E_CONFIG;
+    }
+    return RK_OK;
+}
+
+static int
+query_number(sqlite3 *db, const char *sql, int64_t *out)
+{
+    sqlite3_stmt *s = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
+
+    if (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        *out = sqlite3_column_int64(s, 0);
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(s);
+    return rc;
+}
+
+/* Does the file say of each table what we say? */
+static int
+same_tables(sqlite3 *db, bool *same)
+{
+    sqlite3_stmt *s = NULL;
+    size_t n = 0;
+    int rc = sqlite3_prepare_v2(db, "SELECT count(*) FROM sqlite_master WHERE sql=?1", -1, &s, NULL);
+
+    for (size_t i = 0; i < TABLES && rc == SQLITE_OK; i++) {
+        sqlite3_bind_text(s, 1, tables[i], -1, SQLITE_STATIC);
+        rc = sqlite3_step(s);
+        n += rc == SQLITE_ROW && sqlite3_column_int(s, 0) == 1;
+        rc = rc == SQLITE_ROW ? sqlite3_reset(s) : rc;
+    }
+    sqlite3_finalize(s);
+    *same = n == TABLES;
+    return rc;
+}
+
+/* Refuse what is no journal, or a newer one, before anything is written to it. */
+static int
+check_version(struct rk_journal *j, int64_t *version, char *why, size_t size)
+{
+    int64_t application = 0, objects = 0;
+    bool same = false;
+    int rc;
+
+    if ((rc = query_number(j->db, "SELECT count(*) FROM sqlite_master", &objects)) != SQLITE_OK ||
+        (rc = query_number(j->db, "PRAGMA application_id", &application)) != SQLITE_OK ||
+        (rc = query_number(j->db, "PRAGMA user_version", version)) != SQLITE_OK ||
+        (rc = same_tables(j->db, &same)) != SQLITE_OK)
+        return rk_journal_explain(j, rc, why, size);
+    if (objects == 0 && *version == 0)
+        return RK_OK; /* new */
+    if (same && (application != APPLICATION_ID || *version != SCHEMA)) /* these are our tables: the numbers are wrong */
+        return rk_journal_explain(j, SQLITE_CORRUPT, why, size);
+    if (application != APPLICATION_ID) {
+        snprintf(why, size, "%s: a database, but not a journal of rekeyd: name another file", j->path);
+        return RK_E_CONFLICT;
+    }
+    if (*version > SCHEMA) {
+        snprintf(why, size, "%s: made by a newer rekeyd (schema %lld, this one knows %d): install that one again, or "
+                 "move the file away: state is then read back from the devices", j->path, (long long)*version, SCHEMA);
+        return RK_E_UNSUPPORTED;
+    }
+    return *version < 1 || (*version == SCHEMA && !same) ? rk_journal_explain(j, SQLITE_CORRUPT, why, size) : RK_OK;
+}
+
+/* What SQLite says of all pages, rows and indexes; text "ok" when nothing is wrong with them. */
+static int
+examine(sqlite3 *db, char *text, size_t size)
+{
+    sqlite3_stmt *s = NULL;
+    const char *said = NULL;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &s, NULL);
+
+    if (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        said = (const char *)sqlite3_column_text(s, 0);
+    snprintf(text, size, "%s", said ? said : "nothing");
+    sqlite3_finalize(s);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* An index that does not fit its rows is made again from them: they have check values, it has none. */
+static int
+check_pages(struct rk_journal *j, char *why, size_t size)
+{
+    char text[RK_TEXT_MAX];
+    int rc = examine(j->db, text, sizeof text);
+
+    if (rc != SQLITE_OK)
+        return rk_journal_explain(j, rc, why, size);
+    if (strcmp(text, "ok") == 0)
+        return RK_OK;
+    rk_log(RK_LOG_ERR, "ev=journal-check file=%s res=damaged why=\"%s\"", j->path, text);
+    rc = sqlite3_exec(j->db, "BEGIN IMMEDIATE; REINDEX", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = examine(j->db, text, sizeof text);
+    if (rc == SQLITE_OK && strcmp(text, "ok") == 0) {
+        rc = sqlite3_exec(j->db, "COMMIT", NULL, NULL, NULL);
+        return rc == SQLITE_OK ? RK_OK : rk_journal_explain(j, rc, why, size);
+    }
+    if ((rc & 0xff) == SQLITE_OK || (rc & 0xff) == SQLITE_CONSTRAINT || (rc & 0xff) == SQLITE_ERROR)
+        rc = SQLITE_CORRUPT;
+    return rk_journal_explain(j, rc, why, size); /* closing it rolls back: people may want to see it as it was */
+}
+
+/* Make the tables, in a file that has none; or replace those of schema 1, with their rows. */
+static int
+make_tables(sqlite3 *db, int64_t version)
+{
+    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+    if (rc == SQLITE_OK && version != 0)
+        rc = sqlite3_exec(db, migration, NULL, NULL, NULL);
+    for (size_t i = 0; i < TABLES && rc == SQLITE_OK; i++)
+        rc = sqlite3_exec(db, tables[i], NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, version != 0 ? migration_rows : NUMBERS "COMMIT", NULL, NULL, NULL);
+    return rc;
+}
+
+static int
+prepare(struct rk_journal *j)
+{
+    int64_t newest = 0;
+    int rc = SQLITE_OK;
+
+    for (int i = 0; i < STATEMENTS && rc == SQLITE_OK; i++)
+        rc = sqlite3_prepare_v3(j->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &j->stmt[i], NULL);
+    if (rc == SQLITE_OK)
+        rc = query_number(j->db, "SELECT max(id) FROM events", &newest);
+    j->last_id = newest;
+    return rc == SQLITE_OK && newest > INT64_MAX / 2 ? SQLITE_CORRUPT : rc; /* so many there never were */
+}
+
+/* ---- Check values ---- */
+
+static uint64_t
+sum_bytes(uint64_t h, const void *bytes, size_t n)
+{
+    const unsigned char *b = bytes;
+
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ b[i]) * 1099511628211u;
+    return h;
+}
+
+/* The SQL function rk_sum(...): FNV-1a over the values and their types. */
+static void
+sum_of_row(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (int i = 0; i < n; i++) {
+        int type = sqlite3_value_type(values[i]);
+        int64_t number = type == SQLITE_INTEGER ? sqlite3_value_int64(values[i]) : 0;
+        const void *text = type == SQLITE_INTEGER || type == SQLITE_NULL ? NULL : sqlite3_value_blob(values[i]);
+
+        if (text)
+            number = sqlite3_value_bytes(values[i]);
+        h = sum_bytes(sum_bytes(h, &type, sizeof type), &number, sizeof number);
+        if (text)
+            h = sum_bytes(h, text, (size_t)number);
+    }
+    sqlite3_result_int64(context, (int64_t)h);
+}
+
+int
+rk_journal_add_sum(sqlite3 *db)
+{
+    return sqlite3_create_function_v2(db, "rk_sum", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
+                                      sum_of_row, NULL, NULL, NULL);
+}
+
+/* ---- Opening ---- */
+
+static int
+set_options(sqlite3 *db)
+{
+    int rc;
+
+    sqlite3_extended_result_codes(db, 1);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 128, 64); /* 8 KiB; by default 48 */
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL); /* none of ours; a file may hold any */
+    rc = rk_journal_add_sum(db);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-1024; PRAGMA mmap_size=0;"
+                              "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+                              "PRAGMA synchronous=FULL; BEGIN EXCLUSIVE; COMMIT", NULL, NULL, NULL);
+    return rc;
+}
+
+static int
+set_up(struct rk_journal *j, char *why, size_t size)
+{
+    int64_t version = 0;
+    int rc, err;
+
+    if (sqlite3_db_readonly(j->db, "main") == 1) {
+        snprintf(why, size, "%s: cannot be written: its file system or its mode is read-only", j->path);
+        return RK_E_IO;
+    }
+    rc = set_options(j->db);
+    if ((rc & 0xff) == SQLITE_READONLY) /* not the file system: the version in its header */
+        rc = SQLITE_CORRUPT;
+    if (rc != SQLITE_OK)
+        return rk_journal_explain(j, rc, why, size);
+    if ((err = check_version(j, &version, why, size)) != RK_OK || (err = check_pages(j, why, size)) != RK_OK)
+        return err;
+    rc = sqlite3_exec(j->db, "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=8388608", NULL, NULL, NULL);
+    if (rc == SQLITE_OK && version < SCHEMA)
+        rc = make_tables(j->db, version);
+    if (rc == SQLITE_OK)
+        rc = prepare(j);
+    if (rc == SQLITE_ERROR) /* a table or column of ours is not there */
+        rc = SQLITE_CORRUPT;
+    return rc == SQLITE_OK ? RK_OK : rk_journal_explain(j, rc, why, size);
+}
+
+static struct file_id
+file_of(const char *path, const char *suffix)
+{
+    char name[JOURNAL_PATH_BYTES + 8];
+    struct stat st;
+
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return stat(name, &st) == 0 ? (struct file_id){st.st_dev, st.st_ino} : (struct file_id){0, 0};
+}
+
+static bool
+same_file(struct file_id a, struct file_id b)
+{
+    return a.dev == b.dev && a.ino == b.ino;
+}
+
+bool
+rk_journal_in_place(const struct rk_journal *j)
+{
+    return same_file(j->db_id, file_of(j->path, "")) && same_file(j->wal_id, file_of(j->path, "-wal"));
+}
+
+/* Before SQLite is used first: its memory needs no locks and no statistics, for only the loop's thread uses it. */
+static void
+set_up_library(void)
+{
+    static bool done;
+
+    if (!done) {
+        (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+        (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    }
+    done = true;
+}
+
+static void
+detach(struct rk_journal *j)
+{
+    for (int i = 0; i < STATEMENTS; i++) {
+        sqlite3_finalize(j->stmt[i]);
+        j->stmt[i] = NULL;
+    }
+    if (j->db && j->broken) /* people may want to see it as it was; and its log's name may be another file's by now */
+        sqlite3_db_config(j->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_close(j->db); /* rolls an open group back */
+    j->db = NULL;
+}
+
+static int
+attach(struct rk_journal *j, char *why, size_t size)
+{
+    int rc, err = check_file(j->path, why, size);
+
+    if (err)
+        return err;
+    j->broken = false;
+    rc = sqlite3_open_v2(j->path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+    err = rc == SQLITE_OK ? set_up(j, why, size) : rk_journal_explain(j, rc, why, size);
+    if (err)
+        detach(j);
+    j->db_id = file_of(j->path, "");
+    j->wal_id = file_of(j->path, "-wal");
+    return err;
+}
+
+int
+rk_journal_open(const char *path, struct rk_journal **out, char *why, size_t size)
+{
+    struct rk_journal *j;
+    int err;
+
+    *out = NULL;
+    if (path[0] != '/' || strlen(path) >= JOURNAL_PATH_BYTES) {
+        snprintf(why, size, "%s: must be an absolute path below %d bytes", path, JOURNAL_PATH_BYTES);
+        return RK_E_CONFIG;
+    }
+    j = calloc(1, sizeof *j);
+    if (!j) {
+        snprintf(why, size, "%s: out of memory", path);
+        return RK_E_NOMEM;
+    }
+    (void)rk_copy(j->path, sizeof j->path, path); /* fits */
+    set_up_library();
+    err = attach(j, why, size);
+    if (err)
+        rk_journal_close(&j);
+    *out = j;
+    return err;
+}
+
+void
+rk_journal_close(struct rk_journal **j)
+{
+    if (!*j)
+        return;
+    detach(*j);
+    free(*j);
+    *j = NULL;
+}
+
+int
+rk_journal_renew(struct rk_journal *j, char *aside, size_t aside_size, char *why, size_t size)
+{
+    int err = RK_OK;
+
+    aside[0] = '\0';
+    if (j->open || !j->broken) {
+        snprintf(why, size, "%s: not damaged, or in a group", j->path);
+        return RK_E_CONTRACT;
+    }
+    if (!j->begun_anew) { /* else only a file without tables is there, for the last try failed */
+        detach(j);
+        err = rk_journal_set_aside(j->path, aside, aside_size, why, size);
+    }
+    if (err)
+        return err;
+    j->begun_anew = true;
+    err = attach(j, why, size);
+    j->begun_anew = err != RK_OK && err != RK_E_UNSAFE;
+    j->broken = err != RK_OK;
+    j->hollow = true;
+    return err;
+}
