@@ -86,15 +86,16 @@ int rk_journal_note(struct rk_journal *j, const struct rk_journal_event *e);
 /* rk_journal_commit - make the group durable; RK_OK at once when none is open
  * out:  why  on failure one line; a full disk is named as such.  Not NULL
  * ret:  RK_OK: all of the group is on the disk.  RK_E_IO, RK_E_NOMEM, RK_E_UNSAFE (damaged, removed or replaced:
- *       rk_journal_renew()): all of it is rolled back and no group is open.  Do not start the effects: after a crash the disk may still turn out to hold the group (a failed
- *       fsync), which is harmless, for what it names is then observed.
+ *       rk_journal_renew()): all of it is rolled back and no group is open.  Do not start the
+ *       effects: after a crash the disk may still turn out to hold the group (a failed fsync), which is harmless, for
+ *       what it names is then observed.
  * blocks: one fsync, two when the log is folded into the file */
 int rk_journal_commit(struct rk_journal *j, char *why, size_t size);
 
 /* rk_journal_load - give each end's state, in order of (link, end)
  * in:   each  d valid during the call only; must not write to the journal; non-zero ends the load
- * ret:  RK_OK; each's non-zero; RK_E_IO (also while it is hollow); RK_E_PROTOCOL: one row or more was damaged, reported in the log by its
- *       link and left out, and every sound one was given
+ * ret:  RK_OK; each's non-zero; RK_E_IO (also while it is hollow); RK_E_PROTOCOL: one row or more was
+ *       damaged, reported in the log by its link and left out, and every sound one was given
  * blocks: disk */
 int rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d, void *arg), void *arg);
 

@@ -9,12 +9,12 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,95 +37,86 @@ time_of(const char *entry, const char *base)
     if (strncmp(entry, base, len) != 0 || strncmp(entry + len, MARK, sizeof MARK - 1) != 0)
         return 0;
     at = strtoll(entry + len + sizeof MARK - 1, &end, 10);
-    return at > 0 && (*end == '\0' || *end == '-') ? at : 0;
+    return at > 0 && at < LLONG_MAX && (*end == '\0' || *end == '-') ? at : 0;
 }
 
-/* The times of the newest that are kept, newest first; ret: the newest of all that are not, 0: all are kept. */
-static long long
-too_old(DIR *dir, const char *base)
+/* The times of the newest that were set aside, newest first, and one more than are kept; 0: none. */
+static void
+newest(DIR *dir, const char *base, long long times[RK_JOURNAL_ASIDE + 1])
 {
-    long long kept[RK_JOURNAL_ASIDE + 1] = {0}; /* one more: it is the answer */
     struct dirent *e;
 
+    memset(times, 0, (RK_JOURNAL_ASIDE + 1) * sizeof *times);
+    rewinddir(dir);
     while ((e = readdir(dir))) {
         long long at = time_of(e->d_name, base);
 
-        for (size_t i = 0; i <= RK_JOURNAL_ASIDE && at != 0 && at != kept[i]; i++) {
-            long long older = kept[i];
+        for (size_t i = 0; i <= RK_JOURNAL_ASIDE && at != 0 && at != times[i]; i++) {
+            long long older = times[i];
 
             if (at > older) { /* and go on with what it pushed out */
-                kept[i] = at;
+                times[i] = at;
                 at = older;
             }
         }
     }
-    return kept[RK_JOURNAL_ASIDE];
 }
 
 /* Delete all but the newest, and make the names durable. */
 static void
-tidy(const char *path)
+tidy(DIR *dir, const char *base)
 {
-    char copy[PATH_BYTES], name[PATH_BYTES];
-    const char *base = strrchr(path, '/') + 1;
+    long long times[RK_JOURNAL_ASIDE + 1];
     struct dirent *e;
-    long long limit;
-    DIR *dir;
 
-    snprintf(copy, sizeof copy, "%s", path);
-    dir = opendir(dirname(copy));
-    if (!dir)
-        return;
-    limit = too_old(dir, base);
+    newest(dir, base, times);
     rewinddir(dir);
-    while (limit && (e = readdir(dir))) {
+    while ((e = readdir(dir))) {
         long long at = time_of(e->d_name, base);
 
-        snprintf(name, sizeof name, "%s", e->d_name);
-        if (at != 0 && at <= limit && unlinkat(dirfd(dir), name, 0) < 0)
-            rk_log(RK_LOG_WARNING, "ev=journal-aside file=%s res=io why=\"%s\"", name, strerror(errno));
+        if (at != 0 && at <= times[RK_JOURNAL_ASIDE] && unlinkat(dirfd(dir), e->d_name, 0) < 0)
+            rk_log(RK_LOG_WARNING, "ev=journal-aside file=%s res=io why=\"%s\"", e->d_name, strerror(errno));
     }
     (void)fsync(dirfd(dir)); /* else a crash brings the damaged one back, and it is set aside again */
-    closedir(dir);
 }
 
-/* Nothing is named so, nor begins so. */
-static bool
-is_free(const char *to)
+static DIR *
+folder_of(const char *path)
 {
-    char name[PATH_BYTES];
-    bool taken = false;
+    char copy[PATH_BYTES];
 
-    for (size_t i = 0; i < SUFFIXES && !taken; i++) {
-        snprintf(name, sizeof name, "%s%s", to, suffix[i]);
-        taken = access(name, F_OK) == 0;
-    }
-    return !taken;
+    return rk_copy(copy, sizeof copy, path) ? opendir(dirname(copy)) : NULL;
 }
 
 int
 rk_journal_set_aside(const char *path, char *aside, size_t size, char *why, size_t why_size)
 {
-    char from[PATH_BYTES], to[PATH_BYTES], name[PATH_BYTES];
-    long long at = (long long)(rk_wall_now().unix_ms / 1000);
+    long long at = (long long)(rk_wall_now().unix_ms / 1000), times[RK_JOURNAL_ASIDE + 1];
+    char from[PATH_BYTES], to[PATH_BYTES + 40];
+    const char *base = strrchr(path, '/') + 1;
+    DIR *dir = folder_of(path);
+    int err = RK_OK;
 
-    if (at <= 0) /* a clock that was never set */
-        at = 1;
     aside[0] = '\0';
-    do
-        snprintf(name, sizeof name, "%s" MARK "%lld", path, at);
-    while (!is_free(name) && ++at);
-    for (size_t i = 0; i < SUFFIXES; i++) {
+    if (!dir) {
+        snprintf(why, why_size, "%s: its folder: %s", path, strerror(errno));
+        return errno == ENOENT ? RK_E_NOENT : RK_E_IO;
+    }
+    newest(dir, base, times);
+    if (at <= times[0]) /* within a second, or the clock went back: still it is the newest */
+        at = times[0] + 1;
+    for (size_t i = 0; i < SUFFIXES && err == RK_OK; i++) {
         snprintf(from, sizeof from, "%s%s", path, suffix[i]);
-        snprintf(to, sizeof to, "%.*s%s", (int)sizeof to - 10, name, suffix[i]);
+        snprintf(to, sizeof to, "%s" MARK "%lld%s", path, at, suffix[i]);
         if (rename(from, to) == 0) {
             if (!aside[0])
                 snprintf(aside, size, "%s", to);
         } else if (errno != ENOENT) {
             snprintf(why, why_size, "%s: damaged, and cannot be renamed to %s: %s", from, to, strerror(errno));
-            return RK_E_IO;
+            err = RK_E_IO;
         }
     }
-    tidy(path);
-    return RK_OK;
+    tidy(dir, base);
+    closedir(dir);
+    return err;
 }

@@ -1,7 +1,7 @@
 /* journal_file.c - the journal's file: made, opened, checked, migrated from older schemas, and renewed.
  *
- * Runs in the loop of rekeyd; with journal.c the only file that includes sqlite3.h.  Nothing is written to a file before
- * it is known to be a journal of this schema or an older one.  Every row carries a check value of its own, for SQLite
+ * Runs in the loop of rekeyd; with journal.c the only file that uses SQLite.  Nothing is written to a file before it
+ * is known to be a journal of this schema or an older one.  Every row carries a check value of its own, for SQLite
  * sees damage to its pages' structure only: it is against decay, not against people.
  */
 #include "journal_file.h"
@@ -77,8 +77,8 @@ static const char migration_rows[] =
     "cur_since_ms,iif(role IS NULL,NULL,0),iif(role IS NULL,NULL,0),iif(role IS NULL,NULL,0),iif(role IS NULL,NULL,0),"
     "NULL,last,done,failed,NULL FROM links1;"
     "UPDATE links SET tally=" TALLY ",sum=iif(role IS NULL,NULL,rk_sum(link,end," STATE "));"
-    "INSERT INTO events SELECT id,no,before,seq,event,key_id,result,why,took_ms,at_ms,"
-    "rk_sum(link,end,id,before,seq,event,key_id,result,why,took_ms,at_ms) FROM events1 JOIN links USING(no);"
+    "INSERT INTO events SELECT id,no,before,e.seq,event,key_id,result,why,took_ms,at_ms,"
+    "rk_sum(link,end,id,before,e.seq,event,key_id,result,why,took_ms,at_ms) FROM events1 e JOIN links USING(no);"
     "DROP TABLE links1; DROP TABLE events1;" NUMBERS "COMMIT;";
 
 /* ---- Errors ---- */
@@ -124,6 +124,18 @@ rk_journal_explain(struct rk_journal *j, int rc, char *why, size_t size)
         snprintf(why, size, "%s: %s%s%s", j->path, j->db ? sqlite3_errmsg(j->db) : sqlite3_errstr(rc),
                  sys ? ": " : "", sys ? strerror(sys) : "");
     return RK_E_IO;
+}
+
+/* The same of an error while opening: what a sound journal never gives is damage.  Read-only without more is said of a
+ * header that wants a newer SQLite; of file systems it was asked before. */
+static int
+explain_open(struct rk_journal *j, int rc, char *why, size_t size)
+{
+    bool damage = rc == SQLITE_ERROR || rc == SQLITE_READONLY || (rc & 0xff) == SQLITE_CONSTRAINT;
+
+    if (damage)
+        rk_log(RK_LOG_ERR, "ev=journal-check file=%s res=damaged why=\"%s\"", j->path, sqlite3_errmsg(j->db));
+    return rk_journal_explain(j, damage ? SQLITE_CORRUPT : rc, why, size);
 }
 
 /* ---- Checking ---- */
@@ -198,11 +210,11 @@ check_version(struct rk_journal *j, int64_t *version, char *why, size_t size)
         (rc = query_number(j->db, "PRAGMA application_id", &application)) != SQLITE_OK ||
         (rc = query_number(j->db, "PRAGMA user_version", version)) != SQLITE_OK ||
         (rc = same_tables(j->db, &same)) != SQLITE_OK)
-        return rk_journal_explain(j, rc, why, size);
+        return explain_open(j, rc, why, size);
     if (objects == 0 && *version == 0)
         return RK_OK; /* new */
     if (same && (application != APPLICATION_ID || *version != SCHEMA)) /* these are our tables: the numbers are wrong */
-        return rk_journal_explain(j, SQLITE_CORRUPT, why, size);
+        return explain_open(j, SQLITE_CORRUPT, why, size);
     if (application != APPLICATION_ID) {
         snprintf(why, size, "%s: a database, but not a journal of rekeyd: name another file", j->path);
         return RK_E_CONFLICT;
@@ -212,7 +224,7 @@ check_version(struct rk_journal *j, int64_t *version, char *why, size_t size)
                  "move the file away: state is then read back from the devices", j->path, (long long)*version, SCHEMA);
         return RK_E_UNSUPPORTED;
     }
-    return *version < 1 || (*version == SCHEMA && !same) ? rk_journal_explain(j, SQLITE_CORRUPT, why, size) : RK_OK;
+    return *version < 1 || (*version == SCHEMA && !same) ? explain_open(j, SQLITE_CORRUPT, why, size) : RK_OK;
 }
 
 /* What SQLite says of all pages, rows and indexes; text "ok" when nothing is wrong with them. */
@@ -238,7 +250,7 @@ check_pages(struct rk_journal *j, char *why, size_t size)
     int rc = examine(j->db, text, sizeof text);
 
     if (rc != SQLITE_OK)
-        return rk_journal_explain(j, rc, why, size);
+        return explain_open(j, rc, why, size);
     if (strcmp(text, "ok") == 0)
         return RK_OK;
     rk_log(RK_LOG_ERR, "ev=journal-check file=%s res=damaged why=\"%s\"", j->path, text);
@@ -247,11 +259,10 @@ check_pages(struct rk_journal *j, char *why, size_t size)
         rc = examine(j->db, text, sizeof text);
     if (rc == SQLITE_OK && strcmp(text, "ok") == 0) {
         rc = sqlite3_exec(j->db, "COMMIT", NULL, NULL, NULL);
-        return rc == SQLITE_OK ? RK_OK : rk_journal_explain(j, rc, why, size);
+        return rc == SQLITE_OK ? RK_OK : explain_open(j, rc, why, size);
     }
-    if ((rc & 0xff) == SQLITE_OK || (rc & 0xff) == SQLITE_CONSTRAINT || (rc & 0xff) == SQLITE_ERROR)
-        rc = SQLITE_CORRUPT;
-    return rk_journal_explain(j, rc, why, size); /* closing it rolls back: people may want to see it as it was */
+    /* closing it rolls back: people may want to see it as it was */
+    return explain_open(j, rc == SQLITE_OK ? SQLITE_CORRUPT : rc, why, size);
 }
 
 /* Make the tables, in a file that has none; or replace those of schema 1, with their rows. */
@@ -351,10 +362,8 @@ set_up(struct rk_journal *j, char *why, size_t size)
         return RK_E_IO;
     }
     rc = set_options(j->db);
-    if ((rc & 0xff) == SQLITE_READONLY) /* not the file system: the version in its header */
-        rc = SQLITE_CORRUPT;
     if (rc != SQLITE_OK)
-        return rk_journal_explain(j, rc, why, size);
+        return explain_open(j, rc, why, size);
     if ((err = check_version(j, &version, why, size)) != RK_OK || (err = check_pages(j, why, size)) != RK_OK)
         return err;
     rc = sqlite3_exec(j->db, "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=8388608", NULL, NULL, NULL);
@@ -362,9 +371,7 @@ set_up(struct rk_journal *j, char *why, size_t size)
         rc = make_tables(j->db, version);
     if (rc == SQLITE_OK)
         rc = prepare(j);
-    if (rc == SQLITE_ERROR) /* a table or column of ours is not there */
-        rc = SQLITE_CORRUPT;
-    return rc == SQLITE_OK ? RK_OK : rk_journal_explain(j, rc, why, size);
+    return rc == SQLITE_OK ? RK_OK : explain_open(j, rc, why, size);
 }
 
 static struct file_id

@@ -791,8 +791,8 @@ test_circle(void **state)
     committed(j);
     rk_journal_close(&j);
     sql(p, "UPDATE events SET before=3 WHERE id=1; UPDATE events SET before=2 WHERE id=4;"
-           "UPDATE events SET sum=rk_sum((SELECT link FROM links WHERE links.no=events.no),'a',id,before,seq,event,key_id,"
-           "result,why,took_ms,at_ms)");
+           "UPDATE events SET sum=rk_sum((SELECT link FROM links WHERE links.no=events.no),'a',id,before,seq,event,"
+           "key_id,result,why,took_ms,at_ms)");
     j = opened(p);
     assert_int_equal(rk_journal_history(j, "x", 100, tell, &t), RK_OK);
     assert_int_equal(t.n, 3);
