@@ -263,6 +263,7 @@ struct daemon {
     struct end *commit, **commit_last; /* ends whose journal entry is in the open group */
     struct rk_journal *journal;
     char journal_error[RK_TEXT_MAX];
+    char renew_error[RK_TEXT_MAX]; /* why no new journal could be begun, as it was said last */
     bool group_open;
     struct end *inbox, **inbox_last; /* local ends whose other end has published */
     uint32_t next_number, next_inst;

@@ -7,6 +7,7 @@
 #include "../base/err.h"
 #include "../base/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -82,7 +83,8 @@ renew(struct daemon *d)
     char path[sizeof d->conf->state_dir + 16], aside[sizeof path + 40], why[RK_TEXT_MAX] = "";
     int err;
 
-    (void)mkdir(d->conf->state_dir, 0700); /* removed with all that was in it, perhaps */
+    if (mkdir(d->conf->state_dir, 0700) < 0 && errno != EEXIST) /* removed with all that was in it, perhaps */
+        rk_log(RK_LOG_DEBUG, "ev=journal-renew res=io why=\"%s: %s\"", d->conf->state_dir, strerror(errno));
     snprintf(path, sizeof path, "%s/journal.db", d->conf->state_dir);
     err = rk_journal_renew(d->journal, aside, sizeof aside, why, sizeof why);
     if (aside[0] || !err)
@@ -91,8 +93,9 @@ renew(struct daemon *d)
         put_all(d);
         err = rk_journal_commit(d->journal, why, sizeof why);
     }
-    if (err)
+    if (err && strcmp(d->renew_error, why) != 0)
         rk_log(RK_LOG_ERR, "ev=journal-renew res=%s why=\"%s\"", rk_err_name(err), why);
+    snprintf(d->renew_error, sizeof d->renew_error, "%s", err ? why : "");
 }
 
 bool

@@ -64,6 +64,8 @@ set_size(struct content *c, size_t n)
 static void
 put_bytes(struct content *c, const unsigned char *bytes, size_t at, size_t n)
 {
+    if (n == 0)
+        return;
     if (c->n < at + n)
         set_size(c, at + n);
     memcpy(c->bytes + at, bytes, n);
@@ -167,7 +169,7 @@ write_file(const char *to, const struct shadow *s, const struct content *c)
     snprintf(path, sizeof path, "%.200s/%.200s", to, s->name);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     must(fd >= 0);
-    must(write(fd, c->bytes, c->n) == (ssize_t)c->n);
+    must(c->n == 0 || write(fd, c->bytes, c->n) == (ssize_t)c->n);
     close(fd);
 }
 
