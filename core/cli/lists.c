@@ -117,13 +117,24 @@ static const struct rk_column plugin_columns[] = {
     {"PLUGIN", false, false, NULL},  {"KIND", false, false, NULL},    {"VERSION", false, false, NULL},
     {"STATE", false, false, NULL},   {"PID", true, false, NULL},      {"RESTARTS", true, false, NULL},
     {"CALLS", true, false, NULL},    {"IN FLIGHT", true, false, NULL}, {"INSTANCES", false, false, NULL},
-    {"LAST EXIT", false, false, ""}, {"ERROR", false, true, ""},
+    {"LAST EXIT", false, false, ""}, {"RECORDS REFUSED", false, true, ""}, {"ERROR", false, true, ""},
 };
 
 static enum rk_tone
 plugin_tone(const char *state)
 {
     return strcmp(state, "up") == 0 ? RK_TONE_GOOD : strcmp(state, "starting") == 0 ? RK_TONE_BUSY : RK_TONE_BAD;
+}
+
+/* Of a channel: "12, the last: wrong tag". */
+static void
+add_refused(struct rk_table *t, const json_t *refused)
+{
+    if (json_is_object(refused))
+        rk_table_add(t, RK_TONE_WARN, "%lld, the last: %s", (long long)rk_row_int(refused, "records", 0),
+                     rk_row_text(refused, "why", "?"));
+    else
+        rk_table_add(t, RK_TONE_PLAIN, "%s", "");
 }
 
 static void
@@ -147,6 +158,7 @@ add_plugin(struct rk_table *t, const json_t *row)
     rk_table_add(t, RK_TONE_PLAIN, "%lld", (long long)rk_row_int(row, "in_flight", 0));
     rk_table_add(t, RK_TONE_PLAIN, "%s", names);
     rk_table_add(t, RK_TONE_PLAIN, "%s", rk_row_text(row, "last_exit", ""));
+    add_refused(t, json_object_get(row, "refused"));
     rk_table_add(t, RK_TONE_BAD, "%s", rk_row_text(row, "error", ""));
 }
 

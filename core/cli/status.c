@@ -150,6 +150,19 @@ detail_peer(const struct rk_cli_io *io, const json_t *row)
 }
 
 static void
+detail_refused(const struct rk_cli_io *io, const json_t *row)
+{
+    const json_t *refused = json_object_get(row, "refused");
+    char ago[RK_SPAN_MAX], line[300];
+
+    if (!json_is_object(refused))
+        return;
+    snprintf(line, sizeof line, "%lld records, the last %s ago: %s", (long long)rk_row_int(refused, "records", 0),
+             span(refused, "ago_ms", "?", ago), rk_row_text(refused, "why", "?"));
+    detail(io, RK_TONE_WARN, "refused", line);
+}
+
+static void
 print_detail(const struct rk_cli_io *io, const json_t *row)
 {
     const char *state = rk_row_text(row, "state", "?"), *phase = rk_row_text(row, "phase", state);
@@ -171,6 +184,7 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
     detail_key(io, row);
     detail_results(io, row);
     detail_peer(io, row);
+    detail_refused(io, row);
     rk_row_words(row, "alarms", line, sizeof line);
     detail(io, line[0] ? RK_TONE_BAD : RK_TONE_GOOD, "alarms", line[0] ? line : "none");
 }

@@ -257,14 +257,17 @@ take_record(struct inst *inst, const struct rk_item *item)
 {
     struct rk_record record;
     struct end *end = end_find(inst->d, item->link, 'a');
+    const char *stale;
 
-    if (rk_record_get(item->text, &record) != RK_OK || strcmp(record.link, item->link) != 0) {
-        rk_log(RK_LOG_WARNING, "ev=record-refused link=%s channel=%s why=\"not a record of this link\"", item->link,
-               inst->conf->name);
+    if (item->err || rk_record_get(item->text, &record) != RK_OK || strcmp(record.link, item->link) != 0) {
+        refused_note(inst, item->link, item->err ? item->text : "not a record of this link");
         return;
     }
     if (!end || end->channel != inst)
         return;
+    stale = refused_stale(&end->e, &record);
+    if (stale)
+        refused_note(inst, item->link, stale);
     rk_log(RK_LOG_DEBUG, "ev=record link=%s role=%c seq=%llu says=%s key_id=%s", item->link,
            record.role == RK_MASTER ? 'M' : 'S', (unsigned long long)record.seq, rk_say_name(record.say), record.key);
     end_event(end, &(struct rk_event){.type = RK_EV_PEER, .record = &record});
@@ -278,6 +281,7 @@ watched(void *arg, struct rk_reply *reply)
     inst->watching = false;
     for (size_t i = 0; i < reply->n; i++)
         take_record(inst, &reply->items[i]);
+    refused_tell_rest(inst);
     if (!inst->ready || inst->d->stopping)
         return;
     if (reply->err == RK_OK) {

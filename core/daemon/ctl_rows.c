@@ -62,6 +62,15 @@ peer_of(const struct rk_end *e, int64_t now_ns)
                      (json_int_t)e->peer.seq);
 }
 
+static json_t *
+refused_of(const struct refusals *r, int64_t now_ns)
+{
+    if (!r || r->n == 0)
+        return json_null();
+    return json_pack("{sI ss sI}", "records", (json_int_t)r->n, "why", r->why, "ago_ms",
+                     (json_int_t)((now_ns - r->at_ns) / RK_NS_PER_MS));
+}
+
 static const char *
 state_of(const struct rk_end *e)
 {
@@ -78,7 +87,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
     char which[2] = {e->d.end, '\0'};
 
     return text_of(json_pack(
-        "{ss ss ss ss ss ss ss ss ss ss ss sI so so sI so sI sI sI so so so}", "link", e->d.link, "end", which, "role",
+        "{ss ss ss ss ss ss ss ss ss ss ss sI so so sI so sI sI sI so so so so}", "link", e->d.link, "end", which, "role",
         e->d.role == RK_MASTER ? "master" : "slave", "state", state_of(e), "phase",
         end_phase_name(e->d.phase), "device", end->device->conf->name,
         "interface", end->iface, "source", end->source->conf->name, "channel",
@@ -86,7 +95,8 @@ ctl_status_row(const struct end *end, int64_t now_ns)
         (json_int_t)e->d.seq, "key_id", text_or_null(e->d.cur), "key_age_ms", ms_or_null(rk_end_age_ns(e, now_ns)),
         "interval_ms", (json_int_t)end->conf->interval_ms, "next_ms", ms_or_null(next_ns), "rotations",
         (json_int_t)e->rotations, "failed", (json_int_t)e->failed, "orphaned", (json_int_t)e->orphaned, "last",
-        last_of(e, now_ns), "alarms", alarms_of(end, now_ns), "peer", peer_of(e, now_ns)));
+        last_of(e, now_ns), "alarms", alarms_of(end, now_ns), "peer", peer_of(e, now_ns),
+        "refused", refused_of(end->refused, now_ns)));
 }
 
 char *
@@ -140,6 +150,24 @@ instances_of(const struct host *h)
     return list;
 }
 
+/* Of all channels of this plugin: how many in all, and the reason of the last one. */
+static json_t *
+refused_by(const struct host *h, int64_t now_ns)
+{
+    struct refusals all = {.n = 0};
+
+    for (const struct inst *i = h->d->insts; i; i = i->next) {
+        uint64_t n = all.n + i->refused.n;
+
+        if (i->host != h || i->refused.n == 0)
+            continue;
+        if (i->refused.at_ns >= all.at_ns)
+            all = i->refused;
+        all.n = n;
+    }
+    return refused_of(&all, now_ns);
+}
+
 /* Why it does not work: the process, or an instance whose options it refused. */
 static json_t *
 error_of(const struct host *h)
@@ -158,12 +186,13 @@ ctl_plugin_row(const struct host *h)
     static const char *const kinds[] = {"?", "source", "device", "channel"};
     uint32_t kind = h->hello.kind <= RK_CHANNEL ? h->hello.kind : 0;
 
-    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so}", "plugin", h->plugin, "kind", kinds[kind],
+    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so so}", "plugin", h->plugin, "kind", kinds[kind],
                              "version", h->hello.version, "state", host_state(h), "pid",
                              h->pid > 0 ? json_integer(h->pid) : json_null(), "restarts", (json_int_t)h->restarts,
                              "instances", instances_of(h), "calls", (json_int_t)h->n_calls, "in_flight",
                              (json_int_t)sup_in_flight(h), "last_exit", text_or_null(h->last_exit), "caps",
-                             caps_of(h->hello.caps), "error", error_of(h)));
+                             caps_of(h->hello.caps), "error", error_of(h),
+                             "refused", refused_by(h, rk_now_ns())));
 }
 
 char *

@@ -9,6 +9,7 @@
 
 #include "../base/clock.h"
 #include "../base/limits.h"
+#include "../base/quiet.h"
 #include "../conf/conf.h"
 #include "../ipc/msg.h"
 #include "../model/end.h"
@@ -97,6 +98,22 @@ void sup_stop(struct host *h);
 void sup_stop_all(struct daemon *d);
 size_t sup_in_flight(const struct host *h);
 
+/* ---- refused.c: records that are not believed ---- */
+
+struct refusals { /* of a link, or a channel; since it was set up */
+    uint64_t n;
+    int64_t at_ns; /* the last one, and its reason */
+    char why[RK_WHY_MAX];
+    struct rk_quiet quiet;
+};
+
+/* refused_note - a record that came under this link's name is refused: count it, and tell it, but not too often
+ * refused_tell_rest - tell of those that were left out, when it is time
+ * refused_stale - why a valid record has no effect on e; NULL: it has */
+void refused_note(struct inst *inst, const char *link, const char *why);
+void refused_tell_rest(struct inst *inst);
+const char *refused_stale(const struct rk_end *e, const struct rk_record *r);
+
 /* ---- inst.c: instances of plugins, and their queues ---- */
 
 struct end;
@@ -122,6 +139,8 @@ struct inst {
     bool dirty;         /* in d->dirty */
     struct inst *next_dirty;
     bool publishing, watching; /* CHANNEL */
+    struct refusals refused;   /* CHANNEL: all of its links, and of none; its lines are those of no link */
+    int64_t tell_rest_ns;      /* CHANNEL: when to tell how many were left out; 0: none were */
     int64_t quiet_until_ns;    /* CHANNEL: nothing is published before, for the last one failed */
     struct end *post_first, **post_last; /* CHANNEL: ends with a record to publish */
 };
@@ -183,6 +202,7 @@ struct end {
         char record[RK_RECORD_MAX + 1]; /* what was published last, */
         struct rk_record inbox;         /* local link: or what the other end published */
     };
+    struct refusals *refused; /* NULL: none */
     uint32_t shown_alarms;
     bool stays; /* in the configuration that is being applied */
 };

@@ -74,6 +74,7 @@ end_release(struct end *end)
         return;
     if (end->conf != &unknown)
         free((void *)(size_t)end->conf);
+    free(end->refused);
     free(end);
 }
 

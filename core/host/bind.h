@@ -7,14 +7,12 @@
 
 #include <rekey/channel.h>
 
-#include <stdint.h>
+#include <stddef.h>
 
 struct rk_bind {
     struct rk_bind *next;
     char link[RK_LINK_MAX + 1];
     char sae[RK_SAE_MAX + 1]; /* the peer's */
-    int64_t quiet_until_ns;   /* refused records are not logged before */
-    uint32_t refused;         /* records refused since the last line about it */
 };
 
 struct rk_binds {

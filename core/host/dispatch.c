@@ -80,7 +80,7 @@ finish(struct rk_dispatch *d, struct rk_call *c, int64_t now_ns)
         inst->publishing = false;
     if (c->verb == RK_V_WATCH) {
         inst->watching = false;
-        rk_watch_verify(c, now_ns);
+        rk_watch_verify(c);
     }
     if (c->verb == RK_V_INIT)
         check_instance(d, c);

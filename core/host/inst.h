@@ -22,8 +22,6 @@ struct rk_inst {
     struct rk_secret *auth_key; /* channels; else NULL */
     /* The main thread's. */
     struct rk_binds binds;
-    uint32_t strangers;         /* records of links that are not bound, since the last line about it */
-    int64_t strangers_quiet_ns; /* no line about them before */
     unsigned calls;             /* calls that hold it, waiting ones included */
     unsigned running;
     bool publishing, watching;

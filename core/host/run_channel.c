@@ -1,18 +1,19 @@
-/* run_channel.c - calls of channels.  A record leaves with its tag, and comes in only with the right one. */
+/* run_channel.c - calls of channels.  A record leaves with its tag, and passes inwards only with the right one; of each
+ * other the core is told why it was refused, for there it is counted. */
 #include "run.h"
 
 #include "kdf.h"
 #include "safe.h"
 
-#include "../base/clock.h"
-#include "../base/log.h"
 #include "../base/text.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TAG_BYTES (1 + RK_CONFIRM_HEX) /* '|' and the tag */
-#define QUIET_NS (60 * RK_NS_PER_S)    /* between two lines about one link */
+#define WHY_BYTES 120                  /* of what a channel says about something that is no record */
 
 /* ---- publish ---- */
 
@@ -84,6 +85,32 @@ rk_run_publish(struct rk_call *c)
 
 /* ---- watch ---- */
 
+static void refuse(struct rk_item *item, int err, const char *fmt, ...) RK_PRINTF(3, 4);
+
+/* Say instead of the record why it is none: the core counts it, and knows how often it was told. */
+static void
+refuse(struct rk_item *item, int err, const char *fmt, ...)
+{
+    va_list ap;
+
+    item->err = err;
+    va_start(ap, fmt);
+    vsnprintf(item->text, sizeof item->text, fmt, ap);
+    va_end(ap);
+}
+
+/* What is no record may be words by which the channel says why. */
+static void
+take_record(struct rk_item *out, char record[RK_RECORD_MAX + 1])
+{
+    if (rk_safe_record(record, RK_RECORD_MAX + 1)) {
+        strcpy(out->text, record);
+        return;
+    }
+    rk_safe_text(record, RK_RECORD_MAX + 1);
+    refuse(out, RK_E_PROTOCOL, "no record%s%.*s", record[0] ? ": " : "", WHY_BYTES, record);
+}
+
 int
 rk_run_watch(struct rk_call *c)
 {
@@ -106,88 +133,42 @@ rk_run_watch(struct rk_call *c)
         rk_safe_text(posts[i].peer_sae, sizeof posts[i].peer_sae);
         strcpy(out->link, posts[i].link);
         strcpy(out->sae, posts[i].peer_sae);
-        if (rk_safe_record(posts[i].record, sizeof posts[i].record))
-            strcpy(out->text, posts[i].record);
+        take_record(out, posts[i].record);
         c->reply.n++;
     }
     free(posts);
     return err;
 }
 
-static const char *
-wrong_record(const struct rk_inst *inst, const struct rk_bind *bind, struct rk_item *item)
+/* Make a record that may not pass one that says why; what passes loses its tag. */
+static void
+verify(const struct rk_inst *inst, struct rk_item *item)
 {
-    const struct rk_parties parties = {bind->sae, inst->sae};
+    const struct rk_bind *bind = rk_bind_find(&inst->binds, item->link);
     char tag[RK_CONFIRM_HEX + 1];
     char *bar = strrchr(item->text, '|');
 
-    if (item->sae[0] && strcmp(item->sae, bind->sae) != 0)
-        return "from another peer than the link's";
-    if (!bar || bar == item->text || strlen(bar) != TAG_BYTES)
-        return "no record";
-    *bar = '\0';
-    if (rk_kdf_record(inst->auth_key, parties, item->text, tag) != RK_OK)
-        return "its tag cannot be checked";
-    return rk_same(tag, bar + 1, RK_CONFIRM_HEX) ? NULL : "wrong tag: auth-key or SAE IDs differ, or it is forged";
-}
-
-static void
-note_refused(const struct rk_inst *inst, struct rk_bind *bind, const char *why, int64_t now_ns)
-{
-    bind->refused++;
-    if (now_ns < bind->quiet_until_ns)
+    if (item->err) {
         return;
-    rk_log(RK_LOG_WARNING, "ev=record-refused inst=%s link=%s peer=%s count=%u why=\"%s\"", inst->name, bind->link,
-           bind->sae, bind->refused, why);
-    bind->refused = 0;
-    bind->quiet_until_ns = now_ns + QUIET_NS;
-}
-
-/* Anyone may invent link names, so those that are not bound share one line a minute. */
-static void
-note_stranger(struct rk_inst *inst, const char *link, int64_t now_ns)
-{
-    inst->strangers++;
-    if (now_ns < inst->strangers_quiet_ns)
-        return;
-    rk_log(RK_LOG_NOTICE, "ev=record-refused inst=%s link=%s count=%u why=\"no link of this channel\"", inst->name,
-           rk_name_ok(link, RK_LINK_MAX) ? link : "?", inst->strangers);
-    inst->strangers = 0;
-    inst->strangers_quiet_ns = now_ns + QUIET_NS;
-}
-
-static bool
-verify(struct rk_inst *inst, struct rk_item *item, int64_t now_ns)
-{
-    struct rk_bind *bind = rk_bind_find(&inst->binds, item->link);
-    const char *why;
-
-    if (!bind) {
-        note_stranger(inst, item->link, now_ns);
-        return false;
+    } else if (!bind) {
+        refuse(item, RK_E_NOENT, "no link of this channel");
+    } else if (item->sae[0] && strcmp(item->sae, bind->sae) != 0) {
+        refuse(item, RK_E_AUTH, "from another peer than the link's");
+    } else if (!bar || bar == item->text || strlen(bar) != TAG_BYTES) {
+        refuse(item, RK_E_PROTOCOL, "no record: it has no tag");
+    } else {
+        *bar = '\0';
+        if (rk_kdf_record(inst->auth_key, (struct rk_parties){bind->sae, inst->sae}, item->text, tag) != RK_OK)
+            refuse(item, RK_E_FATAL, "its tag cannot be checked");
+        else if (!rk_same(tag, bar + 1, RK_CONFIRM_HEX))
+            refuse(item, RK_E_AUTH, "wrong tag: auth-key or SAE IDs differ, or it is forged");
+        strcpy(item->sae, bind->sae);
     }
-    why = wrong_record(inst, bind, item);
-    if (why) {
-        note_refused(inst, bind, why, now_ns);
-        return false;
-    }
-    strcpy(item->sae, bind->sae);
-    return true;
 }
 
 void
-rk_watch_verify(struct rk_call *c, int64_t now_ns)
+rk_watch_verify(struct rk_call *c)
 {
-    size_t kept = 0;
-
-    for (size_t i = 0; i < c->reply.n; i++) {
-        struct rk_item *item = &c->reply.items[i];
-
-        if (!verify(c->inst, item, now_ns))
-            continue;
-        if (kept != i)
-            c->reply.items[kept] = *item;
-        kept++;
-    }
-    c->reply.n = kept; /* none of a WATCH holds a descriptor: nothing is left behind */
+    for (size_t i = 0; i < c->reply.n; i++)
+        verify(c->inst, &c->reply.items[i]);
 }

@@ -41,7 +41,8 @@ struct rk_channel_ops {
      * out:   posts[*n]: link, peer_sae, record, 0 <= *n <= max.  After init all present records count as new
      * ret:   RK_OK with *n == 0 when the budget ended without news; a code when the channel is broken
      * thread: one watch at a time per instance.  blocks: until news, the end of the budget or cancel
-     * note:  what cannot be read (too long, unprintable, wrong link name) is logged once and left out
+     * note:  what cannot be read (too long, unprintable, wrong link name) is left out and logged once, or returned
+     *        with words instead of a record (they have blanks, a record has none) that say why: the host counts it
      */
     int (*watch)(void *inst, struct rk_call *call, struct rk_post *posts, size_t max, size_t *n);
 };

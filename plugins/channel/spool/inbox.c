@@ -222,13 +222,14 @@ printable(const char *name, char *out, size_t size)
     out[i] = '\0';
 }
 
+/* In place of a record, words that say why it is none: the host counts it, and tells of it as often as is good. */
 static void
-complain(struct inbox *b, struct rk_call *call, const char *name, const char *why)
+put_flaw(struct rk_post *post, const char *name, const char *why)
 {
-    char shown[80];
+    char shown[64];
 
     printable(name, shown, sizeof shown);
-    b->host->log(call, RK_LOG_WARNING, "ev=ignore dir=%s file=%s why=\"%s\"", b->path, shown, why);
+    snprintf(post->record, sizeof post->record, "%s: %s", shown, why);
 }
 
 /* Read a file whose stat is known; what is wrong with it, or NULL and its record in post, its hash in content. */
@@ -325,7 +326,8 @@ examine(struct inbox *b, struct harvest *h, const char *name, const struct inoti
         k = remember(b, name);
     if (!k) {
         if (!b->told_full)
-            complain(b, h->call, name, "out of memory or too many files; it and others are not looked at");
+            b->host->log(h->call, RK_LOG_WARNING, "ev=ignore dir=%s why=\"out of memory or too many files: not all are "
+                         "looked at\"", b->path);
         b->told_full = true;
         return;
     }
@@ -336,9 +338,8 @@ examine(struct inbox *b, struct harvest *h, const char *name, const struct inoti
     if (same && content == k->content && k->bad == (flaw != NULL))
         return;
     if (flaw)
-        complain(b, h->call, name, flaw);
-    else
-        h->n++;
+        put_flaw(post, name, flaw);
+    h->n++;
     k->bad = flaw != NULL;
     k->content = content;
 }

@@ -410,6 +410,33 @@ serve_lists(int sock, const struct rk_ask *ask, int n)
     fake_done(sock, 0, strcmp(ask->command, "reload") == 0 ? "1 link added" : "");
 }
 
+/* What was refused is shown where there was any. */
+static void
+serve_refused(int sock, const struct rk_ask *ask, int n)
+{
+    (void)n;
+    if (strcmp(ask->command, "plugins") == 0)
+        fake_row(sock, "{\"plugin\":\"spool\",\"state\":\"up\",\"refused\":{\"records\":812,\"why\":\"wrong tag\","
+                       "\"ago_ms\":5000}}");
+    else
+        fake_row(sock, "{\"link\":\"a-b-1\",\"refused\":{\"records\":12,\"why\":\"no record: cut off\","
+                       "\"ago_ms\":61000}}");
+    fake_done(sock, 0, "");
+}
+
+static void
+refused_records_are_shown(void **state)
+{
+    (void)state;
+    fake_start(serve_refused);
+    fake_ctl(&run, "status a-b-1 --socket @");
+    assert_non_null(strstr(run.out, "  refused    12 records, the last 1:01 ago: no record: cut off\n"));
+    fake_run_free(&run);
+    fake_ctl(&run, "plugins --socket @");
+    assert_non_null(strstr(run.out, "RECORDS REFUSED"));
+    assert_non_null(strstr(run.out, "812, the last: wrong tag"));
+}
+
 static void
 history_is_a_table(void **state)
 {
@@ -623,6 +650,7 @@ main(void)
         cmocka_unit_test_teardown(a_cut_answer_is_said_and_stays_json, end),
         cmocka_unit_test_teardown(a_silent_daemon_is_given_up, end),
         cmocka_unit_test_teardown(no_daemon_has_a_code_and_a_remedy, end),
+        cmocka_unit_test_teardown(refused_records_are_shown, end),
         cmocka_unit_test_teardown(history_is_a_table, end),
         cmocka_unit_test_teardown(plugins_is_a_table, end),
         cmocka_unit_test_teardown(reload_says_what_was_done, end),

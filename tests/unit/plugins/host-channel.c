@@ -31,6 +31,8 @@ carry(struct rk_post *post)
         *strrchr(post->record, '|') = '\0';
     if (mode_is(post->link, "endless"))
         memset(post->record, 'x', sizeof post->record);
+    if (mode_is(post->link, "words"))
+        strcpy(post->record, "cut off: no newline at its end");
     if (mode_is(post->link, "other"))
         strcpy(post->peer_sae, "SAE_X");
     else
