@@ -150,12 +150,14 @@ struct inst {
  * inst_retire - out of the configuration: what waits for it is told, then it is freed; no end may refer to it after
  * inst_host_up, inst_host_down - its host came or went
  * inst_enqueue - end->act is to be done; it is answered by end_answer() or end_failed()
+ * inst_fetch_paid - the key that was fetched has become the one in use: that request does not count
  * inst_mark - it may have work: inst_dispatch() at the end of this turn of the loop */
 struct inst *inst_new(struct daemon *d, const struct rk_instance_conf *conf);
 void inst_start(struct inst *inst);
 void inst_host_up(struct host *h);
 void inst_host_down(struct host *h);
 void inst_enqueue(struct inst *inst, struct end *end);
+void inst_fetch_paid(struct end *end);
 void inst_mark(struct inst *inst);
 void inst_dispatch(struct inst *inst);
 void inst_retire(struct inst *inst);
@@ -203,6 +205,7 @@ struct end {
         struct rk_record inbox;         /* local link: or what the other end published */
     };
     struct refusals *refused; /* NULL: none */
+    int64_t fetch_ns;         /* slave: how far its key requests are ahead of their rate; inst.c */
     uint32_t shown_alarms;
     bool stays; /* in the configuration that is being applied */
 };

@@ -188,6 +188,8 @@ take_note(struct end *end, const struct rk_todo *todo, int64_t now_ns)
 
     if (strcmp(todo->note, "begin") == 0)
         end->rotation_since_ns = now_ns;
+    if (strcmp(todo->note, "rotated") == 0)
+        inst_fetch_paid(end);
     took_ms = end->rotation_since_ns ? (now_ns - end->rotation_since_ns) / RK_NS_PER_MS : 0;
     show_note(end, todo, took_ms);
     store_note(end, todo, took_ms);

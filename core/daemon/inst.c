@@ -15,6 +15,7 @@
 #define SOURCE_CALLS_MAX 4 /* calls at once to one KME: some are single-threaded, four hide the round trip */
 #define SOURCE_CALLS_PER_S 100
 #define SOURCE_BURST 20
+#define FETCHES 5 /* of a slave for offers that come to nothing: in a minute, or an interval when that is shorter */
 #define INIT_PAUSE_MIN_MS 500
 #define INIT_PAUSE_MAX_MS 30000
 
@@ -23,6 +24,8 @@ struct batch { /* one call, and the ends that wait for it */
     uint32_t verb;
     size_t n;
     struct end *end[RK_BATCH_MAX];
+    size_t n_early; /* ends that ask too often: not part of the call */
+    struct end *early[RK_BATCH_MAX];
 };
 
 struct inst *
@@ -217,23 +220,56 @@ pop(struct inst *inst, struct end **at)
     return end;
 }
 
+static int64_t
+fetch_step_ns(const struct end *end)
+{
+    int64_t minute_ns = 60 * RK_NS_PER_S;
+
+    return (end->e.interval_ns < minute_ns ? end->e.interval_ns : minute_ns) / FETCHES;
+}
+
+/* A slave asks its source on the word of its peer.  A peer gone mad must not make it a burden of the KME, so what does
+ * not end as a rotation has a rate. */
+static bool
+may_fetch(struct end *end)
+{
+    int64_t now_ns = rk_now_ns(), step_ns = fetch_step_ns(end);
+
+    if (end->act != RK_ACT_GET_BY_ID)
+        return true;
+    if (end->fetch_ns < now_ns)
+        end->fetch_ns = now_ns;
+    if (end->fetch_ns - now_ns > (FETCHES - 1) * step_ns)
+        return false;
+    end->fetch_ns += step_ns;
+    return true;
+}
+
+void
+inst_fetch_paid(struct end *end)
+{
+    end->fetch_ns -= fetch_step_ns(end);
+}
+
 /* The first in the queue, and all that may go with it in one call; the others stay, in order. */
 static void
 fill(struct inst *inst, struct batch *b)
 {
-    for (struct end **at = &inst->queue.first; *at && b->n < RK_BATCH_MAX;) {
+    for (struct end **at = &inst->queue.first; *at && b->n < RK_BATCH_MAX && b->n_early < RK_BATCH_MAX;) {
         struct end *end = *at;
 
         if (end->gone) {
             pop(inst, at);
             end->busy = false;
             end_release(end);
-        } else if (fits(b, end)) {
+        } else if (!fits(b, end)) {
+            at = &end->next_queue;
+        } else if (!may_fetch(end)) {
+            b->early[b->n_early++] = pop(inst, at);
+        } else {
             pop(inst, at);
             b->verb = verb_of(end);
             b->end[b->n++] = end;
-        } else {
-            at = &end->next_queue;
         }
     }
 }
@@ -426,6 +462,8 @@ dispatch_queue(struct inst *inst)
         }
         b->inst = inst;
         fill(inst, b);
+        for (size_t i = 0; i < b->n_early; i++)
+            end_failed(b->early[i], RK_E_BUSY, "too many key requests for offers that came to nothing: this one waits");
         if (b->n && (err = send_batch(b)) == RK_OK) {
             inst->in_flight++;
             continue;
