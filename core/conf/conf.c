@@ -89,6 +89,7 @@ rk_conf_parse(const char *text, size_t len, struct rk_conf_set **out, struct rk_
     r.set = calloc(1, sizeof *r.set);
     if (r.set) {
         snprintf(r.set->file, sizeof r.set->file, "%s", e->file);
+        snprintf(r.set->warnings.file, sizeof r.set->warnings.file, "%s", e->file);
         read_top(&r, root);
     }
     if (!r.set || r.nomem)
@@ -191,6 +192,7 @@ rk_conf_free(struct rk_conf_set **set)
     }
     free((*set)->instances);
     free((*set)->links);
+    rk_conf_errors_free(&(*set)->warnings);
     free(*set);
     *set = NULL;
 }

@@ -32,6 +32,9 @@ struct rk_instance_conf {
 
 enum rk_role_conf { RK_ROLE_AUTO, RK_ROLE_MASTER, RK_ROLE_SLAVE };
 
+/* What to do when a key is EXPIRED; in the order of enum rk_stale of the model. */
+enum rk_stale_conf { RK_ON_STALE_HOLD, RK_ON_STALE_FALLBACK, RK_ON_STALE_SHUT };
+
 struct rk_link_conf {
     char name[RK_LINK_MAX + 1];
     char peer_sae[RK_SAE_MAX + 1];      /* channel local: own SAE unless given */
@@ -44,6 +47,11 @@ struct rk_link_conf {
     int64_t verify_ms;                  /* 100ms..1d, default 10s: device read back, record published again */
     uint32_t bits;                      /* key-bits: 128..4096, multiple of 8, default 256 */
     enum rk_role_conf role;             /* auto|master|slave */
+    enum rk_stale_conf on_stale;        /* hold|fallback|shut */
+    size_t fallback, peer_fallback;     /* on-stale: fallback, index of the source; else SIZE_MAX */
+    int64_t shut_after_ms;              /* on-stale: shut, age of the key: from 4 intervals, default 6 */
+    int64_t start_lead_ms;              /* devices of class D: from begin to start time; default 60s, or half of the
+                                         * interval when that is less.  Given: 4s or more, below interval */
     int line, col;
 };
 
@@ -57,6 +65,7 @@ struct rk_conf_set {
     size_t n_instances;
     struct rk_link_conf *links;         /* sorted by name */
     size_t n_links;
+    struct rk_conf_errors warnings;     /* what is allowed and may surprise, with its places */
 };
 
 /* rk_conf_load - read and check FILE, all but the options of plugins
@@ -67,7 +76,8 @@ struct rk_conf_set {
  * note: also refused: a file that everyone may write; duplicate names; references to what is not there (with
  *       suggestion); an interface that two links use; a role on channel local; peer-sae equal to sae on another
  *       channel, unless role is given; peer-device, peer-interface, peer-source on another channel than local; drain
- *       not below interval; numbers without unit; a channel without auth-key, which is in every channel's schema */
+ *       not below interval; numbers without unit; a channel without auth-key, which is in every channel's schema;
+ *       options of another policy than the link's on-stale; a fallback source that is the source */
 int rk_conf_load(const char *file, struct rk_conf_set **set, struct rk_conf_errors *e);
 void rk_conf_free(struct rk_conf_set **set);
 

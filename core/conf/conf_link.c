@@ -10,7 +10,8 @@
 
 enum {
     NAME, DEVICE, INTERFACE, PEER_SAE, SOURCE, CHANNEL, PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE,
-    INTERVAL, DRAIN, VERIFY, KEY_BITS, ROLE, N_KEYS
+    INTERVAL, DRAIN, VERIFY, KEY_BITS, ROLE, ON_STALE, FALLBACK_SOURCE, PEER_FALLBACK_SOURCE, SHUT_AFTER, START_LEAD,
+    N_KEYS
 };
 
 #define MS 1
@@ -18,7 +19,12 @@ enum {
 #define H (3600 * S)
 #define D (24LL * H)
 
+#define START_LEAD_MS (60 * S)
+#define SHUT_INTERVALS_MIN 4 /* at 3, EXPIRED, the peer is told; then one to hear it and rotate yet */
+#define SHUT_INTERVALS 6
+
 static const char *const roles[] = {"auto", "master", "slave", NULL};
+static const char *const policies[] = {"hold", "fallback", "shut", NULL}; /* enum rk_stale_conf */
 
 /* What a link may say.  Names of things are checked by what they name. */
 static const struct rk_opt link_opts[N_KEYS + 1] = {
@@ -36,6 +42,15 @@ static const struct rk_opt link_opts[N_KEYS + 1] = {
     [VERIFY] = {"verify", RK_OPT_DURATION, 0, NULL, 100 * MS, 1 * D, "10s", NULL, "time between looks at the device"},
     [KEY_BITS] = {"key-bits", RK_OPT_INT, 0, "bits", 128, 4096, "256", NULL, "size of the keys"},
     [ROLE] = {"role", RK_OPT_ENUM, 0, NULL, 0, 0, "auto", roles, "who asks for new keys"},
+    [ON_STALE] = {"on-stale", RK_OPT_ENUM, 0, NULL, 0, 0, "hold", policies, "what to do when the key is too old"},
+    [FALLBACK_SOURCE] = {"fallback-source", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL,
+                         "on-stale: fallback: where keys come from then"},
+    [PEER_FALLBACK_SOURCE] = {"peer-fallback-source", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL,
+                              "channel local: the same of the other end"},
+    [SHUT_AFTER] = {"shut-after", RK_OPT_DURATION, 0, NULL, SHUT_INTERVALS_MIN * 100 * MS, 365 * D, NULL, NULL,
+                    "on-stale: shut: age of the key"},
+    [START_LEAD] = {"start-lead", RK_OPT_DURATION, 0, NULL, 4 * S, 30 * D, NULL, NULL,
+                    "devices of class D: from begin to start time"},
     [N_KEYS] = {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -147,13 +162,14 @@ read_local(struct reading *g)
 static void
 read_remote(struct reading *g)
 {
+    static const int keys[] = {PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE, PEER_FALLBACK_SOURCE};
     struct rk_link_conf *link = g->link;
     const struct rk_node *sae = g->v[PEER_SAE];
 
-    for (int key = PEER_DEVICE; key <= PEER_SOURCE; key++)
-        if (g->own[key])
-            rk_conf_wrong(g->r, g->own[key]->key_line, g->own[key]->key_col,
-                          "\"%s\" is only for channel: local, where both ends are here", link_opts[key].name);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (g->own[keys[i]])
+            rk_conf_wrong(g->r, g->own[keys[i]]->key_line, g->own[keys[i]]->key_col,
+                          "\"%s\" is only for channel: local, where both ends are here", link_opts[keys[i]].name);
     if (!sae)
         missing(g, PEER_SAE, "");
     else if (rk_conf_sae(g->r, g->v[PEER_SAE], link->peer_sae) && link->role == RK_ROLE_AUTO &&
@@ -181,6 +197,124 @@ read_times(struct reading *g)
     rk_opt_number_text(&link_opts[INTERVAL], link->interval_ms, interval, sizeof interval);
     rk_conf_wrong(g->r, at->line, at->col, "drain (%s%s) must be below interval (%s)", drain,
                   g->v[DRAIN] ? "" : ", the default", interval);
+}
+
+/* ---- what is done with a key that is too old ---- */
+
+static struct rk_node *
+place(const struct reading *g, int key, int other)
+{
+    return g->own[key] ? g->own[key] : g->own[other] ? g->own[other] : g->v[key] ? g->v[key] : g->v[other];
+}
+
+/* An option of another policy: one of the defaults is for other links, an own one is a mistake. */
+static void
+only_for(struct reading *g, int key, enum rk_stale_conf policy)
+{
+    const struct rk_node *node = g->own[key];
+
+    if (node && !(g->v[ON_STALE] && g->v[ON_STALE]->bad))
+        rk_conf_wrong(g->r, node->key_line, node->key_col,
+                      "\"%s\" is only used with on-stale: %s: add that, or leave this out", link_opts[key].name,
+                      policies[policy]);
+}
+
+/* The source of one end for when its own one has no keys. */
+static size_t
+fallback_source(struct reading *g, int key, size_t source)
+{
+    struct rk_node *node = g->v[key];
+    const struct rk_node *at = place(g, key, key == FALLBACK_SOURCE ? SOURCE : PEER_SOURCE);
+    size_t found = reference(g, key, RK_SOURCE);
+
+    if (found != SIZE_MAX && found == source)
+        rk_conf_wrong(g->r, at->line, at->col, "%s: \"%s\" is the source of this end already: name another one",
+                      link_opts[key].name, node->text);
+    return found;
+}
+
+static void
+read_fallback(struct reading *g, bool local)
+{
+    struct rk_link_conf *link = g->link;
+    const struct rk_node *policy = g->v[ON_STALE];
+
+    if (!g->v[FALLBACK_SOURCE]) {
+        rk_conf_wrong(g->r, policy->line, policy->col,
+                      "on-stale: fallback needs \"fallback-source\": the source of the keys for that time");
+        return;
+    }
+    link->fallback = fallback_source(g, FALLBACK_SOURCE, link->source);
+    if (!local)
+        return;
+    link->peer_fallback = g->v[PEER_FALLBACK_SOURCE] ? fallback_source(g, PEER_FALLBACK_SOURCE, link->peer_source)
+                                                     : link->fallback;
+    if (!g->v[PEER_FALLBACK_SOURCE] && link->fallback != SIZE_MAX && link->fallback == link->peer_source)
+        rk_conf_wrong(g->r, g->v[FALLBACK_SOURCE]->line, g->v[FALLBACK_SOURCE]->col,
+                      "fallback-source: \"%s\" is the source of the other end: give \"peer-fallback-source\", too",
+                      g->v[FALLBACK_SOURCE]->text);
+}
+
+static void
+read_shut_after(struct reading *g)
+{
+    struct rk_link_conf *link = g->link;
+    const struct rk_node *at = place(g, SHUT_AFTER, INTERVAL);
+    int64_t least_ms = SHUT_INTERVALS_MIN * link->interval_ms;
+    char after[32], least[32];
+
+    rk_conf_warn(g->r, g->v[ON_STALE],
+                 "on-stale: shut takes the link down when no new key comes: only for a link that must rather be down");
+    link->shut_after_ms = SHUT_INTERVALS * link->interval_ms;
+    if (!g->v[SHUT_AFTER])
+        return;
+    number(g, SHUT_AFTER, &link->shut_after_ms);
+    if (link->shut_after_ms == 0 || link->shut_after_ms >= least_ms)
+        return;
+    rk_opt_number_text(&link_opts[SHUT_AFTER], link->shut_after_ms, after, sizeof after);
+    rk_opt_number_text(&link_opts[INTERVAL], least_ms, least, sizeof least);
+    rk_conf_wrong(g->r, at->line, at->col, "shut-after (%s) must be %s or more, which is %d intervals", after, least,
+                  SHUT_INTERVALS_MIN);
+}
+
+static void
+read_stale(struct reading *g, bool local)
+{
+    struct rk_link_conf *link = g->link;
+    int64_t policy;
+
+    number(g, ON_STALE, &policy);
+    link->on_stale = (enum rk_stale_conf)policy;
+    link->fallback = link->peer_fallback = SIZE_MAX;
+    if (link->on_stale == RK_ON_STALE_FALLBACK) {
+        read_fallback(g, local);
+    } else {
+        only_for(g, FALLBACK_SOURCE, RK_ON_STALE_FALLBACK);
+        if (local) /* else it was refused already */
+            only_for(g, PEER_FALLBACK_SOURCE, RK_ON_STALE_FALLBACK);
+    }
+    if (link->on_stale == RK_ON_STALE_SHUT)
+        read_shut_after(g);
+    else
+        only_for(g, SHUT_AFTER, RK_ON_STALE_SHUT);
+}
+
+static void
+read_lead(struct reading *g)
+{
+    struct rk_link_conf *link = g->link;
+    const struct rk_node *at = place(g, START_LEAD, INTERVAL);
+    char lead[32], interval[32];
+
+    link->start_lead_ms = link->interval_ms / 2 < START_LEAD_MS ? link->interval_ms / 2 : START_LEAD_MS;
+    if (!g->v[START_LEAD])
+        return;
+    number(g, START_LEAD, &link->start_lead_ms);
+    if (link->interval_ms <= 0 || link->start_lead_ms < link->interval_ms)
+        return;
+    rk_opt_number_text(&link_opts[START_LEAD], link->start_lead_ms, lead, sizeof lead);
+    rk_opt_number_text(&link_opts[INTERVAL], link->interval_ms, interval, sizeof interval);
+    rk_conf_wrong(g->r, at->line, at->col, "start-lead (%s) must be below interval (%s)", lead, interval);
 }
 
 static void
@@ -222,6 +356,8 @@ read_link(struct reading *g, struct rk_node *const *defaults)
     else if (link->channel != SIZE_MAX)
         read_remote(g);
     read_times(g);
+    read_stale(g, local);
+    read_lead(g);
     read_bits(g);
 }
 

@@ -34,9 +34,11 @@ struct rk_conf_read {
     bool failed, nomem;
 };
 
-/* conf_value.c: rk_conf_wrong adds an error; the others add one when the node is not what is wanted */
+/* conf_value.c: rk_conf_wrong adds an error, rk_conf_warn a warning of the set; the others add an error when the node
+ * is not what is wanted */
 void rk_conf_wrong(struct rk_conf_read *r, int line, int col, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+void rk_conf_warn(struct rk_conf_read *r, const struct rk_node *node, const char *text);
 bool rk_conf_is_text(struct rk_conf_read *r, struct rk_node *node);
 bool rk_conf_is(struct rk_conf_read *r, struct rk_node *node, enum rk_node_type type);
 /* rk_conf_value - node's text against option o, as rk_opt_value */

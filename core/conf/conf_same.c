@@ -58,8 +58,10 @@ bool
 rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a, const struct rk_conf_set *set_b,
                   const struct rk_link_conf *b)
 {
-    const size_t in_a[] = {a->device, a->source, a->channel, a->peer_device, a->peer_source};
-    const size_t in_b[] = {b->device, b->source, b->channel, b->peer_device, b->peer_source};
+    const size_t in_a[] = {a->device,      a->source,   a->channel,      a->peer_device,
+                           a->peer_source, a->fallback, a->peer_fallback};
+    const size_t in_b[] = {b->device,      b->source,   b->channel,      b->peer_device,
+                           b->peer_source, b->fallback, b->peer_fallback};
 
     for (size_t i = 0; i < sizeof in_a / sizeof *in_a; i++)
         if (strcmp(name_at(set_a, in_a[i]), name_at(set_b, in_b[i])) != 0)
@@ -67,5 +69,6 @@ rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a,
     return strcmp(set_a->sae, set_b->sae) == 0 && strcmp(a->name, b->name) == 0 &&
            strcmp(a->peer_sae, b->peer_sae) == 0 && strcmp(a->iface, b->iface) == 0 &&
            strcmp(a->peer_iface, b->peer_iface) == 0 && a->interval_ms == b->interval_ms &&
-           a->drain_ms == b->drain_ms && a->verify_ms == b->verify_ms && a->bits == b->bits && a->role == b->role;
+           a->drain_ms == b->drain_ms && a->verify_ms == b->verify_ms && a->bits == b->bits && a->role == b->role &&
+           a->on_stale == b->on_stale && a->shut_after_ms == b->shut_after_ms && a->start_lead_ms == b->start_lead_ms;
 }

@@ -20,6 +20,13 @@ rk_conf_wrong(struct rk_conf_read *r, int line, int col, const char *fmt, ...)
     r->failed = true;
 }
 
+/* What the defaults say is warned of once, as the same text at the same place. */
+void
+rk_conf_warn(struct rk_conf_read *r, const struct rk_node *node, const char *text)
+{
+    rk_conf_error(&r->set->warnings, node->line, node->col, "%s", text);
+}
+
 /* Is it a key without value: nothing behind the colon, or what YAML takes for nothing. */
 static bool
 is_null(const struct rk_node *node)
@@ -86,7 +93,7 @@ unknown_key(struct rk_conf_read *r, const struct rk_node *node, const struct rk_
 {
     const char *names[32], *near;
     struct rk_shown shown;
-    char all[180] = "";
+    char all[220] = "";
     size_t n = 0, len = 0;
 
     for (; opts[n].name && n < sizeof names / sizeof *names; n++) {

@@ -160,6 +160,31 @@ least_configuration(void **state)
     rk_conf_free(&set);
 }
 
+/* What is done with a key that is too old: each policy, from the link or from the defaults. */
+static const char stale[] = "sae: A\n"
+                            "sources: { s: { plugin: p }, t: { plugin: p }, u: { plugin: p } }\n"
+                            "devices: { d: { plugin: p }, e: { plugin: p } }\n"
+                            "channels: { c: { plugin: p, auth-key: \"file:/k\" } }\n"
+                            "defaults: { source: s, device: d, channel: c, peer-sae: B, peer-device: e,\n"
+                            "            peer-interface: i, on-stale: shut, shut-after: 8m, fallback-source: t,\n"
+                            "            start-lead: 10s }\n"
+                            "links:\n"
+                            "- { name: a, interface: a }\n"
+                            "- { name: b, interface: b, on-stale: shut, shut-after: 2h, interval: 30m,\n"
+                            "    start-lead: 29m }\n"
+                            "- { name: c, interface: c, on-stale: fallback }\n"
+                            "- { name: d, interface: d, on-stale: hold, interval: 11s }\n"
+                            "- { name: e, interface: e, channel: local, on-stale: fallback }\n"
+                            "- { name: f, interface: f, channel: local, on-stale: fallback, peer-source: t,\n"
+                            "    peer-interface: j, fallback-source: u, peer-fallback-source: s }\n";
+
+static void
+expect_stale(const struct rk_link_conf *l, enum rk_stale_conf policy, size_t fallback, size_t peer_fallback)
+{
+    assert_int_equal(l->on_stale, policy);
+    assert_true(l->fallback == fallback && l->peer_fallback == peer_fallback);
+}
+
 /* The values of a link when neither it nor the defaults say anything. */
 static void
 link_defaults(void **state)
@@ -174,7 +199,59 @@ link_defaults(void **state)
     assert_int_equal(set->links[0].verify_ms, 10000);
     assert_int_equal(set->links[0].bits, 256);
     assert_int_equal(set->links[0].role, RK_ROLE_AUTO);
+    expect_stale(&set->links[0], RK_ON_STALE_HOLD, SIZE_MAX, SIZE_MAX);
+    assert_int_equal(set->links[0].start_lead_ms, 60000);
+    assert_int_equal(set->warnings.n, 0);
     rk_conf_free(&set);
+}
+
+static void
+policies(void **state)
+{
+    struct rk_conf_set *set = parse(stale);
+    const struct rk_link_conf *l = set->links;
+
+    (void)state;
+    expect_stale(&l[0], RK_ON_STALE_SHUT, SIZE_MAX, SIZE_MAX);
+    assert_int_equal(l[0].shut_after_ms, 480000);
+    assert_int_equal(l[0].start_lead_ms, 10000);
+    expect_stale(&l[1], RK_ON_STALE_SHUT, SIZE_MAX, SIZE_MAX);
+    assert_int_equal(l[1].shut_after_ms, 7200000);
+    assert_int_equal(l[1].start_lead_ms, 1740000);
+    expect_stale(&l[2], RK_ON_STALE_FALLBACK, 1, SIZE_MAX);
+    expect_stale(&l[3], RK_ON_STALE_HOLD, SIZE_MAX, SIZE_MAX);
+    expect_stale(&l[4], RK_ON_STALE_FALLBACK, 1, 1);
+    expect_stale(&l[5], RK_ON_STALE_FALLBACK, 2, 0);
+    assert_int_equal(set->warnings.n, 2); /* of the defaults once, whatever takes it */
+    assert_int_equal(set->warnings.list[0].line, 6);
+    assert_int_equal(set->warnings.list[1].line, 10);
+    assert_non_null(strstr(set->warnings.list[0].text, "takes the link down"));
+    rk_conf_free(&set);
+}
+
+/* The times that follow the interval when they are not given. */
+static void
+times_by_interval(void **state)
+{
+    char text[400];
+    static const struct {
+        const char *interval;
+        int64_t shut_after_ms, start_lead_ms;
+    } rows[] = {{"100ms", 600, 50}, {"119s", 714000, 59500}, {"2m", 720000, 60000}, {"30d", 15552000000, 60000}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rk_conf_set *set;
+
+        snprintf(text, sizeof text,
+                 "sae: A\nsources: { s: { plugin: p } }\ndevices: { d: { plugin: p } }\n"
+                 "links:\n- { name: l, device: d, interface: i, source: s, channel: local, peer-device: d,\n"
+                 "    peer-interface: j, drain: 0s, on-stale: shut, interval: %s }\n", rows[i].interval);
+        set = parse(text);
+        assert_int_equal(set->links[0].shut_after_ms, rows[i].shut_after_ms);
+        assert_int_equal(set->links[0].start_lead_ms, rows[i].start_lead_ms);
+        rk_conf_free(&set);
+    }
 }
 
 /* Writes text to a new file of this mode in a new folder. */
@@ -447,23 +524,23 @@ instances_on_reload(void **state)
     }
 }
 
-/* full with one text in it replaced. */
+/* A configuration with one text in it replaced. */
 static struct rk_conf_set *
-parse_with(const char *from, const char *to)
+parse_with(const char *whole, const char *from, const char *to)
 {
-    char text[sizeof full + 200];
-    const char *at = strstr(full, from);
+    char text[4096];
+    const char *at = strstr(whole, from);
 
     assert_non_null(at);
-    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - full), full, to, at + strlen(from));
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - whole), whole, to, at + strlen(from));
     return parse(text);
 }
 
-/* How many of the four links are the same after this change. */
+/* How many of the links are the same after this change. */
 static void
-expect_same_links(const char *from, const char *to, int expected)
+expect_same(const char *whole, const char *from, const char *to, int expected)
 {
-    struct rk_conf_set *a = parse(full), *b = parse_with(from, to);
+    struct rk_conf_set *a = parse(whole), *b = parse_with(whole, from, to);
     int same = 0;
 
     for (size_t i = 0; i < a->n_links; i++)
@@ -472,6 +549,24 @@ expect_same_links(const char *from, const char *to, int expected)
     assert_int_equal(same, expected);
     rk_conf_free(&a);
     rk_conf_free(&b);
+}
+
+static void
+expect_same_links(const char *from, const char *to, int expected)
+{
+    expect_same(full, from, to, expected);
+}
+
+static void
+policies_on_reload(void **state)
+{
+    (void)state;
+    expect_same(stale, "shut-after: 8m", "shut-after: 9m", 5);
+    expect_same(stale, "start-lead: 10s", "start-lead: 9s", 1);
+    expect_same(stale, "fallback-source: t", "fallback-source: u", 4);
+    expect_same(stale, "peer-fallback-source: s", "peer-fallback-source: u", 5);
+    expect_same(stale, "on-stale: hold", "on-stale: fallback", 5);
+    expect_same(stale, "t: { plugin: p }, u: { plugin: p }", "u: { plugin: p }, t: { plugin: p }", 6);
 }
 
 static void
@@ -505,6 +600,8 @@ main(void)
         cmocka_unit_test(links),
         cmocka_unit_test(least_configuration),
         cmocka_unit_test(link_defaults),
+        cmocka_unit_test(policies),
+        cmocka_unit_test(times_by_interval),
         cmocka_unit_test(loading),
         cmocka_unit_test(example),
         cmocka_unit_test(options_of_plugins),
@@ -514,6 +611,7 @@ main(void)
         cmocka_unit_test(what_is_let_through_fits_a_frame),
         cmocka_unit_test(instances_on_reload),
         cmocka_unit_test(links_on_reload),
+        cmocka_unit_test(policies_on_reload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
