@@ -13,6 +13,8 @@
 static const struct rk_cli_command commands[] = {
     {"status", "[LINK]", "show the links, or one in detail", rk_cli_status},
     {"rotate", "LINK", "rotate the key of a link now", rk_cli_rotate},
+    {"explain", "LINK", "say why a link is in its state, and what happens next", rk_cli_explain},
+    {"adopt", "LINK", "give up the keys of a link that are not rekeyd's, and go on", rk_cli_adopt},
     {"history", "LINK", "show what was done on a link, newest first", rk_cli_history},
     {"plugins", "", "show the plugins in use and their processes", rk_cli_plugins},
     {"plugin", "NAME", "describe a plugin and its options", rk_cli_plugin},

@@ -26,7 +26,7 @@ take_row(json_t *row, void *arg)
     struct list *l = arg;
 
     if (l->json) {
-        fputs(l->n ? ",\n" : "\n", l->io->out);
+        fputs(l->n ? ",\n" : "[\n", l->io->out);
         rk_cli_json(l->io, row);
     } else {
         l->add(&l->table, row);
@@ -41,11 +41,9 @@ run_list(struct list *l, const struct rk_cli_opts *o, const char *none)
     int code;
 
     l->json = o->json;
-    if (l->json)
-        putc('[', l->io->out);
     code = rk_cli_ask(o, l->io, o->command->name, take_row, l, NULL);
-    if (l->json)
-        fputs("]\n", l->io->out);
+    if (l->json && code != RK_CLI_NO_DAEMON)
+        fputs(l->n ? "]\n" : "[]\n", l->io->out);
     else if (l->n)
         rk_table_print(&l->table, l->io, 0);
     else if (code == RK_CLI_OK)

@@ -13,8 +13,8 @@
 enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALARMS, O_WAIT, O_LIMIT, O_REKEYD, O_HOST,
        O_PLUGIN_DIR, O_HELP };
 
-#define ASKING " status rotate history plugins reload version "
-#define TABLES " status history plugins "
+#define ASKING " status rotate explain adopt history plugins reload version "
+#define TABLES " status explain history plugins "
 
 static const struct option_row {
     const char *name, *arg;
@@ -26,7 +26,7 @@ static const struct option_row {
     {"socket", "PATH", required_argument, O_SOCKET, ASKING, "control socket of rekeyd (" RK_CLI_SOCKET ")"},
     {"timeout", "TIME", required_argument, O_TIMEOUT, ASKING, "longest wait for an answer (10s; rotate --wait: 60s)"},
     {"color", "WHEN", required_argument, O_COLOR, TABLES, "auto, always or never (auto)"},
-    {"width", "N", required_argument, O_WIDTH, TABLES, "cut tables to N columns, 0: never (the terminal's)"},
+    {"width", "N", required_argument, O_WIDTH, TABLES, "cut or fold to N columns, 0: never (the terminal's)"},
     {"watch", "[=TIME]", optional_argument, O_WATCH, " status ", "show again and again, every TIME (1s)"},
     {"check-alarms", NULL, no_argument, O_CHECK_ALARMS, " status ", "exit with 4 when there is an alarm"},
     {"wait", NULL, no_argument, O_WAIT, " rotate ", "until the rotation is done or has failed"},

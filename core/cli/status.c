@@ -43,7 +43,9 @@ state_tone(const char *state)
 {
     if (strcmp(state, "idle") == 0)
         return RK_TONE_PLAIN;
-    return strcmp(state, "burning") == 0 ? RK_TONE_WARN : RK_TONE_BUSY;
+    if (strcmp(state, "shut") == 0)
+        return RK_TONE_BAD;
+    return strcmp(state, "burning") == 0 || strcmp(state, "held") == 0 ? RK_TONE_WARN : RK_TONE_BUSY;
 }
 
 /* "ok", or "empty: no key left at the KME" and how long ago. */
@@ -116,6 +118,41 @@ detail_key(const struct rk_cli_io *io, const json_t *row)
     detail(io, RK_TONE_PLAIN, "age", line);
 }
 
+/* The class as the device shows it; a device may be driven as another one than its plugin declares. */
+static void
+detail_device(const struct rk_cli_io *io, const json_t *row)
+{
+    const char *class = rk_row_text(row, "class", "?"), *declared = rk_row_text(row, "class_declared", class);
+    bool differ = strcmp(class, declared) != 0;
+    char line[300];
+
+    snprintf(line, sizeof line, "%s, interface %s, class %s%s%s%s", rk_row_text(row, "device", "?"),
+             rk_row_text(row, "interface", "?"), class, differ ? " (the plugin declares " : "", differ ? declared : "",
+             differ ? ")" : "");
+    detail(io, RK_TONE_PLAIN, "device", line);
+}
+
+static void
+detail_stale(const struct rk_cli_io *io, const json_t *row)
+{
+    const char *policy = rk_row_text(row, "on_stale", NULL);
+    bool used = json_is_true(json_object_get(row, "fallback_in_use"));
+    bool shut = json_is_true(json_object_get(row, "shut"));
+    char after[RK_SPAN_MAX], line[300];
+
+    if (!policy)
+        return;
+    if (strcmp(policy, "fallback") == 0)
+        snprintf(line, sizeof line, "fallback to source %s%s", rk_row_text(row, "fallback_source", "?"),
+                 used ? ": its key is in use" : "");
+    else if (strcmp(policy, "shut") == 0)
+        snprintf(line, sizeof line, "shut at the age of %s%s", span(row, "shut_after_ms", "?", after),
+                 shut ? ": it is shut" : "");
+    else
+        snprintf(line, sizeof line, "%s%s", policy, shut ? ": it is shut" : "");
+    detail(io, shut ? RK_TONE_BAD : used ? RK_TONE_WARN : RK_TONE_PLAIN, "on-stale", line);
+}
+
 static void
 detail_results(const struct rk_cli_io *io, const json_t *row)
 {
@@ -175,13 +212,12 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
     detail(io, RK_TONE_PLAIN, "role", line);
     snprintf(line, sizeof line, "%s, phase %s", state, phase);
     detail(io, state_tone(state), "state", strcmp(state, phase) ? line : state);
-    snprintf(line, sizeof line, "%s, interface %s, class %s", rk_row_text(row, "device", "?"),
-             rk_row_text(row, "interface", "?"), rk_row_text(row, "class", "?"));
-    detail(io, RK_TONE_PLAIN, "device", line);
+    detail_device(io, row);
     snprintf(line, sizeof line, "source %s, channel %s", rk_row_text(row, "source", "?"),
              rk_row_text(row, "channel", "?"));
     detail(io, RK_TONE_PLAIN, "by", line);
     detail_key(io, row);
+    detail_stale(io, row);
     detail_results(io, row);
     detail_peer(io, row);
     detail_refused(io, row);

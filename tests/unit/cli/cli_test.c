@@ -482,6 +482,125 @@ reload_says_what_was_done(void **state)
     assert_string_equal(run.out, "{\"ok\":true,\"text\":\"1 link added\",\"rows\":[]}\n");
 }
 
+#define EXPLAIN_A "{\"link\":\"x\",\"end\":\"a\",\"role\":\"master\",\"state\":\"idle\"," \
+    "\"text\":\"The key is 12 s old. The source has no key left.\",\"alarms\":[" \
+    "{\"alarm\":\"SOURCE-DRY\",\"at\":\"kme-a\",\"do\":\"give it new keys\"}," \
+    "{\"alarm\":\"DUE\",\"at\":null,\"do\":\"wait\"}]}"
+#define EXPLAIN_B "{\"link\":\"x\",\"end\":\"b\",\"role\":\"slave\",\"state\":\"idle\"," \
+    "\"text\":\"It\\nwaits \\u001b[2J.\",\"alarms\":[]}"
+
+static void
+serve_explain(int sock, const struct rk_ask *ask, int n)
+{
+    bool adopt = strcmp(ask->command, "adopt") == 0, known = strcmp(ask->arg, "x") == 0;
+
+    (void)n;
+    if (!known) {
+        fake_done(sock, 1, "no link \"y\"; did you mean \"x\"?");
+        return;
+    }
+    if (!adopt) {
+        fake_row(sock, EXPLAIN_A);
+        fake_row(sock, EXPLAIN_B);
+    }
+    fake_done(sock, 0, adopt ? "x: given up" : "");
+}
+
+static void
+explain_is_folded_to_the_width(void **state)
+{
+    (void)state;
+    fake_start(serve_explain);
+    fake_ctl(&run, "explain x --socket @");
+    assert_string_equal(run.err, "");
+    assert_string_equal(run.out, "x, master of end a\n"
+                                 "  The key is 12 s old. The source has no key left.\n"
+                                 "  SOURCE-DRY at kme-a: give it new keys\n"
+                                 "  DUE: wait\n"
+                                 "\n"
+                                 "x, slave of end b\n"
+                                 "  It waits ?[2J.\n");
+    assert_int_equal(run.code, 0);
+    fake_run_free(&run);
+    fake_ctl(&run, "explain x --width 41 --socket @");
+    assert_non_null(strstr(run.out, "a\n  The key is 12 s old. The source has no\n  key left.\n  SOURCE-DRY"));
+}
+
+static void
+explain_as_json_is_an_array(void **state)
+{
+    json_t *whole, *second;
+
+    (void)state;
+    fake_start(serve_explain);
+    fake_ctl(&run, "explain x --json --socket @");
+    whole = json_loads(run.out, 0, NULL);
+    assert_int_equal(json_array_size(whole), 2);
+    second = json_array_get(whole, 1);
+    assert_string_equal(json_string_value(json_object_get(second, "end")), "b");
+    assert_string_equal(json_string_value(json_object_get(second, "text")), "It\nwaits \x1b[2J.");
+    json_decref(whole);
+    fake_run_free(&run);
+    fake_ctl(&run, "explain y --json --socket @");
+    assert_string_equal(run.out, "[]\n");
+    assert_string_equal(run.err, "rekeyctl: no link \"y\"; did you mean \"x\"?\n");
+    assert_int_equal(run.code, 1);
+    fake_run_free(&run);
+    fake_stop();
+    fake_ctl(&run, "explain x --json --socket @");
+    assert_string_equal(run.out, "");
+    assert_int_equal(run.code, 3);
+}
+
+static void
+adopt_says_what_happens(void **state)
+{
+    (void)state;
+    fake_start(serve_explain);
+    fake_ctl(&run, "adopt x --socket @");
+    assert_string_equal(run.out, "x: given up\n");
+    assert_int_equal(run.code, 0);
+    fake_run_free(&run);
+    fake_ctl(&run, "adopt y --socket @");
+    assert_string_equal(run.err, "rekeyctl: no link \"y\"; did you mean \"x\"?\n");
+    assert_string_equal(run.out, "");
+    assert_int_equal(run.code, 1);
+}
+
+/* A link with each policy, as rekeyd shows it. */
+static void
+serve_policies(int sock, const struct rk_ask *ask, int n)
+{
+    static const char *const rows[] = {
+        "\"class\":\"B\",\"class_declared\":\"A\",\"on_stale\":\"fallback\",\"fallback_source\":\"lab\","
+        "\"fallback_in_use\":true,\"shut\":false",
+        "\"class\":\"A\",\"class_declared\":\"A\",\"on_stale\":\"shut\",\"shut_after_ms\":720000,\"shut\":true",
+        "\"on_stale\":\"hold\"",
+    };
+    char text[300];
+
+    (void)ask;
+    (void)n;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text, "{\"link\":\"x\",\"state\":\"shut\",%s}", rows[i]);
+        fake_row(sock, text);
+    }
+    fake_done(sock, 0, "");
+}
+
+static void
+status_tells_the_policy(void **state)
+{
+    (void)state;
+    fake_start(serve_policies);
+    fake_ctl(&run, "status x --socket @");
+    assert_non_null(strstr(run.out, "class B (the plugin declares A)\n"));
+    assert_non_null(strstr(run.out, "\n  on-stale   fallback to source lab: its key is in use\n"));
+    assert_non_null(strstr(run.out, "class A\n"));
+    assert_non_null(strstr(run.out, "\n  on-stale   shut at the age of 12:00: it is shut\n"));
+    assert_non_null(strstr(run.out, "\n  on-stale   hold\n"));
+}
+
 /* The first status shows 1 rotation; after rotate the link is busy once, then has ended as `arg` says. */
 static void
 serve_rotate(int sock, const struct rk_ask *ask, int n)
@@ -570,6 +689,10 @@ wrong_usage_is_refused(void **state)
         "nosuch",
         "status a b",
         "rotate",
+        "explain",
+        "adopt",
+        "adopt a b",
+        "explain a --wait",
         "reload x",
         "status --limit 3",
         "history",
@@ -654,6 +777,10 @@ main(void)
         cmocka_unit_test_teardown(history_is_a_table, end),
         cmocka_unit_test_teardown(plugins_is_a_table, end),
         cmocka_unit_test_teardown(reload_says_what_was_done, end),
+        cmocka_unit_test_teardown(explain_is_folded_to_the_width, end),
+        cmocka_unit_test_teardown(explain_as_json_is_an_array, end),
+        cmocka_unit_test_teardown(adopt_says_what_happens, end),
+        cmocka_unit_test_teardown(status_tells_the_policy, end),
         cmocka_unit_test_teardown(rotate_can_wait, end),
         cmocka_unit_test_teardown(rotate_can_be_refused, end),
         cmocka_unit_test_teardown(rotate_does_not_wait_for_ever, end),
