@@ -23,4 +23,9 @@ int64_t rk_now_ns(void);
 /* rk_wall_now - CLOCK_REALTIME.   thread: any */
 struct rk_wall rk_wall_now(void);
 
+/* rk_boot_id - which boot of the machine this is: times of rk_now_ns() compare within one only
+ * ret: a hash of the kernel's boot ID, read at the first call; 0 when it cannot be read.   thread: one
+ * blocks: the first call reads a file of /proc.   src: random(4) */
+uint64_t rk_boot_id(void);
+
 #endif
