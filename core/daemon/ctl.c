@@ -96,6 +96,17 @@ status_row(struct ctl_client *c)
 }
 
 static char *
+explain_row(struct ctl_client *c)
+{
+    struct daemon *d = c->d;
+
+    for (; c->at < d->n_ends; c->at++)
+        if (strcmp(d->ends[c->at]->conf->name, c->only) == 0)
+            return ctl_explain_row(d->ends[c->at++], rk_now_ns());
+    return NULL;
+}
+
+static char *
 plugin_row(struct ctl_client *c)
 {
     struct host *h = c->d->hosts;
@@ -127,10 +138,10 @@ add_history(const struct rk_journal_event *e, void *arg)
 /* ---- commands ---- */
 
 static void
-refuse(struct ctl_client *c, uint32_t code, const char *fmt, ...) RK_PRINTF(3, 4);
+answer(struct ctl_client *c, uint32_t code, const char *fmt, ...) RK_PRINTF(3, 4);
 
 static void
-refuse(struct ctl_client *c, uint32_t code, const char *fmt, ...)
+answer(struct ctl_client *c, uint32_t code, const char *fmt, ...)
 {
     va_list ap;
 
@@ -151,9 +162,9 @@ need_link(struct ctl_client *c, const char *link)
         if (strncmp(c->d->ends[i]->conf->name, link, strlen(link)) == 0)
             near = c->d->ends[i]->conf->name;
     if (near)
-        refuse(c, CTL_FAILED, "no link \"%.64s\"; did you mean \"%s\"?", link, near);
+        answer(c, CTL_FAILED, "no link \"%.64s\"; did you mean \"%s\"?", link, near);
     else
-        refuse(c, CTL_FAILED, "no link \"%.64s\"; rekeyctl status lists them", link);
+        answer(c, CTL_FAILED, "no link \"%.64s\"; rekeyctl status lists them", link);
     return false;
 }
 
@@ -174,9 +185,57 @@ do_rotate(struct ctl_client *c, const struct rk_ask *ask)
 
     if (!need_link(c, ask->arg))
         return;
+    for (char which = 'a'; which <= 'b'; which++) {
+        end = end_find(c->d, ask->arg, which);
+        if (end && (end->e.d.flags & RK_DF_HELD)) {
+            answer(c, CTL_FAILED, "%s: an operator's key is in use, and is held: rekeyctl adopt %s gives it up",
+                   ask->arg, ask->arg);
+            return;
+        }
+    }
     end = end_find(c->d, ask->arg, 'a');
     rk_log(RK_LOG_NOTICE, "ev=rotate link=%s note=\"asked by an operator\"", ask->arg);
     end_event(end, &(struct rk_event){.type = RK_EV_ROTATE});
+}
+
+static void
+do_explain(struct ctl_client *c, const struct rk_ask *ask)
+{
+    if (!need_link(c, ask->arg))
+        return;
+    snprintf(c->only, sizeof c->only, "%.*s", RK_LINK_MAX, ask->arg);
+    c->row = explain_row;
+}
+
+/* Only where there is something to give up: else a key that is set by hand later would be swept. */
+static void
+do_adopt(struct ctl_client *c, const struct rk_ask *ask)
+{
+    bool held = false, any = false;
+    const char *both;
+
+    if (!need_link(c, ask->arg))
+        return;
+    both = end_find(c->d, ask->arg, 'a')->channel ? "; when the other end is held too, do so there as well" : "";
+    for (char which = 'a'; which <= 'b'; which++) {
+        struct end *end = end_find(c->d, ask->arg, which);
+        bool here = end && (end->e.d.flags & RK_DF_HELD);
+
+        if (!end || (!here && !(rk_end_alarms(&end->e, rk_now_ns()) & RK_ALARM_FOREIGN)))
+            continue;
+        any = true;
+        held |= here;
+        rk_log(RK_LOG_NOTICE, "ev=adopt link=%s end=%c note=\"asked by an operator\"", ask->arg, which);
+        end_event(end, &(struct rk_event){.type = RK_EV_ADOPT});
+    }
+    if (held)
+        answer(c, CTL_OK, "%s: the operator's key is given up: a rotation follows; when both ends use its key, all "
+               "others are removed%s", ask->arg, both);
+    else if (any)
+        answer(c, CTL_OK, "%s: the keys that are not rekeyd's are given up: they are removed when both "
+               "ends are seen to use the same key of rekeyd", ask->arg);
+    else
+        answer(c, CTL_OK, "%s: there is no key on its devices that is not rekeyd's: nothing was changed", ask->arg);
 }
 
 static void
@@ -191,7 +250,7 @@ do_history(struct ctl_client *c, const struct rk_ask *ask)
     c->rows = calloc(limit, sizeof *c->rows);
     err = c->rows ? rk_journal_history(c->d->journal, ask->arg, limit, add_history, c) : RK_E_NOMEM;
     if (err && err != RK_E_PROTOCOL)
-        refuse(c, CTL_FAILED, "the journal cannot be read: %s", rk_err_name(err));
+        answer(c, CTL_FAILED, "the journal cannot be read: %s", rk_err_name(err));
     c->row = history_row;
 }
 
@@ -209,7 +268,7 @@ do_reload(struct ctl_client *c, const struct rk_ask *ask)
     int err = setup_reload(c->d, text, sizeof text);
 
     (void)ask;
-    refuse(c, err ? CTL_FAILED : CTL_OK, "%s", text);
+    answer(c, err ? CTL_FAILED : CTL_OK, "%s", text);
 }
 
 static char *
@@ -229,8 +288,8 @@ static const struct {
     const char *name;
     void (*run)(struct ctl_client *c, const struct rk_ask *ask);
 } commands[] = {
-    {"status", do_status},   {"rotate", do_rotate}, {"history", do_history},
-    {"plugins", do_plugins}, {"reload", do_reload}, {"version", do_version},
+    {"status", do_status},   {"rotate", do_rotate}, {"explain", do_explain}, {"adopt", do_adopt},
+    {"history", do_history}, {"plugins", do_plugins}, {"reload", do_reload}, {"version", do_version},
 };
 
 static void
@@ -246,7 +305,7 @@ run_command(struct ctl_client *c, const struct rk_ask *ask)
             commands[i].run(c, ask);
             return;
         }
-    refuse(c, CTL_USAGE, "this rekeyd does not know the command \"%s\"", ask->command);
+    answer(c, CTL_USAGE, "this rekeyd does not know the command \"%s\"", ask->command);
 }
 
 /* ---- sending ---- */
@@ -340,7 +399,7 @@ on_client_readable(evutil_socket_t sock, short what, void *arg)
     if (len < 0 || rk_ask_get(buf, (size_t)len, &ask) != RK_OK) {
         rk_log(RK_LOG_WARNING, "ev=control res=protocol why=\"a client sent what is not a command\"");
         c->row = NULL;
-        refuse(c, CTL_USAGE, "that is not a command; is rekeyctl of another version than rekeyd?");
+        answer(c, CTL_USAGE, "that is not a command; is rekeyctl of another version than rekeyd?");
     } else {
         run_command(c, &ask);
     }

@@ -2,11 +2,14 @@
 #include "daemon.h"
 
 #include "../base/err.h"
+#include "../model/end_class.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define EXPLAIN_BYTES 2000 /* a few sentences */
 
 static char *
 text_of(json_t *row)
@@ -71,12 +74,20 @@ refused_of(const struct refusals *r, int64_t now_ns)
                      (json_int_t)((now_ns - r->at_ns) / RK_NS_PER_MS));
 }
 
-static const char *
-state_of(const struct rk_end *e)
+/* What is done when the key is too old, and what of it is done now. */
+static void
+add_policy(json_t *row, const struct end *end)
 {
-    if (e->state == RK_ST_IDLE && e->d.role == RK_MASTER && e->peer.role == 0)
-        return "waiting-peer";
-    return rk_state_name(e->state);
+    static const char *const policies[] = {"hold", "fallback", "shut"}; /* enum rk_stale */
+    const struct rk_end *e = &end->e;
+    bool shuts = e->on_stale == RK_STALE_SHUT;
+
+    json_object_set_new(row, "on_stale", json_string(policies[e->on_stale]));
+    json_object_set_new(row, "fallback_source", end->fallback ? json_string(end->fallback->conf->name) : json_null());
+    json_object_set_new(row, "fallback_in_use", json_boolean(e->d.flags & RK_DF_FALLBACK));
+    json_object_set_new(row, "shut_after_ms", shuts ? json_integer(end->conf->shut_after_ms) : json_null());
+    json_object_set_new(row, "shut", json_boolean(e->d.flags & RK_DF_SHUT));
+    json_object_set_new(row, "held", json_boolean(e->d.flags & RK_DF_HELD));
 }
 
 char *
@@ -84,19 +95,52 @@ ctl_status_row(const struct end *end, int64_t now_ns)
 {
     const struct rk_end *e = &end->e;
     int64_t next_ns = e->d.role == RK_MASTER && e->due_ns > now_ns ? e->due_ns - now_ns : -1;
+    uint32_t declared = RK_CAP_CLASS(end->device->host->hello.caps);
     char which[2] = {e->d.end, '\0'};
-
-    return text_of(json_pack(
-        "{ss ss ss ss ss ss ss ss ss ss ss sI so so sI so sI sI sI so so so so}", "link", e->d.link, "end", which, "role",
-        e->d.role == RK_MASTER ? "master" : "slave", "state", state_of(e), "phase",
+    json_t *row = json_pack(
+        "{ss ss ss ss ss ss ss ss ss ss ss ss sI so so sI so sI sI sI so so so so}", "link", e->d.link, "end", which,
+        "role", e->d.role == RK_MASTER ? "master" : "slave", "state", end_state(end), "phase",
         end_phase_name(e->d.phase), "device", end->device->conf->name,
         "interface", end->iface, "source", end->source->conf->name, "channel",
-        end->channel ? end->channel->conf->name : "local", "peer_sae", end->conf->peer_sae, "class", "A", "seq",
-        (json_int_t)e->d.seq, "key_id", text_or_null(e->d.cur), "key_age_ms", ms_or_null(rk_end_age_ns(e, now_ns)),
+        end->channel ? end->channel->conf->name : "local", "peer_sae", end->conf->peer_sae, "class",
+        rk_class_letter(e->class), "class_declared", rk_class_letter(declared), "seq", (json_int_t)e->d.seq, "key_id",
+        text_or_null(e->d.cur), "key_age_ms", ms_or_null(rk_end_age_ns(e, now_ns)),
         "interval_ms", (json_int_t)end->conf->interval_ms, "next_ms", ms_or_null(next_ns), "rotations",
         (json_int_t)e->rotations, "failed", (json_int_t)e->failed, "orphaned", (json_int_t)e->orphaned, "last",
-        last_of(e, now_ns), "alarms", alarms_of(end, now_ns), "peer", peer_of(e, now_ns),
-        "refused", refused_of(end->refused, now_ns)));
+        last_of(e, now_ns), "alarms", alarms_of(end, now_ns), "peer", peer_of(e, now_ns), "refused",
+        refused_of(end->refused, now_ns));
+
+    if (row)
+        add_policy(row, end);
+    return text_of(row);
+}
+
+/* Each alarm with the instance that it is about, and what helps. */
+static json_t *
+remedies_of(const struct end *end, int64_t now_ns)
+{
+    uint32_t alarms = rk_end_alarms(&end->e, now_ns);
+    json_t *list = json_array();
+
+    for (uint32_t bit = 1; alarms; bit <<= 1)
+        if (alarms & bit) {
+            json_array_append_new(list, json_pack("{ss so ss}", "alarm", rk_alarm_name(bit), "at",
+                                                  text_or_null(alarm_place(end, bit)), "do", alarm_remedy(bit)));
+            alarms &= ~bit;
+        }
+    return list;
+}
+
+char *
+ctl_explain_row(const struct end *end, int64_t now_ns)
+{
+    const struct rk_end *e = &end->e;
+    char which[2] = {e->d.end, '\0'}, text[EXPLAIN_BYTES];
+
+    rk_end_explain(e, now_ns, text, sizeof text);
+    return text_of(json_pack("{ss ss ss ss ss so}", "link", e->d.link, "end", which, "role",
+                             e->d.role == RK_MASTER ? "master" : "slave", "state", end_state(end), "text", text,
+                             "alarms", remedies_of(end, now_ns)));
 }
 
 char *
@@ -145,7 +189,7 @@ instances_of(const struct host *h)
     json_t *list = json_array();
 
     for (const struct inst *i = h->d->insts; i; i = i->next)
-        if (i->host == h)
+        if (i->host == h && !i->gone)
             json_array_append_new(list, json_string(i->conf->name));
     return list;
 }
@@ -175,7 +219,7 @@ error_of(const struct host *h)
     if (h->state != HOST_UP)
         return text_or_null(h->error);
     for (const struct inst *i = h->d->insts; i; i = i->next)
-        if (i->host == h && i->err)
+        if (i->host == h && i->err && !i->gone)
             return json_sprintf("%s: %s", i->conf->name, i->error);
     return json_null();
 }
@@ -206,17 +250,24 @@ ctl_history_row(const struct rk_journal_event *e)
                              "took_ms", (json_int_t)e->took_ms));
 }
 
+static json_t *
+messages(const struct rk_conf_errors *e)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < e->n; i++)
+        json_array_append_new(list, json_pack("{si si ss}", "line", e->list[i].line, "col", e->list[i].col, "message",
+                                              e->list[i].text));
+    return list;
+}
+
 void
 check_print_json(const char *file, const struct rk_conf_errors *errors, const struct rk_conf_set *set)
 {
-    json_t *list = json_array();
-    char *text;
+    char *text = text_of(json_pack("{ss sb so so sI}", "file", file, "ok", set != NULL, "errors", messages(errors),
+                                   "warnings", set ? messages(&set->warnings) : json_array(), "links",
+                                   (json_int_t)(set ? set->n_links : 0)));
 
-    for (size_t i = 0; i < errors->n; i++)
-        json_array_append_new(list, json_pack("{si si ss}", "line", errors->list[i].line, "col", errors->list[i].col,
-                                              "message", errors->list[i].text));
-    text = text_of(json_pack("{ss sb so sI}", "file", file, "ok", set != NULL, "errors", list, "links",
-                             (json_int_t)(set ? set->n_links : 0)));
     if (text)
         puts(text);
     free(text);

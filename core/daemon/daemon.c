@@ -250,6 +250,14 @@ show_errors(const struct daemon *d, const struct rk_conf_errors *errors)
         fprintf(stderr, "%s: more errors are not shown\n", d->opt.config);
 }
 
+static void
+print_warnings(const struct rk_conf_set *set)
+{
+    for (size_t i = 0; i < set->warnings.n; i++)
+        printf("%s:%d:%d: warning: %s\n", set->file, set->warnings.list[i].line, set->warnings.list[i].col,
+               set->warnings.list[i].text);
+}
+
 static int
 run(struct daemon *d, struct rk_conf_set *set)
 {
@@ -357,12 +365,14 @@ check_only(struct daemon *d)
     struct rk_conf_set *set = NULL;
     int err = setup_check(d, d->opt.config, &set, &errors);
 
-    if (d->opt.json)
+    if (d->opt.json) {
         check_print_json(d->opt.config, &errors, set);
-    else if (err)
+    } else if (err) {
         show_errors(d, &errors);
-    else
+    } else {
+        print_warnings(set);
         printf("%s: ok: %zu links, %zu sources, devices and channels\n", d->opt.config, set->n_links, set->n_instances);
+    }
     rk_conf_free(&set);
     rk_conf_errors_free(&errors);
     return err ? 1 : 0;

@@ -87,10 +87,12 @@ int sup_wait_hello(struct host *h, int64_t deadline_ns);
  *            ret: RK_OK, and done() comes exactly once: with the reply, or with RK_E_UNKNOWN when the host or the
  *            instance goes; RK_E_UNREACHABLE, RK_E_NOMEM, RK_E_CONTRACT: it does not come.   done may be NULL
  * sup_config - the same for the making of the instance; done gets the instance
- * sup_drop - end the instance in its host; calls under way are answered with RK_E_UNKNOWN first */
+ * sup_drop - end the instance in its host: its calls are canceled there, and still answered
+ * sup_forget - answer its calls under way with RK_E_UNKNOWN now, whatever the host does */
 int sup_call(struct inst *inst, struct rk_call_msg *m, call_done *done, void *arg);
 int sup_config(struct inst *inst, call_done *done);
 void sup_drop(struct inst *inst);
+void sup_forget(struct inst *inst);
 /* sup_reaped - a child has ended.   sup_in_flight - calls under way
  * sup_stop, sup_stop_all - end one host, or all, for good.   blocks: at most STOP_MS, then they are killed */
 void sup_reaped(struct daemon *d, pid_t pid, int status);
@@ -134,7 +136,7 @@ struct inst {
     char error[RK_TEXT_MAX];
     unsigned failures;
     struct queue queue; /* DEVICE: actions; SOURCE: key requests */
-    size_t in_flight;   /* calls */
+    size_t in_flight;   /* calls; one that is gone waits for them, and its successor for it */
     struct rk_bucket bucket; /* SOURCE: how often a KME is asked */
     bool dirty;         /* in d->dirty */
     struct inst *next_dirty;
@@ -147,7 +149,8 @@ struct inst {
 
 /* inst_new - an instance with a copy of its options, in d->insts; NULL: no memory.   inst_find - by name; NULL
  * inst_start - make it in its host as soon as that is up, and again after each restart
- * inst_retire - out of the configuration: what waits for it is told, then it is freed; no end may refer to it after
+ * inst_retire - out of the configuration: what waits for it is told; it is freed when no call of it is under way any
+ *               more, and until then no other instance of its name begins.  No end may enqueue to it after
  * inst_host_up, inst_host_down - its host came or went
  * inst_enqueue - end->act is to be done; it is answered by end_answer() or end_failed()
  * inst_fetch_paid - the key that was fetched has become the one in use: that request does not count
@@ -187,10 +190,13 @@ struct end {
     const char *iface;
     char own_sae[RK_SAE_MAX + 1]; /* "" on a local link */
     struct inst *device, *source, *channel; /* channel NULL: local */
+    struct inst *fallback;  /* source for on-stale: fallback; NULL */
+    struct inst *asked;     /* source that was asked last; NULL: none yet */
     struct rk_end e;
     enum rk_act act;     /* under way; RK_ACT_NONE; of which key and rotation: */
     char act_key[RK_KEY_ID_MAX + 1];
     uint64_t act_seq;
+    char act_terms[RK_TERMS_MAX + 1]; /* STAGE, RETIRE of classes B to E */
     bool busy;           /* a call for it is under way: it must outlive the answer */
     unsigned busy_posts; /* publish calls under way that name it */
     bool gone;           /* not in the configuration any more: freed when it is not busy */
@@ -227,6 +233,13 @@ void end_failed(struct end *end, int err, const char *why);
 void end_release(struct end *end);
 struct end *end_find(struct daemon *d, const char *link, char which);
 
+/* end_state - what people are shown of its state: "idle", "staged", ..., "held", "shut", "waiting-peer"
+ * alarm_remedy - what helps against an alarm, one clause.   alarm_place - the instance that an alarm is about; "" none
+ * own: the state's and the remedy's text is static, the place's is the instance's */
+const char *end_state(const struct end *end);
+const char *alarm_remedy(uint32_t bit);
+const char *alarm_place(const struct end *end, uint32_t bit);
+
 /* ---- store.c: the journal, one group a turn of the loop ---- */
 
 /* store_put - e.d into the open group; the end hears DONE or FAILED after the commit
@@ -241,13 +254,16 @@ void store_log_aside(const char *path, const char *aside);
 /* ---- setup.c: from a configuration to instances and ends ---- */
 
 /* setup_check - read and check FILE with the schemas of its plugins, whose hosts are started for that
- *               out: *set, the caller's, or errors.   ret: RK_OK, RK_E_CONFIG, RK_E_NOENT, RK_E_IO, RK_E_NOMEM
+ *               out: *set, the caller's, with its warnings, or errors
+ *               ret: RK_OK, RK_E_CONFIG, RK_E_NOENT, RK_E_IO, RK_E_NOMEM
  * setup_apply - make set the one in force (taken on RK_OK).   out: text, what has changed
  *               ret: RK_OK, RK_E_NOMEM, RK_E_IO
- * setup_reload - both, from the file in use; on failure the old one stays, and text says why */
+ * setup_reload - both, from the file in use; on failure the old one stays, and text says why
+ * setup_drop_hosts - end the hosts that no instance uses.   blocks: at most 1500 ms for each */
 int setup_check(struct daemon *d, const char *file, struct rk_conf_set **set, struct rk_conf_errors *errors);
 int setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size);
 int setup_reload(struct daemon *d, char *text, size_t size);
+void setup_drop_hosts(struct daemon *d);
 
 /* ---- ctl.c, ctl_rows.c: the control socket ---- */
 
@@ -257,6 +273,7 @@ struct ctl_client;
 int ctl_open(struct daemon *d, char *why, size_t size);
 void ctl_close(struct daemon *d);
 char *ctl_status_row(const struct end *end, int64_t now_ns);
+char *ctl_explain_row(const struct end *end, int64_t now_ns);
 char *ctl_daemon_row(const struct daemon *d, int64_t now_ns);
 char *ctl_plugin_row(const struct host *h);
 char *ctl_history_row(const struct rk_journal_event *e);
@@ -280,6 +297,7 @@ struct daemon {
     struct rk_conf_set *conf;
     struct host *hosts;
     struct inst *insts;
+    size_t n_gone; /* of them: out of the configuration, with calls under way */
     struct end **ends; /* sorted by (link, end) */
     size_t n_ends;
     struct inst *dirty;

@@ -8,6 +8,7 @@
 #include "../base/err.h"
 #include "../base/log.h"
 #include "../base/secret.h"
+#include "../model/end_class.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,10 @@
 
 /* Of an end that is gone, when there was no memory to keep what it had: only the log asks for it then. */
 static const struct rk_link_conf unknown = {.name = "?"};
+
+static const enum rk_stale policies[] = {[RK_ON_STALE_HOLD] = RK_STALE_HOLD,
+                                         [RK_ON_STALE_FALLBACK] = RK_STALE_FALLBACK,
+                                         [RK_ON_STALE_SHUT] = RK_STALE_SHUT};
 
 static void
 tick(struct daemon *d, struct wake *w)
@@ -40,6 +45,10 @@ end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durab
     end->e.interval_ns = conf->interval_ms * RK_NS_PER_MS;
     end->e.drain_ns = conf->drain_ms * RK_NS_PER_MS;
     end->e.verify_ns = conf->verify_ms * RK_NS_PER_MS;
+    end->e.lead_ns = conf->start_lead_ms * RK_NS_PER_MS;
+    end->e.shut_after_ns = conf->shut_after_ms * RK_NS_PER_MS;
+    end->e.on_stale = policies[conf->on_stale];
+    end->e.has_fallback = conf->on_stale == RK_ON_STALE_FALLBACK;
     return end;
 }
 
@@ -151,21 +160,98 @@ show_step(const struct end *end, enum rk_act act, const char *when)
            end_phase_name(end->e.d.phase), rk_state_name(end->e.state), names[act], when);
 }
 
-/* Alarms are told when they come and when they go. */
+static const struct {
+    uint32_t bit;
+    const char *remedy;
+} remedies[] = {
+    {RK_ALARM_DUE, "look at the other alarms and at rekeyctl history"},
+    {RK_ALARM_OVERDUE, "look at the other alarms and at rekeyctl history"},
+    {RK_ALARM_EXPIRED, "ask rekeyctl explain what keeps rotations from being done, and cure that"},
+    {RK_ALARM_ROLE_CONFLICT, "correct role at one end, and reload"},
+    {RK_ALARM_FOREIGN, "remove the keys that are not rekeyd's by hand, or all of them with rekeyctl adopt"},
+    {RK_ALARM_SPLIT, "wait for the next rotation; if it stays, compare the histories of both ends"},
+    {RK_ALARM_NO_PEER, "look at the channel, at the other end's rekeyd, and at the channel's auth-key"},
+    {RK_ALARM_JOURNAL, "make room for the state directory, or correct its permissions"},
+    {RK_ALARM_DEVICE, "see that the device can be reached and managed"},
+    {RK_ALARM_SOURCE, "look at the source and its KME, and at rekeyctl plugins"},
+    {RK_ALARM_UNPROTECTED, "set the interface so that nothing passes it in clear"},
+    {RK_ALARM_CLOCK_SKEW, "set the clocks of both hosts and of the device, and their time zones"},
+    {RK_ALARM_SOURCE_DRY, "see that the source gets new keys"},
+    {RK_ALARM_FALLBACK_IN_USE, "bring the first source back: the next rotation then uses it"},
+    {RK_ALARM_UNPROVED, "connect devices whose classes have a proved rotation, see rekeyd.conf(5)"},
+};
+
+const char *
+alarm_remedy(uint32_t bit)
+{
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
+        if (remedies[i].bit == bit)
+            return remedies[i].remedy;
+    return "";
+}
+
+const char *
+alarm_place(const struct end *end, uint32_t bit)
+{
+    const struct inst *inst = NULL;
+
+    if (bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY))
+        inst = end->asked ? end->asked : end->source;
+    else if (bit & RK_ALARM_FALLBACK_IN_USE)
+        inst = end->e.d.flags & RK_DF_FALLBACK ? end->fallback : end->device;
+    else if (bit & (RK_ALARM_DEVICE | RK_ALARM_FOREIGN | RK_ALARM_UNPROTECTED))
+        inst = end->device;
+    else if (bit & RK_ALARM_NO_PEER)
+        inst = end->channel;
+    return inst ? inst->conf->name : "";
+}
+
+const char *
+end_state(const struct end *end)
+{
+    const struct rk_end *e = &end->e;
+
+    if (e->state != RK_ST_IDLE)
+        return rk_state_name(e->state);
+    if (e->d.flags & RK_DF_HELD)
+        return "held";
+    if (e->d.flags & RK_DF_SHUT)
+        return "shut";
+    return e->d.role == RK_MASTER && e->peer.role == 0 ? "waiting-peer" : rk_state_name(e->state);
+}
+
+/* Alarms are told when they come, with what helps, and when they go. */
 static void
 show_alarms(struct end *end, int64_t now_ns)
 {
     uint32_t alarms = rk_end_alarms(&end->e, now_ns), changed = alarms ^ end->shown_alarms;
 
     for (uint32_t bit = 1; changed; bit <<= 1) {
+        bool on = alarms & bit;
+        const char *at = on ? alarm_place(end, bit) : "";
+
         if (!(changed & bit))
             continue;
         changed &= ~bit;
-        rk_log(alarms & bit ? RK_LOG_WARNING : RK_LOG_NOTICE, "ev=alarm link=%s end=%c alarm=%s state=%s why=\"%s\"",
-               end->conf->name, end->e.d.end, rk_alarm_name(bit), alarms & bit ? "raised" : "cleared",
-               alarms & bit && end->e.last_err ? end->e.last_why : "");
+        rk_log(on ? RK_LOG_WARNING : RK_LOG_NOTICE, "ev=alarm link=%s end=%c alarm=%s state=%s why=\"%s\"%s%s%s%s%s",
+               end->conf->name, end->e.d.end, rk_alarm_name(bit), on ? "raised" : "cleared",
+               on && end->e.last_err ? end->e.last_why : "", at[0] ? " at=" : "", at,
+               on ? " do=\"" : "", on ? alarm_remedy(bit) : "", on ? "\"" : "");
     }
     end->shown_alarms = alarms;
+}
+
+/* A device said that it must be driven as another class than before. */
+static void
+show_class(const struct end *end, uint32_t before)
+{
+    uint32_t class = end->e.class;
+
+    if (class == before)
+        return;
+    rk_log(class == RK_CLASS_C ? RK_LOG_WARNING : RK_LOG_INFO, "ev=class link=%s end=%c class=%s was=%s%s",
+           end->conf->name, end->e.d.end, rk_class_letter(class), rk_class_letter(before),
+           class == RK_CLASS_C ? " note=\"allowed, without a fallback slot\"" : "");
 }
 
 static void
@@ -201,6 +287,7 @@ begin_act(struct end *end, const struct rk_todo *todo)
     end->act = todo->act;
     end->act_seq = todo->seq;
     memcpy(end->act_key, todo->key_id, sizeof end->act_key);
+    memcpy(end->act_terms, todo->terms, sizeof end->act_terms);
     switch (todo->act) {
     case RK_ACT_NONE:
         break;
@@ -209,7 +296,8 @@ begin_act(struct end *end, const struct rk_todo *todo)
         break;
     case RK_ACT_GET_NEW:
     case RK_ACT_GET_BY_ID:
-        inst_enqueue(end->source, end);
+        end->asked = todo->fallback && end->fallback ? end->fallback : end->source;
+        inst_enqueue(end->asked, end);
         break;
     default:
         inst_enqueue(end->device, end);
@@ -222,11 +310,14 @@ end_event(struct end *end, const struct rk_event *ev)
 {
     struct rk_event with_wall = *ev;
     struct rk_todo todo;
+    uint32_t class = end->e.class;
     int64_t now_ns = rk_now_ns();
     enum rk_state was = end->e.state;
 
     with_wall.wall = rk_wall_now();
+    with_wall.boot = rk_boot_id();
     rk_end_step(&end->e, &with_wall, now_ns, &todo);
+    show_class(end, class);
     if (todo.drop_key) {
         rk_secret_fd_wipe(end->key_fd);
         end->key_fd = -1;

@@ -40,6 +40,7 @@ inst_find(struct daemon *d, const char *name)
 /* ---- setting up ---- */
 
 static void configure(struct inst *inst);
+static void call_over(struct inst *inst);
 
 static void
 try_again(struct daemon *d, struct wake *w)
@@ -71,6 +72,10 @@ configured(void *arg, struct rk_reply *reply)
     struct inst *inst = arg;
 
     inst->configuring = false;
+    if (inst->gone) {
+        call_over(inst);
+        return;
+    }
     if (reply->err == RK_E_UNKNOWN && inst->host->state != HOST_UP)
         return; /* the host died: inst_host_up() begins again */
     if (reply->err) {
@@ -87,12 +92,22 @@ configured(void *arg, struct rk_reply *reply)
     inst_mark(inst);
 }
 
+/* One of its name that a reload took out, with calls under way: a device does one call at a time, whoever asks. */
+static bool
+predecessor(const struct inst *inst)
+{
+    for (const struct inst *i = inst->d->n_gone ? inst->d->insts : NULL; i; i = i->next)
+        if (i->gone && strcmp(i->conf->name, inst->conf->name) == 0)
+            return true;
+    return false;
+}
+
 static void
 configure(struct inst *inst)
 {
     int err;
 
-    if (inst->ready || inst->configuring || inst->gone || inst->host->state != HOST_UP)
+    if (inst->ready || inst->configuring || inst->gone || inst->host->state != HOST_UP || predecessor(inst))
         return;
     inst->configuring = true;
     err = sup_config(inst, configured);
@@ -294,7 +309,18 @@ fail_all(struct inst *inst, int err, const char *why)
 static uint32_t
 op_of(enum rk_act act)
 {
-    return act == RK_ACT_STAGE ? RK_OP_STAGE : act == RK_ACT_ACTIVATE ? RK_OP_ACTIVATE : RK_OP_RETIRE;
+    switch (act) {
+    case RK_ACT_STAGE:
+        return RK_OP_STAGE;
+    case RK_ACT_ACTIVATE:
+        return RK_OP_ACTIVATE;
+    case RK_ACT_SHUT:
+        return RK_OP_SHUT;
+    case RK_ACT_SWEEP:
+        return RK_OP_SWEEP;
+    default:
+        return RK_OP_RETIRE;
+    }
 }
 
 static void
@@ -329,6 +355,7 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
     item->op = op_of(end->act);
     item->seq = end->act_seq;
     item->role = end->e.d.role;
+    snprintf(item->text, sizeof item->text, "%s", end->act_terms);
     if (item->op == RK_OP_STAGE) {
         item->fd = end->key_fd;
         end->key_fd = -1;
@@ -388,6 +415,7 @@ batch_done(void *arg, struct rk_reply *reply)
             answer(b->end[i], b->verb, &reply->items[i]);
     }
     inst_mark(b->inst);
+    call_over(b->inst);
     free(b);
 }
 
@@ -494,17 +522,13 @@ inst_dispatch(struct inst *inst)
     }
 }
 
-/* Not in the configuration any more.  What waits for it is told, then it is freed: no end may refer to it after. */
-void
-inst_retire(struct inst *inst)
+/* ---- the end of an instance ---- */
+
+static void
+inst_free(struct inst *inst)
 {
     struct inst **at = &inst->d->insts;
 
-    inst->gone = true;
-    inst->ready = false;
-    sup_drop(inst);
-    fail_all(inst, RK_E_UNREACHABLE, "the instance was taken out of the configuration");
-    chan_drop_posts(inst);
     while (*at != inst)
         at = &(*at)->next;
     *at = inst->next;
@@ -517,4 +541,47 @@ inst_retire(struct inst *inst)
     free(inst->conf->settings);
     free(inst->conf);
     free(inst);
+}
+
+/* Its last call has ended: the next of its name may begin.  Not done where the call ends, for the host that may go with
+ * it is still busy with the answer there. */
+static void
+end_gone(struct daemon *d, struct wake *w)
+{
+    struct inst *gone = (struct inst *)w, *next;
+    char name[RK_NAME_MAX + 1];
+
+    memcpy(name, gone->conf->name, sizeof name);
+    inst_free(gone);
+    d->n_gone--;
+    next = inst_find(d, name);
+    if (next)
+        configure(next);
+    setup_drop_hosts(d);
+}
+
+static void
+call_over(struct inst *inst)
+{
+    if (!inst->gone || inst->in_flight || inst->configuring)
+        return;
+    inst->wake.fn = end_gone;
+    wake_at(inst->d, &inst->wake, rk_now_ns());
+}
+
+void
+inst_retire(struct inst *inst)
+{
+    inst->gone = true;
+    inst->ready = false;
+    if (inst->conf->kind == RK_CHANNEL)
+        sup_forget(inst); /* what a channel was asked to do can be done twice, and a watch would last long */
+    sup_drop(inst);
+    fail_all(inst, RK_E_UNREACHABLE, "the instance was taken out of the configuration");
+    chan_drop_posts(inst);
+    wake_off(inst->d, &inst->wake);
+    if (inst->in_flight || inst->configuring)
+        inst->d->n_gone++;
+    else
+        inst_free(inst);
 }

@@ -8,11 +8,14 @@
 #include "../base/err.h"
 #include "../base/log.h"
 #include "../base/text.h"
+#include "../model/end_class.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LEAD_MIN_MS 4000 /* class D: a start time has whole seconds, and a quarter of the lead is left for a way back */
 
 /* ---- checking ---- */
 
@@ -66,20 +69,67 @@ start_host(struct daemon *d, const struct rk_instance_conf *conf, struct rk_conf
     return false;
 }
 
-/* Device classes whose rotation is proved and built. */
-static void
-check_class(const struct rk_instance_conf *conf, const struct host *h, struct rk_conf_errors *errors)
-{
-    uint32_t class = RK_CAP_CLASS(h->hello.caps);
+/* ---- device classes ---- */
 
-    if (conf->kind == RK_DEVICE && class != RK_CLASS_A)
-        rk_conf_error(errors, conf->line, conf->col,
-                      "plugin \"%s\" drives devices of class %c, for which this release has no proved rotation; "
-                      "only class A can be used", conf->plugin, class ? (char)('A' + class - 1) : '?');
+/* As the plugin declares it, RK_CLASS_...; a device may yet say another one of an interface. */
+static uint32_t
+class_of(struct daemon *d, const struct rk_conf_set *set, size_t index)
+{
+    const struct host *h = index == SIZE_MAX ? NULL : sup_host(d, set->instances[index].plugin);
+
+    return h ? RK_CAP_CLASS(h->hello.caps) : 0;
 }
 
 static void
-check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_conf_errors *errors)
+check_class(const struct rk_instance_conf *conf, const struct host *h, struct rk_conf_set *set,
+            struct rk_conf_errors *errors)
+{
+    uint32_t class = RK_CAP_CLASS(h->hello.caps);
+
+    if (conf->kind != RK_DEVICE)
+        return;
+    if (class < RK_CLASS_A || class > RK_CLASS_E)
+        rk_conf_error(errors, conf->line, conf->col, "plugin \"%s\" does not declare a device class that is known: "
+                      "A to E; is it of another release?", conf->plugin);
+    if (class == RK_CLASS_C)
+        rk_conf_error(&set->warnings, conf->line, conf->col,
+                      "device \"%s\": class C is allowed, without a fallback slot: a rotation that is given up halfway "
+                      "stops traffic until the confirmed key is committed again", conf->name);
+}
+
+/* A link with both ends here.  Of another one the classes are compared when the other end is heard. */
+static void
+check_pair(struct daemon *d, const struct rk_conf_set *set, const struct rk_link_conf *link,
+           struct rk_conf_errors *errors)
+{
+    uint32_t class = class_of(d, set, link->device), other = class_of(d, set, link->peer_device);
+
+    if (rk_class_proved(class, other))
+        return;
+    if (class == RK_CLASS_E || other == RK_CLASS_E)
+        rk_conf_error(errors, link->line, link->col,
+                      "link \"%s\": a device of class E hears nothing of its peer, so it cannot be an end of channel: "
+                      "local; use one of another class", link->name);
+    else
+        rk_conf_error(errors, link->line, link->col,
+                      "link \"%s\": devices of class %s and %s have no proved rotation together; A goes with A, and "
+                      "B, C and D with each other", link->name, rk_class_letter(class), rk_class_letter(other));
+}
+
+static void
+check_lead(struct daemon *d, const struct rk_conf_set *set, const struct rk_link_conf *link,
+           struct rk_conf_errors *errors)
+{
+    if (link->start_lead_ms < LEAD_MIN_MS && (class_of(d, set, link->device) == RK_CLASS_D ||
+                                              class_of(d, set, link->peer_device) == RK_CLASS_D))
+        rk_conf_error(errors, link->line, link->col,
+                      "link \"%s\": a device of class D needs 4s or more from begin to start time: make interval 8s or "
+                      "more, or give start-lead", link->name);
+}
+
+static void
+check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_conf_set *set,
+               struct rk_conf_errors *errors)
 {
     struct host *h;
 
@@ -87,11 +137,22 @@ check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_
         return;
     h = sup_host(d, conf->plugin);
     rk_conf_check_plugin(conf, &(struct rk_schema){h->hello.kind, h->hello.opts}, errors);
-    check_class(conf, h, errors);
+    check_class(conf, h, set, errors);
 }
 
+/* What of the links depends on the plugins of their devices, when those are right. */
 static void
-drop_unused_hosts(struct daemon *d)
+check_links(struct daemon *d, const struct rk_conf_set *set, struct rk_conf_errors *errors)
+{
+    for (size_t i = 0; i < set->n_links; i++) {
+        check_lead(d, set, &set->links[i], errors);
+        if (set->links[i].channel == SIZE_MAX)
+            check_pair(d, set, &set->links[i], errors);
+    }
+}
+
+void
+setup_drop_hosts(struct daemon *d)
 {
     for (struct host **at = &d->hosts; *at;) {
         struct host *h = *at;
@@ -117,7 +178,9 @@ setup_check(struct daemon *d, const char *file, struct rk_conf_set **set, struct
     if (err)
         return err;
     for (size_t i = 0; i < (*set)->n_instances; i++)
-        check_instance(d, &(*set)->instances[i], errors);
+        check_instance(d, &(*set)->instances[i], *set, errors);
+    if (errors->n == 0)
+        check_links(d, *set, errors);
     if (errors->n == 0)
         return RK_OK;
     rk_conf_free(set);
@@ -174,7 +237,7 @@ retire_instances(struct change *c)
     for (struct inst *i = c->d->insts; i;) {
         struct inst *next = i->next;
 
-        if (!is_kept(c, i))
+        if (!i->gone && !is_kept(c, i))
             inst_retire(i);
         i = next;
     }
@@ -263,7 +326,9 @@ make_end(struct change *c, const struct loaded *l, const struct rk_link_conf *co
     }
     end->device = inst_of(c, which == 'a' ? conf->device : conf->peer_device);
     end->source = inst_of(c, which == 'a' ? conf->source : conf->peer_source);
+    end->fallback = inst_of(c, which == 'a' ? conf->fallback : conf->peer_fallback);
     end->channel = inst_of(c, conf->channel);
+    end->e.class = RK_CAP_CLASS(end->device->host->hello.caps);
     end->e.conf_role = role_of(c, conf, which);
     (void)rk_journal_count(c->d->journal, conf->name, which, &end->e.rotations, &end->e.failed);
     return end;
@@ -277,6 +342,7 @@ end_kept(const struct change *c, const struct end *old, const struct rk_link_con
     return rk_conf_link_same(c->old, old->conf, c->new, conf) &&
            old->device == inst_of(c, which == 'a' ? conf->device : conf->peer_device) &&
            old->source == inst_of(c, which == 'a' ? conf->source : conf->peer_source) &&
+           old->fallback == inst_of(c, which == 'a' ? conf->fallback : conf->peer_fallback) &&
            old->channel == inst_of(c, conf->channel);
 }
 
@@ -341,6 +407,15 @@ start_ends(struct daemon *d)
             end_start(d->ends[i]);
 }
 
+/* What is allowed and may surprise: once, when it comes into force. */
+static void
+show_warnings(const struct rk_conf_set *set)
+{
+    for (size_t i = 0; i < set->warnings.n; i++)
+        rk_log(RK_LOG_WARNING, "ev=config at=%s:%d:%d why=\"%s\"", set->file, set->warnings.list[i].line,
+               set->warnings.list[i].col, set->warnings.list[i].text);
+}
+
 int
 setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size)
 {
@@ -366,12 +441,13 @@ setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size)
     ends = NULL;
     d->conf = set;
     retire_instances(&c);
-    drop_unused_hosts(d);
+    setup_drop_hosts(d);
     for (struct inst *i = d->insts; i; i = i->next)
         inst_start(i);
     start_ends(d);
     snprintf(text, size, "%zu links: %zu untouched, %zu changed, %zu new; %zu removed", set->n_links, c.kept, c.changed,
              c.added, c.removed);
+    show_warnings(set);
     rk_conf_free((struct rk_conf_set **)(size_t)&c.old);
 out:
     free(ends);
@@ -416,7 +492,7 @@ setup_reload(struct daemon *d, char *text, size_t size)
         rk_conf_free(&set);
     else if (d->opt.log_level < 0)
         rk_log_level_set(set->log_level);
-    drop_unused_hosts(d);
+    setup_drop_hosts(d);
     rk_log(err ? RK_LOG_ERR : RK_LOG_NOTICE, "ev=reload res=%s note=\"%s\"", rk_err_name(err),
            err ? "the old configuration stays" : text);
     return err;

@@ -369,10 +369,9 @@ sup_config(struct inst *inst, call_done *done)
 }
 
 void
-sup_drop(struct inst *inst)
+sup_forget(struct inst *inst)
 {
     struct host *h = inst->host;
-    unsigned char buf[64];
 
     for (struct call *c = h->calls; c;) {
         struct rk_reply reply = {.err = RK_E_UNKNOWN, .text = "the instance was taken out of the configuration"};
@@ -384,6 +383,14 @@ sup_drop(struct inst *inst)
         call_end(c, &reply);
         c = h->calls; /* done() may have changed the list */
     }
+}
+
+void
+sup_drop(struct inst *inst)
+{
+    struct host *h = inst->host;
+    unsigned char buf[64];
+
     if (h->state == HOST_UP)
         (void)send_frame(h, buf, rk_number_put(buf, RK_MSG_DROP, inst->number), NULL, 0);
 }
