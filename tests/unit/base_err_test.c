@@ -1,11 +1,13 @@
 /* base_err_test.c - every error code has one name and the class that its header says; the clocks run. */
 #include "core/base/clock.h"
 #include "core/base/err.h"
+#include "core/base/text.h"
 
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -70,6 +72,22 @@ test_others(void **state)
 }
 
 static void
+test_boot(void **state)
+{
+    char text[64] = "";
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+
+    (void)state;
+    if (!f)
+        skip();
+    assert_non_null(fgets(text, sizeof text, f));
+    fclose(f);
+    text[strcspn(text, "\n")] = '\0';
+    assert_true(rk_boot_id() == rk_hash(text));
+    assert_true(rk_boot_id() == rk_boot_id() && rk_boot_id() != 0);
+}
+
+static void
 test_clocks(void **state)
 {
     int64_t a = rk_now_ns(), b = rk_now_ns();
@@ -88,6 +106,7 @@ main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_others),
         cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_boot),
     };
 
     return cmocka_run_group_tests_name("base_err", tests, NULL, NULL);
