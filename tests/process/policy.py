@@ -4,6 +4,7 @@
 # Each link has a pool of keys of its own that runs dry; all links are driven by one pair of sites at the same time, so
 # that waiting for one policy is not added to waiting for the others.
 import base64
+import fcntl
 import json
 import os
 import re
@@ -159,6 +160,121 @@ def fallback_local(w):
     for end in "ab":
         w.a.wait_end("local", lambda e: e["key_id"] in w.pools["local"].ids and not e["fallback_in_use"],
                      "a key of the pool again", which=end)
+
+
+def sending(w, link):
+    """{device: key IDs that it transmits on}, as the devices themselves show."""
+    folder, found = "%s/%s" % (w.rig.check, link), {}
+    with open(w.rig.check + "/.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        for name in os.listdir(folder):
+            if "@" not in name:
+                continue
+            with open("%s/%s" % (folder, name)) as f:
+                keys = re.findall(r"^slot an=\d flags=..s seq=\d+ id=(\S+)", f.read(), re.M)
+            found[name.partition("@")[0]] = keys
+    return found
+
+
+def silent(w, link):
+    return sending(w, link) == {"east": [], "west": []}
+
+
+def shut(w):
+    """Announced at EXPIRED, shut at shut-after at both ends, and open again by itself when there are keys."""
+    both(w, "shut", lambda e: e["shut"] and e["state"] == "shut" and e["phase"] == "idle", "it is shut")
+    for site in (w.a, w.b):
+        log = site.log()
+        expect(log.index("link=shut end=a alarm=EXPIRED state=raised") < log.index("ev=shut link=shut"),
+               "it was shut before EXPIRED")
+        expect(site.end("shut")["shut_after_ms"] == 2000, "%s", site.end("shut"))
+        events = {e["event"]: e["time_unix_ms"] for e in reversed(site.ask("history", "shut", "--limit", "1000"))}
+        expect(2000 <= events["shut"] - events["activated"] + 5, "it was shut too early: %s", events)
+    rig.wait_for(lambda: silent(w, "shut"), lambda: "nothing is sent: %s" % sending(w, "shut"), rig=w.rig)
+    for site in (w.a, w.b):
+        tells(site, "shut", "The link is shut, for its key grew too old", "The peer says that it is shut")
+    before = w.a.end("shut")["failed"]
+    w.a.wait_end("shut", lambda e: e["failed"] >= before + 3, "it never stops trying")
+    expect(silent(w, "shut"), "it was opened without a new key: %s", sending(w, "shut"))
+    comes_back(w, "shut")
+    both(w, "shut", lambda e: not e["shut"], "it is open again")
+    rig.wait_for(lambda: all(sending(w, "shut").values()), lambda: "both send: %s" % sending(w, "shut"), rig=w.rig)
+
+
+# ---- an operator's key ----
+
+def set_by_hand(site, device, digest):
+    """As an operator does on the device: its key in a free slot, and in use; what rekeyd put there stays."""
+    path = "%s/%s.state" % (site.dir, device)
+    with open(path) as f:
+        lines = f.read().splitlines()
+    slots = {int(line.split()[1]): line for line in lines if line.startswith("slot ")}
+    free = [an for an in range(4) if an not in slots][0]
+    for an, line in slots.items():
+        lines[lines.index(line)] = re.sub(r"^(slot \d \S\S)s", r"\1-", line)
+    last = max(i for i, line in enumerate(lines) if line.startswith("slot "))
+    lines.insert(last + 1, "slot %d rts %d hand operator-1 %s" % (free, free, digest))
+    rig.write(path, "\n".join(lines) + "\n")
+
+
+def hand_set_up(w):
+    """Devices of their own, which do not compare what they hold: an operator changes one after the other."""
+    w.rig = rig.Rig()
+    w.a, w.b = w.rig.pair(link="hand")
+    for site, device in ((w.a, "east"), (w.b, "west")):
+        del site.conf["devices"][device]["peer-check-dir"]
+        site.conf["defaults"].update(interval=INTERVAL, drain="50ms", verify="200ms")
+        site.save()
+        site.start()
+        site.wait_end("hand", lambda e: e["rotations"] >= 1, "a rotation") if site is w.b else None
+    digest = os.urandom(16).hex()
+    for site in (w.a, w.b):
+        site.stop()
+    for site, device in ((w.a, "east"), (w.b, "west")):
+        set_by_hand(site, device, digest)
+        site.start()
+
+
+def slots(site, device):
+    with open("%s/%s.state" % (site.dir, device)) as f:
+        return {line.split()[5]: line.split()[2] for line in f if line.startswith("slot ")}
+
+
+def held(w):
+    """Nothing is begun, the key stays in use, and explain says whose move it is."""
+    rows = both(w, "hand", lambda e: e["held"] and e["state"] == "held" and "FOREIGN" in e["alarms"], "it is held")
+    for site, device, row in ((w.a, "east", rows[0]), (w.b, "west", rows[1])):
+        _, alarms = tells(site, "hand", "not rekeyd's, which is never removed: rekeyctl adopt")
+        expect(alarms["FOREIGN"]["at"] == device, "%s", alarms)
+        site.wait_end("hand", lambda e, n=row["seq"]: e["key_age_ms"] is None and e["seq"] <= n + 1, "nothing is begun")
+        expect(slots(site, device)["operator-1"] == "rts", "%s", slots(site, device))
+    code, said, _ = w.a.ctl("rotate", "hand")
+    expect(code == 1 and "rekeyctl adopt hand" in said["text"], "exit %d: %s", code, said)
+    seq = w.a.end("hand")["seq"]
+    w.a.wait_log(r"ev=held link=hand")
+    at = len(w.a.log())
+    w.a.stop()
+    w.a.start()  # it is remembered
+    w.a.wait_end("hand", lambda e: e["held"] and e["state"] == "held", "it is held still")
+    expect(w.a.end("hand")["seq"] == seq and "ev=begin" not in w.a.log()[at:], "a rotation was begun")
+    expect(slots(w.a, "east")["operator-1"] == "rts", "%s", slots(w.a, "east"))
+
+
+def adopt(w):
+    code, said, _ = w.a.ctl("adopt", "nohand")
+    expect(code == 1 and 'no link "nohand"' in said["text"], "exit %d: %s", code, said)
+    for site in (w.a, w.b):
+        said = site.ask("adopt", "hand")
+        expect("given up: a rotation follows" in said["text"], "%s", said)
+    both(w, "hand", lambda e: not e["held"] and e["rotations"] >= 1 and e["key_id"] and "FOREIGN" not in e["alarms"],
+         "rotations go on, nothing foreign is left")
+    for site, device in ((w.a, "east"), (w.b, "west")):
+        expect("operator-1" not in slots(site, device), "%s", slots(site, device))
+        events = [e["event"] for e in site.ask("history", "hand", "--limit", "1000")]
+        expect({"held", "adopt", "swept"} <= set(events), "%s", events)
+        site.wait_rotations("hand", 1)
+    said = w.a.ask("adopt", "hand")
+    expect("nothing was changed" in said["text"], "%s", said)
 
 
 # ---- explain ----
@@ -338,15 +454,19 @@ def main():
     w = rig.World(set_up)
     cases = [("a policy that may surprise is warned of", warned), ("on-stale: hold", hold),
              ("on-stale: fallback", fallback),
-             ("on-stale: fallback with both ends here", fallback_local), ("explain: idle", explain_idle),
+             ("on-stale: fallback with both ends here", fallback_local), ("on-stale: shut", shut), ("explain: idle", explain_idle),
              ("explain: the journal cannot be written", explain_journal),
              ("explain: the peer is silent", explain_silent), ("a reload changes the policy", changed),
              ("a changed device does one call at a time", one_call_at_a_time)]
     cases = [(name, w.case(function)) for name, function in cases] + [("all ends well", w.last_case())]
+    hand = rig.World(hand_set_up)
+    cases += [("an operator's key is held", hand.case(held)), ("adopt goes on, and sweeps", hand.case(adopt)),
+              ("by hand: all ends well", hand.last_case())]
     try:
         return rig.run_cases([("classes that go together", classes)] + cases)
     finally:
         w.close()
+        hand.close()
 
 
 sys.exit(main())
