@@ -40,9 +40,7 @@ span(int64_t ns, char out[SPAN_MAX])
 {
     long long s = ns > 0 ? (long long)((ns + RK_NS_PER_S / 2) / RK_NS_PER_S) : 0;
 
-    if (ns == RK_NEVER)
-        snprintf(out, SPAN_MAX, "no set time");
-    else if (s < 120)
+    if (s < 120)
         snprintf(out, SPAN_MAX, "%lld s", s);
     else if (s < 7200)
         snprintf(out, SPAN_MAX, "%lld min", s / 60);
@@ -82,6 +80,8 @@ what_hinders(const struct rk_end *e)
         return "nothing was heard of the peer yet: look at the channel and at the peer's rekeyd";
     if (e->peer.role == e->d.role)
         return "both ends claim the same role: correct it at one of them";
+    if (!rk_of(e)->cak && (!e->facts[0] || !e->peer.facts[0]))
+        return "the device of this end, or of the peer, has not told what the other one must know: can it be read";
     return NULL;
 }
 
@@ -90,7 +90,8 @@ explain_idle(struct prose *p)
 {
     const struct rk_end *e = p->e;
     const char *why = what_hinders(e);
-    bool waits_mka = rk_of(e)->cak && e->d.cur[0] && (e->seen_cur & LIVE) != LIVE && p->now_ns >= e->due_ns;
+    bool begins = p->now_ns >= e->due_ns || (e->want && !e->failures);
+    bool waits_mka = rk_of(e)->cak && e->d.cur[0] && (e->seen_cur & LIVE) != LIVE && begins;
     char left[SPAN_MAX];
 
     if (why)
@@ -103,7 +104,7 @@ explain_idle(struct prose *p)
         add(p, "%u rotation%s in a row failed; the next one is tried in %s.", e->failures, e->failures > 1 ? "s" : "",
             span(e->due_ns - p->now_ns, left));
     else
-        add(p, "The next rotation begins in %s.", span(e->want ? 0 : e->due_ns - p->now_ns, left));
+        add(p, "The next rotation begins in %s.", span(e->due_ns - p->now_ns, left));
     if (e->d.flags & RK_DF_SWEEP)
         add(p, "The device's other keys were adopted, and go as soon as both ends use the key of rekeyd.");
 }
