@@ -54,6 +54,29 @@ test_empty(void **state)
     assert_int_equal(t.pos, 0); /* may be put into another heap */
 }
 
+/* No memory for one more: that one is refused, those that are in stay, and may still move. */
+static void
+test_full(void **state)
+{
+    const size_t most = SIZE_MAX / 4; /* twice as many pointers cannot be had */
+    struct rk_heap h = {0}, before;
+    struct rk_timer in = {0}, out = {0};
+
+    (void)state;
+    assert_int_equal(rk_heap_put(&h, &in, 7), RK_OK);
+    before = h;
+    h.n = h.cap = most;
+    assert_int_equal(rk_heap_put(&h, &out, 3), RK_E_NOMEM);
+    assert_int_equal(out.pos, 0);
+    assert_ptr_equal(h.slot, before.slot);
+    assert_int_equal(h.n, most);
+    assert_int_equal(h.cap, most);
+    h = before;
+    assert_int_equal(rk_heap_put(&h, &in, 9), RK_OK);
+    assert_int_equal(rk_heap_first(&h)->at_ns, 9);
+    rk_heap_free(&h);
+}
+
 /* The model: who is in, and when; the first is found by looking at all. */
 struct model {
     bool in[FEW];
@@ -143,6 +166,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_full),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_many),
     };

@@ -44,6 +44,47 @@ test_grid_edges(void **state)
     assert_int_equal(rk_pace_next("x", INT64_MAX, INT64_MAX - 1), RK_NEVER);
 }
 
+/* Before time 0 the grid is the same one, for each place in the interval. */
+static void
+test_grid_before_zero(void **state)
+{
+    char name[16];
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        int64_t slot, now = -7 * 120 * S - (int64_t)i * S;
+
+        snprintf(name, sizeof name, "link-%d", i);
+        slot = rk_pace_next(name, 120 * S, now);
+        assert_true(slot > now && slot <= now + 120 * S);
+        assert_int_equal(rk_pace_next(name, 120 * S, slot + 20 * 120 * S - 1), slot + 20 * 120 * S);
+    }
+}
+
+/* The last slot before the end of all time is given, and then none. */
+static void
+test_grid_end(void **state)
+{
+    int64_t last = RK_NEVER - RK_NEVER % S;
+
+    (void)state;
+    for (int64_t slot = rk_pace_next("x", S, RK_NEVER - 3 * S); slot != RK_NEVER; slot = rk_pace_next("x", S, slot))
+        last = slot;
+    assert_true(last > RK_NEVER - S && last < RK_NEVER);
+    assert_int_equal(rk_pace_next("x", S, last - 1), last);
+}
+
+/* A link's place in the interval, and a pause, stay what they are: a new version moves no rotation. */
+static void
+test_golden(void **state)
+{
+    (void)state;
+    assert_int_equal(rk_pace_next("a-b-1", 120 * S, 0), 16734357055);
+    assert_int_equal(rk_pace_next("site-07-link-3", 3600 * S, 0), 3406434087716);
+    assert_int_equal(rk_pace_backoff(3, 3600 * S, 1), 1048389749);
+    assert_int_equal(rk_pace_backoff(7, 3600 * S, 0x123456789abcdef0), 14023156244);
+}
+
 /* 10,000 links with names as people give them: no tenth of a second of two minutes gets far more than its share. */
 static void
 test_spread(void **state)
@@ -172,6 +213,7 @@ main(void)
         cmocka_unit_test(test_grid),    cmocka_unit_test(test_grid_edges),  cmocka_unit_test(test_spread),
         cmocka_unit_test(test_backoff), cmocka_unit_test(test_jitter),      cmocka_unit_test(test_bucket),
         cmocka_unit_test(test_bucket_rate), cmocka_unit_test(test_bucket_edges),
+        cmocka_unit_test(test_grid_before_zero), cmocka_unit_test(test_grid_end), cmocka_unit_test(test_golden),
     };
 
     return cmocka_run_group_tests_name("sched_pace", tests, NULL, NULL);
