@@ -218,8 +218,6 @@ resume_active(struct step *s, const struct rk_seen *seen, bool said)
         rk_end_alarm(e, RK_ALARM_DEVICE, true);
         e->state = RK_ST_RETIRE;
         rk_end_retry(s);
-    } else if (e->drain_until_ns > s->now_ns) {
-        rk_end_go(s, RK_ST_DRAIN);
     } else if (!rk_of(e)->cak && rk_is_master(e) && (seen->cur & RK_PEER_USES)) {
         rk_end_followed(s);
     } else {

@@ -304,7 +304,6 @@ master_staged(struct step *s)
     if (must_yield(e)) {
         rk_end_burn(s, RK_E_CONFLICT, "the peer is master too, and by the rule it is");
     } else if (peer->seq > e->d.seq) {
-        e->d.floor = peer->seq;
         rk_end_burn(s, RK_E_CANCELED, "the peer knows a newer rotation");
     } else if (peer->seq < e->d.seq || peer->role != RK_SLAVE) {
         return;
@@ -368,8 +367,6 @@ master_active(struct step *s)
         e->peer_lost = e->want = true;
         e->failures++;
         rk_end_remember(s, RK_E_REJECTED, "the peer did not follow to the new key");
-        if (peer->seq > e->d.floor)
-            e->d.floor = peer->seq;
     }
     rk_end_followed(s);
 }
