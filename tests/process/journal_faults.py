@@ -14,7 +14,7 @@ import rig  # noqa: E402
 from rig import expect  # noqa: E402
 
 LINK = "link-1"
-QUIET = "quiet"  # a link that is never due during the test: its state is only in the journal and in memory
+QUIET = "quiet"  # a link that is not due during the test, but for a moment of 30 days: only damage can rotate it
 
 # Fails calls on the journal's files while the flag file says so: "fsync EIO", "write EROFS", "all EIO".
 SHIM = r"""
@@ -110,7 +110,7 @@ def set_up(w):
     for site, other in ((w.a, w.b), (w.b, w.a)):
         device = list(site.conf["devices"])[0]
         site.conf["defaults"].update(interval="500ms", drain="50ms")
-        site.link(QUIET, device=device, interface="port9", source="keys", channel="box", interval="1h",
+        site.link(QUIET, device=device, interface="port9", source="keys", channel="box", interval="30d",
                   **{"peer-sae": other.sae})
         site.save()
     start(w, w.a)
