@@ -17,7 +17,7 @@ struct rk_journal;
 
 /* Events kept, of all links together, the newest: so many per end, but no fewer and no more than this.  200 is a day
  * at one rotation in half an hour with four events; with few links the least keeps one that fails all the time from
- * pushing the others out; the most is a file of 150 MB, which is checked in half a second at start. */
+ * pushing the others out; the most is a file of 150 MB, which is checked in a second at start. */
 #define RK_JOURNAL_EVENTS_PER_END 200
 #define RK_JOURNAL_EVENTS_MIN 10000
 #define RK_JOURNAL_EVENTS_MAX 1000000
@@ -31,7 +31,7 @@ struct rk_journal;
  *       path, not a file, or others may write it); RK_E_NOENT (no such directory); RK_E_IO; RK_E_NOMEM
  * note: a journal of an older schema is brought to this one, all of it or nothing
  * note: once this process has it open, nothing else in it may open and close the file (POSIX locks).
- * thread: loop only, before it runs.   blocks: disk, a second for each 200 MB.   src: design */
+ * thread: loop only, before it runs.   blocks: disk, a second for each 150 MB.   src: design */
 int rk_journal_open(const char *path, struct rk_journal **out, char *why, size_t size);
 
 /* rk_journal_set_aside - rename a damaged journal that is not open, with its log, to PATH.damaged-UNIXTIME
@@ -106,7 +106,8 @@ int rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d
 int rk_journal_history(struct rk_journal *j, const char *link, uint32_t limit,
                        int (*each)(const struct rk_journal_event *e, void *arg), void *arg);
 
-/* rk_journal_count - rotations of an end that were done, and that failed or were burnt; 0 for an unknown one
+/* rk_journal_count - rotations of an end that were done, and that failed or were burnt; 0 for an unknown one, and
+ *                    for one whose counters were damaged: that is logged, and they begin anew
  * ret:  RK_OK, RK_E_IO */
 int rk_journal_count(struct rk_journal *j, const char *link, char end, uint64_t *done, uint64_t *failed);
 

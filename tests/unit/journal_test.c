@@ -570,7 +570,12 @@ test_place(void **state)
     refused(&other, RK_E_CONFIG, "absolute");
 }
 
-/* A row that no rekeyd wrote is left out, counted, and harms no other. */
+/* Check values as they would be, had a rekeyd written these rows. */
+static const char sums[] =
+    "UPDATE links SET sum=rk_sum(link,end,role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,"
+    "cur_since_ms,cur_boot,cur_boot_ns,flags,start_ms)";
+
+/* A row that no rekeyd wrote is left out, whether or not its check value fits, counted, and harms no other. */
 static void
 test_damaged_rows(void **state)
 {
@@ -583,10 +588,13 @@ test_damaged_rows(void **state)
         "UPDATE links SET prev=hex(zeroblob(99)) WHERE link='l-1'",
         "UPDATE links SET mine=x'00112233' WHERE link='l-1'",
         "UPDATE links SET cur='a'||char(0)||'b' WHERE link='l-1'",
+        "UPDATE links SET flags=32 WHERE link='l-1'",   "UPDATE links SET flags=4294967296 WHERE link='l-1'",
+        "UPDATE links SET start_ms=-1 WHERE link='l-1'", "UPDATE links SET start_ms=253402300800000 WHERE link='l-1'",
+        "UPDATE links SET cur_boot='x' WHERE link='l-1'", "UPDATE links SET cur_boot_ns=0.5 WHERE link='l-1'",
     };
     const struct place *p = *state;
 
-    for (size_t i = 0; i < sizeof harm / sizeof *harm; i++) {
+    for (size_t n = 0; n < 2 * sizeof harm / sizeof *harm; n++) {
         struct rk_journal *j = opened(p);
         struct loaded l = {0};
 
@@ -595,7 +603,9 @@ test_damaged_rows(void **state)
         put(j, "l-2", 7);
         committed(j);
         rk_journal_close(&j);
-        sql(p, harm[i]);
+        sql(p, harm[n / 2]);
+        if (n % 2)
+            sql(p, sums);
         j = opened(p);
         assert_int_equal(rk_journal_load(j, keep, &l), RK_E_PROTOCOL);
         assert_int_equal(l.n, 2);
@@ -604,6 +614,42 @@ test_damaged_rows(void **state)
         assert_int_equal(rk_journal_damaged(j), 1);
         rk_journal_close(&j);
         sql(p, "DELETE FROM links");
+    }
+}
+
+/* A value that could be, but is not what was written: only the check value can tell; of counters too. */
+static void
+test_decayed(void **state)
+{
+    static const char *const harm[] = {
+        "UPDATE links SET seq=seq+1", "UPDATE links SET cur='cur-7'", "UPDATE links SET flags=flags+1",
+        "UPDATE links SET sum=sum+1", "UPDATE links SET role=NULL", "UPDATE links SET sum=NULL",
+    };
+    const struct place *p = *state;
+    uint64_t done, failed;
+
+    for (size_t i = 0; i < sizeof harm / sizeof *harm; i++) {
+        struct rk_journal *j = opened(p);
+
+        put(j, "x", 6);
+        assert_int_equal(note(j, "x", 'a', 1, "rotated", 1), RK_OK);
+        committed(j);
+        rk_journal_close(&j);
+        sql(p, harm[i]);
+        sql(p, "UPDATE links SET done=done+1");
+        j = opened(p);
+        assert_int_equal(rk_journal_load(j, keep, &(struct loaded){0}), RK_E_PROTOCOL);
+        assert_int_equal(rk_journal_count(j, "x", 'a', &done, &failed), RK_OK);
+        assert_true(done == 0 && failed == 0);
+        put(j, "x", 7); /* a new state and a new event mend both */
+        assert_int_equal(note(j, "x", 'a', 2, "rotated", 2), RK_OK);
+        committed(j);
+        holds(j, 7);
+        assert_int_equal(rk_journal_count(j, "x", 'a', &done, &failed), RK_OK);
+        assert_true(done == 1 && failed == 0);
+        assert_int_equal(rk_journal_forget(j, "x", 'a'), RK_OK);
+        committed(j);
+        rk_journal_close(&j);
     }
 }
 
@@ -858,7 +904,8 @@ main(void)
         AT_PLACE(test_contract),    AT_PLACE(test_kill),          AT_PLACE(test_disk_full),
         AT_PLACE(test_disk_full_at_commit), AT_PLACE(test_second_opener), AT_PLACE(test_newer),
         AT_PLACE(test_foreign),     AT_PLACE(test_damaged),       AT_PLACE(test_place),
-        AT_PLACE(test_damaged_rows), AT_PLACE(test_history),      AT_PLACE(test_history_order),
+        AT_PLACE(test_damaged_rows), AT_PLACE(test_decayed),
+        AT_PLACE(test_history),      AT_PLACE(test_history_order),
         AT_PLACE(test_counters),    AT_PLACE(test_forget),        AT_PLACE(test_prune),
         AT_PLACE(test_circle),      AT_PLACE(test_damaged_events), AT_PLACE(test_many),
     };
