@@ -152,8 +152,13 @@ test_dies_after_three_hellos(void **state)
     assert_int_equal(rig_commit(b, 2, "keep=k1"), RK_OK);
     rig_pass(HELLO_MS);
     assert_int_equal(rig_held(a, 2), IN_USE);
-    assert_int_equal(rig_revert(b, 2, "keep=k1"), RK_OK);
+    assert_int_equal(rig_revert(b, 2, "keep=k1"), RK_OK); /* it changes places only: still there */
     assert_int_equal(rig_held(b, 1), IN_USE);
+    assert_int_equal(rig_held(b, 2), HELD | LIVE);
+    rig_pass(9 * HELLO_MS);
+    assert_int_equal(rig_held(a, 2), IN_USE);
+    assert_int_equal(rig_commit(b, 3, "keep=k1"), RK_OK); /* and goes with the next one */
+    assert_int_equal(rig_held(b, 2), 0);
     rig_pass(3 * HELLO_MS - 1);
     assert_int_equal(rig_held(a, 2), IN_USE);
     rig_pass(1);
@@ -187,9 +192,12 @@ test_given_up_b(void **state)
     assert_int_equal(rig_revert(a, 2, "keep=k9"), RK_E_NOKEY);
     assert_int_equal(rig_held(a, 2), PRIMARY); /* unchanged */
     assert_int_equal(rig_revert(a, 2, "keep=k1"), RK_OK);
-    assert_int_equal(rig_held(a, 1), IN_USE);
-    assert_int_equal(rig_held(a, 2), 0);
-    assert_int_equal(rig_revert(a, 2, "keep=k1"), RK_OK); /* again: nothing */
+    for (int i = 0; i < 2; i++) { /* again: nothing */
+        assert_int_equal(rig_held(a, 1), IN_USE);
+        assert_int_equal(rig_held(a, 2), HELD);
+        assert_int_equal(rig_revert(a, 2, "keep=k1"), RK_OK);
+    }
+    assert_int_equal(rig_revert(a, 4, "keep=k1"), RK_OK); /* one that was never there */
     assert_int_equal(rig_held(a, 1), IN_USE);
     assert_int_equal(rig_commit(a, 2, "keep=k1"), RK_OK); /* a CAK may come again: its SAK is a new one */
     assert_int_equal(rig_commit(b, 2, "keep=k1"), RK_OK);
@@ -389,19 +397,61 @@ test_violation(void **state)
     assert_int_equal(rig_commit(a, 2, "keep=k1"), RK_OK);
     assert_int_equal(rig_commit(b, 3, "keep=k1"), RK_OK);
     no_violation(); /* k1 is common */
-    assert_int_equal(rig_revert(a, 1, "keep=k2"), RK_OK);
-    assert_non_null(strstr(fake_log(), "ev=violation what=no-common-key iface=eth0 link=l seq=2 key_id=k2"));
-    assert_non_null(strstr(rig_file("check/events.log"), " op=violation dev=a iface=eth0 link=l seq=2 id=k2 "));
+    assert_int_equal(rig_commit(a, 4, "keep=k2"), RK_OK);
+    assert_non_null(strstr(fake_log(), "ev=violation what=no-common-key iface=eth0 link=l seq=4 key_id=k4"));
+    assert_non_null(strstr(rig_file("check/events.log"), " op=violation dev=a iface=eth0 link=l seq=4 id=k4 "));
     end();
 }
 
+/* The first key is given up at one end, and there is none to go back to: it is not primary any more, but stays. */
 static void
-test_last_key_given_up_is_a_violation(void **state)
+test_only_key_given_up(void **state)
+{
+    static const char *const classes[] = {"b", "c"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        rig_teardown(NULL);
+        rig_setup(NULL);
+        begin(classes[i]);
+        assert_int_equal(rig_revert(a, 1, "keep="), RK_OK);
+        assert_int_equal(rig_held(a, 1), HELD | RK_SENDING | LIVE);
+        assert_int_equal(rig_revert(a, 1, "keep="), RK_OK);
+        assert_int_equal(rig_commit(a, 2, "keep="), RK_OK);
+        assert_int_equal(rig_held(a, 1), HELD | RK_SENDING | LIVE);
+        assert_int_equal(rig_commit(b, 2, "keep=k1"), RK_OK);
+        rig_pass(HELLO_MS);
+        assert_int_equal(rig_held(a, 2), IN_USE);
+        no_violation();
+        end();
+    }
+}
+
+/* A peer of class C has dropped the old key when the new one was live; the given-up one is all that both have. */
+static void
+test_given_up_with_c(void **state)
 {
     (void)state;
-    begin("c");
-    assert_int_equal(rig_revert(a, 1, "keep="), RK_OK);
-    assert_non_null(strstr(fake_log(), "ev=violation what=no-common-key"));
+    a = rig_start("a", "b", "peer-check-dir", rig_dir(), NULL);
+    b = rig_start("b", "c", "peer-check-dir", rig_dir(), NULL);
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        assert_int_equal(rig_commit(a, seq, seq == 1 ? "keep=" : "keep=k1"), RK_OK);
+        assert_int_equal(rig_commit(b, seq, seq == 1 ? "keep=" : "keep=k1"), RK_OK);
+        rig_pass(HELLO_MS);
+        assert_int_equal(rig_held(a, seq), IN_USE);
+        assert_int_equal(rig_held(b, seq), IN_USE);
+    }
+    assert_int_equal(rig_held(b, 1), 0);
+    assert_int_equal(rig_revert(a, 2, "keep=k1"), RK_OK);
+    rig_pass(100 * HELLO_MS);
+    assert_int_equal(rig_held(a, 1), PRIMARY);
+    assert_int_equal(rig_held(a, 2), HELD | RK_SENDING | LIVE);
+    assert_int_equal(rig_held(b, 2), IN_USE);
+    assert_int_equal(rig_revert(b, 2, "keep=k1"), RK_OK);
+    rig_pass(HELLO_MS);
+    assert_int_equal(rig_held(a, 1), IN_USE);
+    assert_int_equal(rig_held(b, 1), IN_USE);
+    no_violation();
     end();
 }
 
@@ -532,7 +582,8 @@ main(void)
         RIG_TEST(test_operators_key),
         RIG_TEST(test_sweep),
         RIG_TEST(test_violation),
-        RIG_TEST(test_last_key_given_up_is_a_violation),
+        RIG_TEST(test_only_key_given_up),
+        RIG_TEST(test_given_up_with_c),
         RIG_TEST(test_state_survives),
         RIG_TEST(test_bad_state_files),
         RIG_TEST(test_modes),

@@ -179,7 +179,12 @@ test_given_up(void **state)
     assert_int_equal(rig_revert(b, 3, "keep=k1"), RK_OK);
     assert_int_equal(rig_held(a, 1), IN_USE);
     assert_int_equal(rig_held(b, 1), IN_USE);
+    assert_int_equal(rig_held(a, 3), HELD | LIVE); /* in the fallback slot, until the next one */
+    assert_int_equal(rig_revert(a, 3, "keep=k1"), RK_OK);
+    assert_int_equal(rig_held(a, 3), HELD | LIVE);
+    assert_int_equal(rig_commit(a, 4, at("k1", 120)), RK_OK);
     assert_int_equal(rig_held(a, 3), 0);
+    assert_int_equal(rig_held(a, 1), IN_USE);
     no_violation();
     end();
 }
@@ -200,8 +205,23 @@ test_kept_key_is_armed_again(void **state)
     assert_int_equal(rig_held(a, 1), 0); /* replaced in the same step as k3 came */
     assert_int_equal(rig_revert(a, 3, "keep=k2"), RK_OK);
     assert_int_equal(rig_held(a, 2), IN_USE);
+    assert_int_equal(rig_held(a, 3), HELD | LIVE); /* all that b may have */
     assert_int_equal(rig_revert(b, 3, "keep=k2"), RK_OK);
     assert_int_equal(rig_held(b, 2), IN_USE);
+    no_violation();
+    end();
+}
+
+/* The only key is given up after its time: it does not lead any more, but stays. */
+static void
+test_only_key_given_up(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(rig_revert(a, 1, "keep="), RK_OK);
+    assert_int_equal(rig_held(a, 1), HELD | RK_SENDING | LIVE);
+    assert_int_equal(rig_commit(a, 2, at("", 60)), RK_OK); /* keeps what is in use */
+    assert_int_equal(rig_held(a, 1), HELD | RK_SENDING | LIVE);
     no_violation();
     end();
 }
@@ -322,6 +342,7 @@ main(void)
         RIG_TEST(test_time_zone),
         RIG_TEST(test_given_up),
         RIG_TEST(test_kept_key_is_armed_again),
+        RIG_TEST(test_only_key_given_up),
         RIG_TEST(test_ring),
         RIG_TEST(test_many_rotations),
         RIG_TEST(test_clock_jumps),

@@ -211,6 +211,8 @@ sim_cak_stage_c(struct sim_job *j)
     if (terms.keep[0] && keep != primary)
         return sim_refuse(j->op, RK_E_CONFLICT, "key %.64s is not the primary one, and would not become the preceding: "
                           "commit it again first", terms.keep);
+    if (!primary)
+        primary = sim_cak_at(j->f->cak, SIM_PRECEDING);
     return commit(j, primary, SIM_PRECEDING | SIM_SAVED);
 }
 
@@ -227,64 +229,64 @@ check_primary(struct sim_job *j, const struct sim_key *keep)
     return sim_refuse(j->op, RK_E_CONFLICT, "the primary key, %.64s, was installed by someone else", p->key_id);
 }
 
-int
-sim_cak_retire(struct sim_job *j)
+/* What both RETIREs begin with.  places: where the key to keep may be */
+static int
+check_retire(struct sim_job *j, unsigned places, struct sim_key **keep)
 {
-    struct sim_cak *c = j->f->cak;
-    struct sim_key *k = sim_cak_find(c, j->op->key_id), *keep = NULL, *p;
+    const struct sim_key *k = sim_cak_find(j->f->cak, j->op->key_id);
     struct sim_terms terms;
     int err = sim_cak_terms(j->op, false, &terms);
 
+    *keep = NULL;
     if (!err && terms.keep[0])
-        err = find_keep(j, &terms, SIM_HOLDS, &keep);
-    if (!err && keep)
-        err = check_primary(j, keep);
-    if (err)
-        return err;
-    p = sim_cak_at(c, SIM_PRIMARY);
-    if (keep && keep != p) {
-        if (p)
-            p->place = 0;
-        keep->place = SIM_PRIMARY;
-    }
-    if (k) {
+        err = find_keep(j, &terms, places, keep);
+    if (!err && *keep)
+        err = check_primary(j, *keep);
+    if (!err && k)
         sim_digest_hex(&k->digest, j->ev->digest);
-        k->place = 0;
-    }
+    return err;
+}
+
+/* The given-up key changes places with the kept one: the peer's device may have nothing else by now.  It goes with the
+ * next STAGE. */
+static int
+give_up(struct sim_job *j, struct sim_key *keep, unsigned place)
+{
+    struct sim_cak *c = j->f->cak;
+    struct sim_key *k = sim_cak_find(c, j->op->key_id), *p = sim_cak_at(c, SIM_PRIMARY);
+
+    if (p && (keep ? keep == p : k != p))
+        return RK_OK; /* it is so */
+    if (!k || !(k->place & SIM_HOLDS))
+        k = p;
+    for (size_t i = 0; i < c->n; i++)
+        if (keep || &c->keys[i] == k)
+            c->keys[i].place = 0;
+    if (k)
+        k->place = place;
+    if (keep)
+        keep->place = SIM_PRIMARY;
     sim_cak_tidy(j->d, c);
     return RK_OK;
 }
 
-/* Class C: the kept key is committed again, from the rollback when the device has dropped it; the given-up one becomes
- * the preceding by that. */
+int
+sim_cak_retire(struct sim_job *j)
+{
+    struct sim_key *keep;
+    int err = check_retire(j, SIM_HOLDS, &keep);
+
+    return err ? err : give_up(j, keep, SIM_FALLBACK);
+}
+
+/* Class C: the kept key is committed again, from the rollback when the device has dropped it. */
 int
 sim_cak_retire_c(struct sim_job *j)
 {
-    struct sim_cak *c = j->f->cak;
-    struct sim_key *k = sim_cak_find(c, j->op->key_id), *keep = NULL, *p;
-    struct sim_terms terms;
-    int err = sim_cak_terms(j->op, false, &terms);
+    struct sim_key *keep;
+    int err = check_retire(j, SIM_HOLDS | SIM_SAVED, &keep);
 
-    if (!err && terms.keep[0])
-        err = find_keep(j, &terms, SIM_HOLDS | SIM_SAVED, &keep);
-    if (!err && keep)
-        err = check_primary(j, keep);
-    if (err)
-        return err;
-    if (k)
-        sim_digest_hex(&k->digest, j->ev->digest);
-    p = sim_cak_at(c, SIM_PRIMARY);
-    if (keep && keep != p) {
-        for (size_t i = 0; i < c->n; i++)
-            c->keys[i].place = 0;
-        if (p)
-            p->place = SIM_PRECEDING;
-        keep->place = SIM_PRIMARY;
-    } else if (k && !keep) {
-        k->place = 0;
-    }
-    sim_cak_tidy(j->d, c);
-    return RK_OK;
+    return err ? err : give_up(j, keep, SIM_PRECEDING);
 }
 
 /* ---- SHUT, SWEEP ---- */

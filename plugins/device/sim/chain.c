@@ -203,6 +203,22 @@ arm_again(struct sim_job *j, struct sim_key *keep)
     }
 }
 
+/* One that has not begun goes; one that has takes the place of the key that is armed again, for the peer's device may
+ * have nothing else by now. */
+static void
+give_up(struct sim_job *j, struct sim_key *k, struct sim_key *keep)
+{
+    bool was_begun = begun(j->d, k);
+
+    if (!was_begun && k->place & SIM_CHAIN)
+        k->place = 0;
+    if (!was_begun)
+        return;
+    k->place = SIM_FALLBACK;
+    if (keep)
+        keep->place &= ~SIM_FALLBACK;
+}
+
 int
 sim_chain_retire(struct sim_job *j)
 {
@@ -221,7 +237,7 @@ sim_chain_retire(struct sim_job *j)
         return sim_refuse(j->op, RK_E_CONFLICT, "the key in use, %.64s, was installed by someone else", p->key_id);
     if (k) {
         sim_digest_hex(&k->digest, j->ev->digest);
-        k->place = 0;
+        give_up(j, k, keep);
     }
     if (keep)
         arm_again(j, keep);
