@@ -26,8 +26,8 @@ int rk_run_watch(struct rk_call *call);
 int rk_run_init(struct rk_call *call);
 int rk_run_fini(struct rk_call *call);
 
-/* rk_watch_verify - look at each record of a WATCH reply: one of a bound link with the right tag loses its tag; any other
- *                   gets err and, as text, why it was refused
+/* rk_watch_verify - look at each record of a WATCH reply: one of a bound link with the right tag loses its tag; any
+ *                   other gets err and, as text, why it was refused
  * note: on the main thread, as bindings may change while a watch waits.   blocks: never */
 void rk_watch_verify(struct rk_call *call);
 

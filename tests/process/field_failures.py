@@ -200,18 +200,23 @@ def idle_peer_is_fresh(w):
 
 
 def overwritten(w):
-    """18: records that are overwritten before they were read: the newest is enough."""
-    host = w.b.plugin("spool")["pid"]
+    """18: a record is overwritten by an older one before it was read: it is said again, and heard then."""
+    w.a.wait_end(QUIET, lambda e: e["state"] == "idle", "idle")
+    path, host = records.path(w.b, QUIET), w.b.plugin("spool")["pid"]
+    with open(path, "rb") as f:
+        old = f.read()
+    before = {site.name: site.end(QUIET)["rotations"] for site in (w.a, w.b)}
     os.kill(host, signal.SIGSTOP)
     try:
-        before = w.a.end(LINK)["seq"]
-        for _ in range(3):
-            w.a.ask("rotate", LINK)
-        w.a.wait_end(LINK, lambda e: e["seq"] > before, "A goes ahead")
-        rig.wait_for(lambda: "NO-PEER" in w.b.end(LINK)["alarms"], "B has missed records", rig=w.rig)
+        w.a.ask("rotate", QUIET)
+        w.a.wait_end(QUIET, lambda e: e["state"] == "staged", "the offer is made")
+        rig.wait_for(lambda: open(path, "rb").read() != old, "the offer is published", rig=w.rig, timeout=20)
+        records.put(w.b, QUIET, old)
     finally:
         os.kill(host, signal.SIGCONT)
-    goes_on(w, 2)
+    for site in (w.a, w.b):
+        site.wait_end(QUIET, lambda e, n=before[site.name]: e["rotations"] == n + 1, "the rotation is done")
+    goes_on(w)
 
 
 def inbox_of_another(w):

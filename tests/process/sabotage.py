@@ -90,7 +90,7 @@ def journal(site):
 
 def state(w):
     """All of both sites that sabotage must leave alone."""
-    names = ("link", "role", "state", "phase", "seq", "key_id", "rotations", "failed", "orphaned")
+    names = ("link", "role", "phase", "seq", "key_id", "rotations", "failed", "orphaned")
     rows = {site.name: [{name: row[name] for name in names} for row in site.status()["links"]] for site in (w.a, w.b)}
     w.rig.oracle.check()
     hosts = {site.name: sorted((p["plugin"], p["pid"], p["restarts"]) for p in site.ask("plugins")) for site in (w.a, w.b)}

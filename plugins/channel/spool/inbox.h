@@ -1,7 +1,8 @@
 /* inbox.h - the records that a file mover puts into a directory
  *
  * Remembers each file by inode, size, time of change and content, so that a record is returned once per change.
- * So is a bad file, with words that say what is wrong in place of its record.  One call at a time; no thread of its own.
+ * So is a bad file, with words that say what is wrong in place of its record.  One call at a time; no thread of its
+ * own.
  */
 #ifndef SPOOL_INBOX_H
 #define SPOOL_INBOX_H
