@@ -48,49 +48,10 @@ tells_not(const struct fix *f, const char *sentence)
         fail_msg("\"%s\" is in \"%s\"", sentence, text);
 }
 
-/* The device shows the current key like this, the one before like that. */
 static void
 looks(struct fix *f, uint32_t cur, uint32_t prev, uint32_t cand)
 {
-    struct rk_seen seen = {.state = RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED, .cur = cur, .prev = prev, .cand = cand,
-                           .facts = f->e.class == RK_CLASS_D ? "clk=20" : "sci=a", .why = ""};
-
-    assert_int_equal(f->todo.act, RK_ACT_OBSERVE);
-    step(f, (struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});
-}
-
-/* An end of this class that has used k4 for 30 seconds; the next rotation is 45 away; nothing was heard. */
-static void
-alone(struct fix *f, uint32_t class, uint32_t role)
-{
-    fresh(f, role);
-    f->e.class = class;
-    f->e.lead_ns = 60 * S;
-    f->e.shut_after_ns = 6 * INTERVAL;
-    f->e.d.cur_since.unix_ms = f->now_ns / MS - 30000;
-    strcpy(f->e.d.prev, class == RK_CLASS_A ? "" : "k3");
-    f->e.d.prev_seq = class == RK_CLASS_A ? 0 : 3;
-    happens(f, RK_EV_START);
-    looks(f, USED | RK_PEER_USES, class == RK_CLASS_A ? 0 : BOTH, 0);
-    f->e.due_ns = f->now_ns + 45 * S;
-}
-
-static struct rk_record
-of_peer(const struct fix *f, uint32_t say, uint64_t seq, const char *key)
-{
-    struct rk_record r = record(f->e.d.role == M ? SL : M, say, seq, key);
-
-    if (f->e.class != RK_CLASS_A)
-        strcpy(r.facts, "c=B");
-    return r;
-}
-
-static void
-idle(struct fix *f, uint32_t class, uint32_t role)
-{
-    alone(f, class, role);
-    hears(f, of_peer(f, RK_SAY_ACTIVE, 4, "k4"));
-    assert_int_equal(f->e.state, RK_ST_IDLE);
+    shown(f, (struct look){.cur = cur, .prev = prev, .cand = cand});
 }
 
 /* ---- idle ---- */
@@ -104,11 +65,11 @@ idle_ends(void **state)
     alone(&f, RK_CLASS_A, M);
     explained(&f, MASTER KEY " No rotation begins: nothing was heard of the peer yet: look at the channel and at the "
                              "peer's rekeyd.");
-    idle(&f, RK_CLASS_A, M);
+    ready(&f, RK_CLASS_A, M);
     explained(&f, MASTER KEY " The next rotation begins in 45 s.");
-    idle(&f, RK_CLASS_A, SL);
+    ready(&f, RK_CLASS_A, SL);
     explained(&f, SLAVE KEY " It waits for the master's next offer.");
-    idle(&f, RK_CLASS_D, M);
+    ready(&f, RK_CLASS_D, M);
     explained(&f, "This end is master on a device of class D. " KEY " The next rotation begins in 45 s.");
     alone(&f, RK_CLASS_E, M); /* its peer never says anything */
     explained(&f, "This end is master on a device of class E. " KEY " The next rotation begins in 45 s.");
@@ -121,7 +82,7 @@ after_failures(void **state)
 
     (void)state;
     for (int n = 1; n <= 2; n++) {
-        idle(&f, RK_CLASS_A, M);
+        ready(&f, RK_CLASS_A, M);
         for (int i = 0; i < n; i++) {
             due(&f);
             happens(&f, RK_EV_DONE);
@@ -151,9 +112,9 @@ what_hinders(void **state)
     hears(&f, r);
     tells(&f, " No rotation begins: the classes of the two devices have no proved rotation together: drive both as A, "
               "or each as B, C or D.");
-    idle(&f, RK_CLASS_D, M);
+    ready(&f, RK_CLASS_D, M);
     tick_at(&f, f.e.verify_at_ns);
-    sees(&f, USED | RK_PEER_USES, 0); /* the device does not tell its clock */
+    sees(&f, IN_USE, 0); /* the device does not tell its clock */
     tells(&f, " No rotation begins: the device's clock is off by more than a start time bears, or is not told: set it, "
               "or its NTP.");
     alone(&f, RK_CLASS_A, M);
@@ -180,7 +141,7 @@ waits_for_mka(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        idle(&f, RK_CLASS_B, M);
+        ready(&f, RK_CLASS_B, M);
         tick_at(&f, f.e.verify_at_ns);
         looks(&f, down[i], BOTH, 0);
         tells(&f, " The next rotation begins in 15 s.");
@@ -219,24 +180,24 @@ keys(void **state)
     struct fix f;
 
     (void)state;
-    idle(&f, RK_CLASS_A, SL);
+    ready(&f, RK_CLASS_A, SL);
     tick_at(&f, f.e.verify_at_ns);
     sees(&f, 0, 0);
     happens(&f, RK_EV_DONE);
     sees(&f, 0, 0); /* nor does it transmit on what the peer does */
     explained(&f, SLAVE "No key of rekeyd is in use. It waits for the master's next offer. Last result, 0 s ago: "
                         "key-not-installed: the device does not hold the key in use any more.");
-    idle(&f, RK_CLASS_A, SL);
+    ready(&f, RK_CLASS_A, SL);
     f.e.d.flags |= RK_DF_FALLBACK;
     explained(&f, SLAVE KEY " It is from the fallback source, for the first one gave none in time. It waits for the "
                             "master's next offer.");
-    idle(&f, RK_CLASS_B, SL);
+    ready(&f, RK_CLASS_B, SL);
     tick_at(&f, f.e.verify_at_ns);
     looks(&f, BOTH, USED, 0);
     tells(&f, " The device has fallen back to the key before it, k3: MKA is not live on the new one. It waits");
-    hears(&f, of_peer(&f, RK_SAY_OFFER, 5, "k5"));
+    hears(&f, peer_says(&f, RK_SAY_OFFER, 5, "k5"));
     tells_not(&f, "fallen back"); /* a rotation is the cure, and under way */
-    idle(&f, RK_CLASS_A, SL);
+    ready(&f, RK_CLASS_A, SL);
     f.e.seen_prev = USED; /* of class A it is the rotation before */
     tells_not(&f, "fallen back");
 }
@@ -255,7 +216,7 @@ times(void **state)
     struct fix f;
 
     (void)state;
-    idle(&f, RK_CLASS_A, M);
+    ready(&f, RK_CLASS_A, M);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         f.e.due_ns = f.now_ns + rows[i].in_ns;
         snprintf(sentence, sizeof sentence, " The next rotation begins in %s.", rows[i].text);
@@ -293,10 +254,10 @@ waits_for_one_way(void **state)
     (void)state;
     alone(&f, RK_CLASS_E, M);
     due(&f);
-    looks(&f, USED | RK_PEER_USES, BOTH, 0);
+    looks(&f, IN_USE, BOTH, 0);
     for (int i = 0; i < 5; i++)
         happens(&f, i == 1 ? RK_EV_KEY : RK_EV_DONE);
-    looks(&f, USED | RK_PEER_USES, 0, RK_HELD_RX);
+    looks(&f, IN_USE, 0, RK_HELD_RX);
     assert_int_equal(f.e.state, RK_ST_STAGED);
     tells(&f, " it waits for the peer to use it, which only MKA can show. Without that it is given up in 2 min.");
     f.now_ns += 20 * S;
@@ -371,19 +332,19 @@ awaits_mka(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct rk_record r;
 
-        idle(&f, rows[i].class, M);
+        ready(&f, rows[i].class, M);
         due(&f);
-        looks(&f, USED | RK_PEER_USES, BOTH, 0);
+        looks(&f, IN_USE, BOTH, 0);
         for (int k = 0; k < 5; k++)
             happens(&f, k == 1 ? RK_EV_KEY : RK_EV_DONE);
-        looks(&f, USED | RK_PEER_USES, 0, RK_HELD_RX);
+        looks(&f, IN_USE, 0, RK_HELD_RX);
         assert_int_equal(f.e.state, RK_ST_STAGED);
-        r = of_peer(&f, RK_SAY_STAGED, 5, "k5");
+        r = peer_says(&f, RK_SAY_STAGED, 5, "k5");
         strcpy(r.prev, "k4");
         hears(&f, r);
         tells(&f, " It writes its journal now.");
         happens(&f, RK_EV_DONE);
-        looks(&f, USED | RK_PEER_USES, 0, RK_HELD_RX);
+        looks(&f, IN_USE, 0, RK_HELD_RX);
         tells(&f, rows[i].text);
         f.now_ns = f.e.start_ns; /* what is now is not ahead */
         tells_not(&f, "start time");
@@ -409,7 +370,7 @@ policies(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        idle(&f, RK_CLASS_A, SL);
+        ready(&f, RK_CLASS_A, SL);
         f.e.on_stale = rows[i].policy;
         f.now_ns = f.e.cur_since_ns + 3 * INTERVAL;
         tells_not(&f, "EXPIRED");
@@ -421,7 +382,7 @@ policies(void **state)
     bring(&f, M, RK_ST_J_SHUT);
     tells(&f, " The link is shut, for its key grew too old; the next rotation that succeeds opens it again.");
     tells_not(&f, "EXPIRED");
-    idle(&f, RK_CLASS_A, M);
+    ready(&f, RK_CLASS_A, M);
     f.e.on_stale = RK_STALE_SHUT;
     tells_not(&f, "shut");
 }
@@ -433,7 +394,7 @@ peer_is_shut(void **state)
     struct fix f;
 
     (void)state;
-    idle(&f, RK_CLASS_A, M);
+    ready(&f, RK_CLASS_A, M);
     tells_not(&f, "The peer says");
     strcpy(r.facts, "sci=b,shut");
     hears(&f, r);
@@ -446,25 +407,26 @@ alarms(void **state)
     struct fix f;
 
     (void)state;
-    idle(&f, RK_CLASS_A, SL);
+    ready(&f, RK_CLASS_A, SL);
     f.now_ns += 3 * VERIFY;
     tells_not(&f, "Nothing valid");
     f.now_ns += 3 * S;
     tells(&f, " Nothing valid was heard of the peer for 93 s.");
-    idle(&f, RK_CLASS_A, SL);
+    ready(&f, RK_CLASS_A, SL);
     hears(&f, record(M, RK_SAY_WITHDRAWN, 4, "kx"));
     tells(&f, " The peer transmits on kx, which this end does not use: the next rotation heals that.");
     for (uint32_t n = 0; n < 3; n++) {
         struct rk_seen seen = {.state = RK_IF_PRESENT | RK_IF_PROTECTED, .cur = USED, .foreign = n, .facts = "sci=a",
                                .why = ""};
 
-        idle(&f, RK_CLASS_A, SL);
+        ready(&f, RK_CLASS_A, SL);
         tick_at(&f, f.e.verify_at_ns);
         step(&f, (struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});
         if (n == 0)
             tells_not(&f, "someone else");
         else
-            tells(&f, n == 1 ? " The device holds 1 key of someone else." : " The device holds 2 keys of someone else.");
+            tells(&f, n == 1 ? " The device holds 1 key of someone else."
+                             : " The device holds 2 keys of someone else.");
     }
     tells_not(&f, "The source");
     tells_not(&f, "Last result");
@@ -477,9 +439,9 @@ start_time_that_does_not_fit(void **state)
     struct fix f;
 
     (void)state;
-    idle(&f, RK_CLASS_D, SL);
+    ready(&f, RK_CLASS_D, SL);
     tells_not(&f, "start time");
-    offer = of_peer(&f, RK_SAY_OFFER, 5, "k5");
+    offer = peer_says(&f, RK_SAY_OFFER, 5, "k5");
     strcpy(offer.confirm, "12");
     hears(&f, offer);
     tells(&f, " The start time that the master offered does not fit the clock here.");

@@ -85,6 +85,138 @@ due(struct fix *f)
 }
 
 void
+shown(struct fix *f, struct look look)
+{
+    const char *facts = f->e.class == RK_CLASS_A ? "sci=a" : f->e.class == RK_CLASS_D ? "clk=20" : "";
+    struct rk_seen seen = {.state = RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED | look.state, .cur = look.cur,
+                           .prev = look.prev, .cand = look.cand, .peer = look.peer, .foreign = look.foreign,
+                           .facts = look.facts ? look.facts : facts, .why = ""};
+
+    assert_int_equal(f->e.state, RK_ST_OBSERVE);
+    assert_false(f->e.retrying);
+    step(f, (struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});
+}
+
+struct rk_record
+peer_says(const struct fix *f, uint32_t say, uint64_t seq, const char *key)
+{
+    struct rk_record r = record(f->e.d.role == M ? SL : M, say, seq, key);
+
+    strcpy(r.facts, f->e.class == RK_CLASS_A ? "sci=b" : f->e.class == RK_CLASS_E ? "" : "c=C");
+    if (say == RK_SAY_OFFER || say == RK_SAY_STAGED)
+        strcpy(r.prev, f->e.d.cur);
+    return r;
+}
+
+static void
+begin_alone(struct fix *f, uint32_t class, uint32_t role)
+{
+    struct rk_durable *d = &f->e.d;
+    bool cak = class != RK_CLASS_A;
+
+    fresh(f, role);
+    f->old_key = "k3";
+    f->key = "k4";
+    f->new_key = "k5";
+    f->e.class = class;
+    f->e.lead_ns = LEAD;
+    f->e.shut_after_ns = 6 * INTERVAL;
+    d->cur_since.unix_ms = f->now_ns / MS - 30000;
+    strcpy(d->prev, cak ? f->old_key : "");
+    d->prev_seq = cak ? 3 : 0;
+    happens(f, RK_EV_START);
+}
+
+void
+alone(struct fix *f, uint32_t class, uint32_t role)
+{
+    begin_alone(f, class, role);
+    shown(f, (struct look){.cur = IN_USE, .prev = class == RK_CLASS_A ? 0 : BOTH});
+    f->e.due_ns = f->now_ns + 45 * S;
+}
+
+void
+ready(struct fix *f, uint32_t class, uint32_t role)
+{
+    alone(f, class, role);
+    if (class != RK_CLASS_E)
+        hears(f, peer_says(f, RK_SAY_ACTIVE, 4, f->key));
+    assert_int_equal(f->e.state, RK_ST_IDLE);
+}
+
+void
+ready_with_letters(struct fix *f, uint32_t class, uint32_t role)
+{
+    begin_alone(f, class, role);
+    f->old_key = "3";
+    f->key = "4";
+    f->new_key = "5";
+    strcpy(f->e.d.cur, f->key);
+    strcpy(f->e.d.prev, class == RK_CLASS_A ? "" : f->old_key);
+    shown(f, (struct look){.cur = IN_USE, .prev = class == RK_CLASS_A ? 0 : BOTH});
+    f->e.due_ns = f->now_ns + 45 * S;
+    if (class != RK_CLASS_E)
+        hears(f, peer_says(f, RK_SAY_ACTIVE, 4, f->key));
+    assert_int_equal(f->e.state, RK_ST_IDLE);
+}
+
+static void
+looks_well(struct fix *f)
+{
+    bool cak = f->e.class != RK_CLASS_A, one_way = f->e.class == RK_CLASS_E;
+
+    switch (f->e.d.phase) {
+    case RK_PH_STAGED: /* a one-way peer is not heard: that it uses the key is seen, the second time */
+        shown(f, (struct look){.cur = IN_USE, .cand = one_way && f->e.give_up_ns != RK_NEVER ? IN_USE : BOTH});
+        break;
+    case RK_PH_ACTIVATING:
+        shown(f, (struct look){.cur = BOTH, .cand = cak ? IN_USE : USED});
+        break;
+    default:
+        shown(f, (struct look){.cur = IN_USE, .prev = cak && f->e.d.prev[0] ? BOTH : 0});
+        break;
+    }
+}
+
+static void
+peer_goes_along(struct fix *f)
+{
+    bool master = f->e.d.role == M;
+    uint32_t say = f->e.state == RK_ST_IDLE ? RK_SAY_OFFER : f->e.state == RK_ST_STAGED && master ? RK_SAY_STAGED
+                                                                                             : RK_SAY_ACTIVE;
+
+    hears(f, peer_says(f, say, f->e.d.seq + (say == RK_SAY_OFFER), f->new_key));
+}
+
+void
+goes_well(struct fix *f)
+{
+    if (f->e.state == RK_ST_OBSERVE)
+        looks_well(f);
+    else if (f->todo.act == RK_ACT_GET_NEW || f->todo.act == RK_ACT_GET_BY_ID)
+        step(f, (struct rk_event){.type = RK_EV_KEY, .key_id = f->new_key});
+    else if (f->todo.act != RK_ACT_NONE)
+        happens(f, RK_EV_DONE);
+    else if (f->e.state == RK_ST_DRAIN || (f->e.state == RK_ST_STAGED && f->e.class == RK_CLASS_E))
+        tick_at(f, f->e.wake_ns);
+    else if (f->e.state == RK_ST_IDLE && f->e.d.role == M)
+        due(f);
+    else
+        peer_goes_along(f);
+}
+
+void
+goes_to(struct fix *f, enum rk_state state)
+{
+    for (int i = 0; i < 40; i++) {
+        goes_well(f);
+        if (f->e.state == state)
+            return;
+    }
+    fail_msg("%s is not reached", rk_state_name(state));
+}
+
+void
 do_how(struct fix *f, enum how how)
 {
     switch (how) {

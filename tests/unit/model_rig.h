@@ -22,6 +22,7 @@ struct fix {
     struct rk_end e;
     struct rk_todo todo; /* of the last step */
     int64_t now_ns;
+    const char *old_key, *key, *new_key; /* of ready() and goes_well(): before the one in use, in use, the next */
 };
 
 /* An end that has the key "k4" since rotation 4; the peer too.  SAE_A, the master, is the one by the rule. */
@@ -35,6 +36,29 @@ void hears(struct fix *f, struct rk_record r);
 void tick_at(struct fix *f, int64_t at_ns);
 void due(struct fix *f);
 struct rk_record record(uint32_t role, uint32_t say, uint64_t seq, const char *key);
+
+/* ---- of any class ---- */
+
+#define IN_USE (USED | RK_PEER_USES)
+#define LEAD (60 * S)
+
+struct look { /* what a device shows; state beside "present, up and protected"; facts NULL: those of the class */
+    uint32_t cur, prev, cand, peer, state, foreign;
+    const char *facts;
+};
+
+/* The device is read; this must have been asked for. */
+void shown(struct fix *f, struct look look);
+/* A record of the other end. */
+struct rk_record peer_says(const struct fix *f, uint32_t say, uint64_t seq, const char *key);
+/* An end that is idle and has used "k4", of rotation 4, for 30 seconds.  Of classes B to E "k3" is the device's
+ * fallback.  alone() has not heard of its peer, ready() has.  With names of one letter: "4", "3", and then "5". */
+void alone(struct fix *f, uint32_t class, uint32_t role);
+void ready(struct fix *f, uint32_t class, uint32_t role);
+void ready_with_letters(struct fix *f, uint32_t class, uint32_t role);
+/* The event that leads on when all goes well;  and so on from ready() until the state is entered. */
+void goes_well(struct fix *f);
+void goes_to(struct fix *f, enum rk_state state);
 
 enum how {
     H_OBSERVED, H_DUE, H_DONE, H_STAGED_SEEN, H_ACTIVE_SEEN, H_KEY, H_DRAINED, H_OFFER, H_STAGED, H_NACK, H_ACTIVE,

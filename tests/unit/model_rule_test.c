@@ -1,0 +1,892 @@
+/* model_rule_test.c - the rules of a pair: which record counts, who is master, what a number means, which alarm tells
+ * of what and when it is over, what operators' wishes and device's words lead to. */
+#include "model_rig.h"
+
+#include "core/base/err.h"
+#include "core/model/end_class.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- which record counts ---- */
+
+/* Every valid record shows that the peer is there; one that is ignored does not. */
+static void
+is_heard(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, SL);
+    f.now_ns += 4 * VERIFY;
+    assert_true(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_NO_PEER);
+    hears(&f, record(M, RK_SAY_OFFER, 3, "k3"));
+    assert_true(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_NO_PEER);
+    hears(&f, record(M, RK_SAY_ACTIVE, 4, "k4"));
+    assert_false(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_NO_PEER);
+    alone(&f, RK_CLASS_A, SL); /* from the start on it has as long */
+    assert_false(rk_end_alarms(&f.e, f.now_ns + 3 * VERIFY) & RK_ALARM_NO_PEER);
+    assert_true(rk_end_alarms(&f.e, f.now_ns + 3 * VERIFY + 1) & RK_ALARM_NO_PEER);
+    for (uint32_t role = M; role <= SL; role++) { /* only a slave hears of a one-way peer */
+        alone(&f, RK_CLASS_E, role);
+        assert_int_equal((rk_end_alarms(&f.e, f.now_ns + 9 * VERIFY) & RK_ALARM_NO_PEER) != 0, role == SL);
+    }
+}
+
+/* In another role a peer may have something lesser to say of the same rotation; not of an older one. */
+static void
+says_less_in_another_role(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, SL);
+    f.e.own_sae = f.e.peer_sae = "";
+    hears(&f, record(M, RK_SAY_NACK, 4, "k4"));
+    assert_int_equal(f.e.peer.say, RK_SAY_ACTIVE); /* less, in the same role: an old record */
+    hears(&f, record(SL, RK_SAY_NACK, 3, "k4"));
+    assert_int_equal(f.e.peer.role, M);
+    hears(&f, record(SL, RK_SAY_NACK, 4, "k4"));
+    assert_int_equal(f.e.peer.role, SL);
+    assert_int_equal(f.e.peer.say, RK_SAY_NACK);
+}
+
+/* An offer from before is answered only when it is above what this end took part in. */
+static void
+old_offers(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (uint64_t seq = 3; seq <= 6; seq++) {
+        ready(&f, RK_CLASS_A, SL);
+        hears(&f, record(M, RK_SAY_WITHDRAWN, 9, "k4"));
+        assert_int_equal(f.e.state, RK_ST_IDLE);
+        hears(&f, record(M, RK_SAY_OFFER, seq, "k5"));
+        assert_int_equal(f.e.state, seq > 4 ? RK_ST_J_IDLE : RK_ST_IDLE);
+        assert_int_equal(f.e.d.seq, seq > 4 ? 9 : 4);
+    }
+    ready(&f, RK_CLASS_A, SL); /* nor in the middle of a rotation, nor by a master */
+    goes_to(&f, RK_ST_STAGED);
+    hears(&f, record(M, RK_SAY_OFFER, 4, "k4"));
+    assert_int_equal(f.e.state, RK_ST_STAGED);
+    ready(&f, RK_CLASS_A, M);
+    hears(&f, record(SL, RK_SAY_ACTIVE, 9, "k4"));
+    hears(&f, record(SL, RK_SAY_OFFER, 6, "k5"));
+    assert_int_equal(f.e.d.seq, 4);
+}
+
+/* Only a master counts on from what it hears: a slave takes the numbers that it is offered. */
+static void
+floor_of_a_master(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, SL);
+    hears(&f, record(M, RK_SAY_ACTIVE, 9, "k4"));
+    assert_int_equal(f.e.d.floor, 4);
+    ready(&f, RK_CLASS_A, M);
+    hears(&f, record(SL, RK_SAY_ACTIVE, 9, "k4"));
+    assert_int_equal(f.e.d.floor, 9);
+    ready(&f, RK_CLASS_A, M);
+    f.e.d.floor = 50; /* of times that the peer has forgotten */
+    hears(&f, record(SL, RK_SAY_ACTIVE, 9, "k4"));
+    assert_int_equal(f.e.d.floor, 50);
+    due(&f);
+    assert_int_equal(f.e.d.seq, 51);
+    assert_int_equal(f.e.d.floor, 51);
+    ready(&f, RK_CLASS_A, M);
+    goes_to(&f, RK_ST_STAGED);
+    f.e.d.floor = 50;
+    hears(&f, record(SL, RK_SAY_ACTIVE, 9, "x9"));
+    assert_int_equal(f.e.state, RK_ST_J_BURNING);
+    assert_int_equal(f.e.d.floor, 50);
+    ready(&f, RK_CLASS_A, M); /* a slave that is ahead did not follow */
+    goes_to(&f, RK_ST_ACTIVE);
+    hears(&f, record(SL, RK_SAY_NACK, 9, "k4"));
+    assert_int_equal(f.e.state, RK_ST_DRAIN);
+    assert_int_equal(f.e.d.floor, 9);
+    ready(&f, RK_CLASS_A, SL); /* what a slave knew when it was master stays */
+    f.e.d.floor = 50;
+    hears(&f, peer_says(&f, RK_SAY_OFFER, 5, "k5"));
+    assert_int_equal(f.e.d.seq, 5);
+    assert_int_equal(f.e.d.floor, 50);
+}
+
+/* Numbers of four, one per slot: those of the keys that are held are left out. */
+static void
+free_slots(void **state)
+{
+    static const struct {
+        uint64_t cur_seq, prev_seq, next;
+        const char *cur, *prev;
+    } rows[] = {{4, 0, 5, "4", ""}, {1, 0, 6, "4", ""}, {1, 2, 7, "4", "3"}, {2, 1, 7, "4", "3"}, {4, 1, 6, "4", "3"},
+                {4, 9, 6, "4", "3"}, {1, 1, 6, "4", ""}, {4, 5, 5, "4", ""}};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready(&f, RK_CLASS_A, M);
+        strcpy(f.e.d.cur, rows[i].cur);
+        strcpy(f.e.d.prev, rows[i].prev);
+        f.e.d.cur_seq = rows[i].cur_seq;
+        f.e.d.prev_seq = rows[i].prev_seq;
+        due(&f);
+        assert_int_equal(f.e.d.seq, rows[i].next);
+    }
+    ready(&f, RK_CLASS_B, M); /* a CAK has no slot */
+    f.e.d.cur_seq = 1;
+    due(&f);
+    shown(&f, (struct look){.cur = IN_USE, .prev = BOTH});
+    assert_int_equal(f.e.d.seq, 5);
+    for (uint64_t floor = RK_SEQ_MAX - 1; floor <= RK_SEQ_MAX; floor++) { /* the last number is used, and no further */
+        ready(&f, RK_CLASS_A, M);
+        f.e.d.floor = floor;
+        f.e.d.cur_seq = 1;
+        f.e.due_ns = f.now_ns;
+        hears(&f, record(SL, RK_SAY_ACTIVE, 4, "k4"));
+        assert_int_equal(f.e.state, floor < RK_SEQ_MAX ? RK_ST_J_INTENT : RK_ST_IDLE);
+        assert_int_equal(f.e.last_err, floor < RK_SEQ_MAX ? RK_OK : RK_E_PROTOCOL);
+    }
+}
+
+/* ---- what the peer transmits on ---- */
+
+/* Only ACTIVE says with which rotation a key came, and so is the only word after which it may be taken over. */
+static void
+key_of_the_peer(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    alone(&f, RK_CLASS_A, SL);
+    f.e.d.cur[0] = '\0';
+    f.e.d.cur_seq = 0;
+    hears(&f, record(M, RK_SAY_WITHDRAWN, 4, "7"));
+    assert_string_equal(f.e.peer_active, "7");
+    assert_int_equal(f.e.peer_active_seq, 0);
+    assert_int_equal(f.todo.act, RK_ACT_NONE);
+    hears(&f, record(M, RK_SAY_LOST, 4, ""));
+    assert_string_equal(f.e.peer_active, "7"); /* nothing new */
+    f.e.d.seq = 90;
+    hears(&f, record(M, RK_SAY_ACTIVE, 8, "8"));
+    assert_int_equal(f.e.peer_active_seq, 8);
+    assert_int_equal(f.todo.act, RK_ACT_OBSERVE);
+    shown(&f, (struct look){.peer = BOTH}); /* not this one */
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+    hears(&f, record(M, RK_SAY_ACTIVE, 8, "8"));
+    assert_int_equal(f.todo.act, RK_ACT_NONE);
+    hears(&f, record(M, RK_SAY_ACTIVE, 9, "8")); /* another rotation: looked at again */
+    assert_int_equal(f.todo.act, RK_ACT_OBSERVE);
+    shown(&f, (struct look){.peer = BOTH});
+    hears(&f, record(M, RK_SAY_WITHDRAWN, 9, "k7"));
+    assert_int_equal(f.e.peer_active_seq, 0);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.peer = USED}); /* the number that k7 came with is not known */
+    assert_string_equal(f.e.d.cur, "");
+}
+
+/* SPLIT: the peer transmits on what this end does not have. */
+static void
+split(void **state)
+{
+    static const struct {
+        uint32_t class, say;
+        const char *key;
+        bool split;
+    } rows[] = {
+        {RK_CLASS_A, RK_SAY_ACTIVE, "4", false},   {RK_CLASS_A, RK_SAY_WITHDRAWN, "x", true},
+        {RK_CLASS_A, RK_SAY_ACTIVE, "x", true},    {RK_CLASS_A, RK_SAY_LOST, "", false},
+        {RK_CLASS_A, RK_SAY_WITHDRAWN, "", false}, {RK_CLASS_B, RK_SAY_ACTIVE, "x", true},
+        {RK_CLASS_B, RK_SAY_ACTIVE, "3", false}, /* its fallback is ours */
+        {RK_CLASS_A, RK_SAY_ACTIVE, "3", true},
+    };
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready_with_letters(&f, rows[i].class, SL);
+        hears(&f, peer_says(&f, rows[i].say, 4, rows[i].key));
+        assert_int_equal((f.e.alarms & RK_ALARM_SPLIT) != 0, rows[i].split);
+        assert_int_equal(f.e.d.seq, 4);
+        hears(&f, peer_says(&f, RK_SAY_WITHDRAWN, 4, "4"));
+        hears(&f, peer_says(&f, RK_SAY_LOST, 4, ""));
+        assert_false(f.e.alarms & RK_ALARM_SPLIT);
+    }
+}
+
+/* A slave that finds itself behind says so in a record that counts; but it does not when nothing is wrong. */
+static void
+catches_up(void **state)
+{
+    static const struct {
+        uint32_t class, role, say;
+        const char *cur, *key;
+        bool does;
+    } rows[] = {
+        {RK_CLASS_A, M, RK_SAY_ACTIVE, "4", "4", false},  {RK_CLASS_A, M, RK_SAY_ACTIVE, "4", "x", true},
+        {RK_CLASS_A, M, RK_SAY_WITHDRAWN, "4", "4", false}, {RK_CLASS_A, M, RK_SAY_LOST, "4", "", false},
+        {RK_CLASS_A, M, RK_SAY_LOST, "", "", true},       {RK_CLASS_A, SL, RK_SAY_NACK, "4", "4", true},
+        {RK_CLASS_B, M, RK_SAY_WITHDRAWN, "4", "4", true},
+    };
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rk_record r;
+
+        ready_with_letters(&f, rows[i].class, SL);
+        f.e.own_sae = f.e.peer_sae = "";
+        strcpy(f.e.d.cur, rows[i].cur);
+        f.e.looked = true;
+        r = peer_says(&f, rows[i].say, 9, rows[i].key);
+        r.role = rows[i].role;
+        hears(&f, r);
+        assert_int_equal(f.e.state, rows[i].does ? RK_ST_J_IDLE : RK_ST_IDLE);
+        assert_int_equal(f.e.d.seq, rows[i].does ? 9 : 4);
+        assert_int_equal(f.e.d.floor, rows[i].does ? 9 : 4);
+    }
+}
+
+/* What the master transmits on is known from an offer that was refused; when it says none, nothing is forgotten. */
+static void
+refused_offer_tells(void **state)
+{
+    struct rk_record offer = record(M, RK_SAY_OFFER, 5, "5");
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, SL);
+    strcpy(offer.prev, "x");
+    hears(&f, offer);
+    assert_int_equal(f.e.nack_err, RK_E_CONFLICT);
+    assert_string_equal(f.e.peer_active, "x");
+    assert_int_equal(f.e.peer_active_seq, 0);
+    ready(&f, RK_CLASS_A, SL);
+    strcpy(offer.prev, "");
+    strcpy(offer.key, "");
+    hears(&f, offer);
+    assert_int_equal(f.e.nack_err, RK_E_PROTOCOL);
+    assert_string_equal(f.e.peer_active, "k4");
+    assert_int_equal(f.e.peer_active_seq, 4);
+    ready_with_letters(&f, RK_CLASS_A, SL);
+    strcpy(offer.key, "4");
+    hears(&f, offer);
+    assert_int_equal(f.e.nack_err, RK_E_PROTOCOL); /* a key that is in use */
+    ready_with_letters(&f, RK_CLASS_A, SL);
+    f.e.d.cur[0] = '\0';
+    f.e.looked = true;
+    strcpy(offer.key, "5");
+    strcpy(offer.prev, "x");
+    hears(&f, offer);
+    assert_int_equal(f.e.state, RK_ST_J_INTENT); /* it has none that would have to stay */
+}
+
+/* ---- roles ---- */
+
+/* A role that was configured anew is taken between two rotations. */
+static void
+new_role(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, SL);
+    f.e.own_sae = f.e.peer_sae = "";
+    hears(&f, record(M, RK_SAY_WITHDRAWN, 9, "x")); /* it catches up, and says no */
+    happens(&f, RK_EV_DONE);
+    f.e.d.floor = 4; /* as if from an older journal */
+    f.e.nack_err = RK_E_AUTH;
+    assert_true(f.e.alarms & RK_ALARM_SPLIT);
+    f.e.conf_role = SL;
+    hears(&f, record(M, RK_SAY_WITHDRAWN, 9, "x"));
+    assert_int_equal(f.e.d.role, SL);
+    assert_false(f.todo.publish);
+    f.e.conf_role = M;
+    hears(&f, record(M, RK_SAY_WITHDRAWN, 9, "x"));
+    assert_int_equal(f.e.d.role, M);
+    assert_true(f.todo.publish);
+    assert_int_equal(f.e.d.floor, 9);
+    assert_int_equal(f.e.nack_err, 0);
+    assert_false(f.e.alarms & RK_ALARM_SPLIT);
+    f.e.d.floor = 30;
+    f.e.conf_role = SL;
+    hears(&f, record(M, RK_SAY_WITHDRAWN, 9, "x"));
+    assert_int_equal(f.e.d.role, SL);
+    assert_int_equal(f.e.d.floor, 30);
+    ready(&f, RK_CLASS_A, M);
+    f.e.own_sae = f.e.peer_sae = "";
+    goes_to(&f, RK_ST_STAGED);
+    f.e.conf_role = SL;
+    hears(&f, peer_says(&f, RK_SAY_ACTIVE, 4, "k4"));
+    assert_int_equal(f.e.d.role, M);
+    goes_to(&f, RK_ST_IDLE);
+    assert_int_equal(f.e.d.role, SL);
+}
+
+/* The rule needs two names that differ, and a peer that can hear of it. */
+static void
+no_rule(void **state)
+{
+    static const struct {
+        const char *own, *peer;
+        uint32_t class;
+        bool conflict;
+    } rows[] = {{"B", "A", RK_CLASS_A, true}, {"A", "B", RK_CLASS_A, true}, {"B", "B", RK_CLASS_A, false},
+                {"", "A", RK_CLASS_A, false}, {"", "", RK_CLASS_A, false}, {"B", "A", RK_CLASS_B, true},
+                {"B", "A", RK_CLASS_E, false}};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rk_record r;
+
+        alone(&f, rows[i].class, M);
+        f.e.own_sae = rows[i].own;
+        f.e.peer_sae = rows[i].peer;
+        r = peer_says(&f, RK_SAY_ACTIVE, 4, "k4");
+        r.role = M;
+        hears(&f, r);
+        assert_int_equal((f.e.alarms & RK_ALARM_ROLE_CONFLICT) != 0, rows[i].conflict);
+        assert_int_equal(f.e.d.role, rows[i].conflict && strcmp(rows[i].own, "B") == 0 ? SL : M);
+        assert_int_equal(f.e.yielded, rows[i].conflict && strcmp(rows[i].own, "B") == 0);
+    }
+}
+
+/* An end that took the other role by the rule keeps it against its configuration. */
+static void
+yielded_stays(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, M);
+    f.e.own_sae = "Z";
+    f.e.conf_role = M;
+    hears(&f, record(M, RK_SAY_ACTIVE, 4, "k4"));
+    assert_int_equal(f.e.d.role, SL);
+    hears(&f, record(M, RK_SAY_ACTIVE, 4, "k4"));
+    assert_int_equal(f.e.d.role, SL);
+    assert_true(f.e.alarms & RK_ALARM_ROLE_CONFLICT);
+    goes_to(&f, RK_ST_STAGED); /* and works in it */
+    assert_int_equal(f.e.d.role, SL);
+}
+
+/* ---- answers ---- */
+
+/* The slave went on by itself, or this end's journal is an old one: it is ahead, and has the key. */
+static void
+slave_is_ahead(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (uint32_t class = RK_CLASS_A; class <= RK_CLASS_B; class++) {
+        ready(&f, class, M);
+        goes_to(&f, RK_ST_STAGED);
+        hears(&f, peer_says(&f, RK_SAY_ACTIVE, 5, "k5"));
+        assert_int_equal(f.e.state, RK_ST_J_ACTIVATING);
+        assert_int_equal(f.e.d.phase, RK_PH_ACTIVATING);
+        ready(&f, class, M);
+        goes_to(&f, RK_ST_STAGED);
+        hears(&f, peer_says(&f, RK_SAY_ACTIVE, 5, "x5"));
+        assert_int_equal(f.e.state, RK_ST_J_BURNING);
+    }
+}
+
+/* After a restart the master's word of before may be heard first. */
+static void
+old_word_after_restart(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (uint32_t role = M; role <= SL; role++) {
+        fresh(&f, role);
+        f.e.d.phase = RK_PH_STAGED;
+        f.e.d.seq = f.e.d.floor = 5;
+        strcpy(f.e.d.cand, "k5");
+        strcpy(f.e.d.mine, TAG_M);
+        strcpy(f.e.d.theirs, TAG_S);
+        happens(&f, RK_EV_START);
+        sees(&f, USED, BOTH);
+        assert_int_equal(f.e.state, RK_ST_STAGED);
+        hears(&f, peer_says(&f, RK_SAY_WITHDRAWN, 4, "k4"));
+        assert_int_equal(f.e.state, RK_ST_STAGED);
+    }
+    for (int knows = 0; knows < 2; knows++) { /* nor is MKA given up for it */
+        ready(&f, RK_CLASS_B, M);
+        goes_to(&f, RK_ST_J_ACTIVATING);
+        if (knows)
+            f.e.peer.seq = 4;
+        else
+            f.e.peer.role = 0;
+        f.e.peer.say = RK_SAY_NACK;
+        happens(&f, RK_EV_DONE);
+        shown(&f, (struct look){.cur = BOTH, .cand = BOTH});
+        assert_int_equal(f.e.state, RK_ST_OBSERVE);
+        assert_int_equal(f.e.d.phase, RK_PH_ACTIVATING);
+    }
+}
+
+/* A tag that is not known cannot be confirmed, not even by nothing. */
+static void
+confirmed_by_the_tag(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        ready(&f, RK_CLASS_A, M);
+        goes_to(&f, RK_ST_STAGED);
+        if (!known)
+            memset(f.e.d.theirs, 0, sizeof f.e.d.theirs);
+        hears(&f, peer_says(&f, RK_SAY_STAGED, 5, "k5"));
+        assert_int_equal(f.e.state, known ? RK_ST_J_ACTIVATING : RK_ST_J_BURNING);
+    }
+}
+
+/* A slave that did not follow: the rotation ends, and another one comes soon. */
+static void
+did_not_follow(void **state)
+{
+    static const struct {
+        uint32_t say;
+        uint64_t seq;
+        const char *key;
+        bool over, lost;
+    } rows[] = {
+        {RK_SAY_ACTIVE, 5, "k5", true, false}, {RK_SAY_ACTIVE, 5, "x5", false, false},
+        {RK_SAY_NACK, 5, "k4", true, true},    {RK_SAY_STAGED, 5, "k5", false, false},
+        {RK_SAY_LOST, 5, "", true, true},      {RK_SAY_LOST, 4, "", false, false},
+        {RK_SAY_IDLE, 6, "", true, true},
+    };
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready(&f, RK_CLASS_A, M);
+        goes_to(&f, RK_ST_ACTIVE);
+        hears(&f, peer_says(&f, rows[i].say, rows[i].seq, rows[i].key));
+        assert_int_equal(f.e.state, rows[i].over ? RK_ST_DRAIN : RK_ST_ACTIVE);
+        assert_int_equal(f.e.peer_lost, rows[i].lost);
+        assert_int_equal(f.e.want, rows[i].lost);
+        assert_int_equal(f.e.failures, rows[i].lost);
+    }
+}
+
+/* ---- alarms of actions ---- */
+
+static void
+alarm_of_each_action(void **state)
+{
+    const uint32_t all = RK_ALARM_DEVICE | RK_ALARM_JOURNAL | RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY;
+    struct fix f;
+
+    (void)state;
+    for (int st = 0; st < RK_ST_COUNT; st++)
+        for (int dry = 0; dry < 2; dry++) {
+            bool journal, waits;
+            uint32_t alarm;
+
+            bring(&f, M, (enum rk_state)st);
+            journal = f.todo.act == RK_ACT_JOURNAL;
+            waits = f.todo.act == RK_ACT_NONE;
+            alarm = st == RK_ST_FETCH ? (dry ? RK_ALARM_SOURCE_DRY : RK_ALARM_SOURCE)
+                    : journal        ? RK_ALARM_JOURNAL
+                                     : RK_ALARM_DEVICE;
+            if (waits)
+                continue;
+            fails(&f, dry ? RK_E_EMPTY : RK_E_BUSY);
+            assert_int_equal(f.e.alarms & all, alarm);
+        }
+}
+
+/* The source gives again, the device is read again: over. */
+static void
+alarms_go_out(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int dry = 0; dry < 2; dry++) {
+        ready(&f, RK_CLASS_A, M);
+        goes_to(&f, RK_ST_FETCH);
+        fails(&f, dry ? RK_E_EMPTY : RK_E_IO);
+        happens(&f, RK_EV_DONE);
+        due(&f);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.e.alarms, dry ? RK_ALARM_SOURCE_DRY : RK_ALARM_SOURCE);
+        goes_well(&f);
+        assert_int_equal(f.e.alarms, 0);
+    }
+    ready(&f, RK_CLASS_A, M);
+    tick_at(&f, f.e.verify_at_ns);
+    for (int i = 0; i < 3; i++) {
+        fails(&f, RK_E_IO);
+        assert_int_equal(f.e.alarms, RK_ALARM_DEVICE);
+        tick_at(&f, f.e.wake_ns);
+    }
+    shown(&f, (struct look){.cur = IN_USE});
+    assert_int_equal(f.e.alarms, 0);
+    assert_int_equal(f.e.tries, 0);
+}
+
+/* A device that cannot be shut is told of, and not asked again; that it cannot sweep says nothing of shutting. */
+static void
+cannot_shut(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    bring(&f, SL, RK_ST_SWEEP);
+    fails(&f, RK_E_UNSUPPORTED);
+    assert_false(f.e.cannot_shut);
+    bring(&f, SL, RK_ST_SHUT);
+    fails(&f, RK_E_BUSY);
+    assert_false(f.e.cannot_shut);
+    bring(&f, SL, RK_ST_SHUT);
+    fails(&f, RK_E_UNSUPPORTED);
+    assert_true(f.e.cannot_shut);
+    f.e.d.flags = RK_DF_SWEEP;
+    bring(&f, SL, RK_ST_SWEEP);
+    f.e.cannot_shut = true;
+    fails(&f, RK_E_UNSUPPORTED);
+    assert_true(f.e.cannot_shut);
+}
+
+/* ---- operators and devices ---- */
+
+static void
+adopts(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int held = 0; held < 2; held++)
+        for (int wanted = 0; wanted < 2; wanted++) {
+            ready(&f, RK_CLASS_A, SL);
+            f.e.d.flags = (held ? RK_DF_HELD : 0) | RK_DF_FALLBACK;
+            f.e.want = wanted;
+            happens(&f, RK_EV_ADOPT);
+            assert_int_equal(f.e.d.flags, RK_DF_SWEEP | RK_DF_FALLBACK);
+            assert_int_equal(f.e.want, held || wanted); /* a new key takes over from the operator's */
+        }
+    ready(&f, RK_CLASS_A, SL); /* while the device is being read: not forgotten, and journaled before it is done */
+    tick_at(&f, f.e.verify_at_ns);
+    happens(&f, RK_EV_ADOPT);
+    assert_int_equal(f.todo.act, RK_ACT_NONE);
+    shown(&f, (struct look){.cur = IN_USE});
+    assert_int_equal(f.todo.act, RK_ACT_JOURNAL);
+    assert_int_equal(f.e.state, RK_ST_J_IDLE);
+    happens(&f, RK_EV_DONE);
+    assert_int_equal(f.todo.act, RK_ACT_SWEEP);
+    assert_string_equal(f.todo.key_id, "k4");
+}
+
+/* Adopted keys go only when this end and its peer use the current one. */
+static void
+when_to_sweep(void **state)
+{
+    static const struct {
+        uint32_t class, flags, cur;
+        const char *peer_key;
+        bool sweeps;
+    } rows[] = {
+        {RK_CLASS_A, RK_DF_SWEEP, IN_USE, "4", true}, {RK_CLASS_A, 0, IN_USE, "4", false},
+        {RK_CLASS_A, RK_DF_SWEEP, IN_USE, "x", false}, {RK_CLASS_B, RK_DF_SWEEP, BOTH, "4", false},
+        {RK_CLASS_E, RK_DF_SWEEP, IN_USE, "", true},
+    };
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready_with_letters(&f, rows[i].class, SL);
+        tick_at(&f, f.e.verify_at_ns);
+        shown(&f, (struct look){.cur = rows[i].cur, .prev = f.e.d.prev[0] ? BOTH : 0});
+        strcpy(f.e.peer_active, rows[i].peer_key);
+        f.e.d.flags = rows[i].flags;
+        happens(&f, RK_EV_TICK);
+        assert_int_equal(f.todo.act == RK_ACT_SWEEP, rows[i].sweeps);
+    }
+    ready(&f, RK_CLASS_A, SL); /* there is none that they could use */
+    f.e.d.cur[0] = '\0';
+    f.e.peer_active[0] = '\0';
+    f.e.peer_active_seq = 0;
+    f.e.seen_cur = IN_USE;
+    happens(&f, RK_EV_ADOPT);
+    happens(&f, RK_EV_DONE);
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+}
+
+/* A device that is shut stays so; one that is not is shut again. */
+static void
+stays_shut(void **state)
+{
+    static const struct {
+        uint32_t prev;
+        bool again;
+    } rows[] = {{BOTH, false}, {USED, true}, {RK_SENDING, true}, {0, false}};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bring(&f, SL, RK_ST_SHUT);
+        happens(&f, RK_EV_DONE);
+        sees(&f, BOTH, 0);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.e.state, RK_ST_IDLE);
+        assert_string_equal(f.e.d.cur, "");
+        tick_at(&f, f.e.verify_at_ns);
+        shown(&f, (struct look){.prev = rows[i].prev, .facts = "sci=a"});
+        assert_int_equal(f.todo.act, rows[i].again ? RK_ACT_SHUT : RK_ACT_NONE);
+        assert_string_equal(f.todo.key_id, rows[i].again ? "k4" : "");
+        assert_int_equal(f.todo.seq, rows[i].again ? 4 : 0);
+        assert_true(f.e.d.flags & RK_DF_SHUT);
+    }
+    ready(&f, RK_CLASS_B, SL); /* a CAK is not lost by it: it is in its place, and MKA is down */
+    f.e.d.flags = RK_DF_SHUT;
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = BOTH, .prev = BOTH});
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = USED, .prev = BOTH});
+    assert_int_equal(f.todo.act, RK_ACT_SHUT);
+}
+
+/* What is wanted while a rotation goes on stays wanted; but what this rotation cures is not asked for again. */
+static void
+wishes(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        ready(&f, RK_CLASS_A, SL);
+        goes_to(&f, RK_ST_J_STAGED);
+        happens(&f, RK_EV_ROTATE);
+        happens(&f, RK_EV_DONE);
+        shown(&f, (struct look){.cur = lost ? 0 : IN_USE, .cand = BOTH});
+        assert_int_equal(f.e.want, !lost);
+    }
+    ready(&f, RK_CLASS_A, SL);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = IN_USE, .state = RK_IF_REKEY}); /* packet numbers run out */
+    assert_true(f.e.want);
+    ready(&f, RK_CLASS_A, M);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = IN_USE, .state = RK_IF_REKEY});
+    assert_int_equal(f.e.state, RK_ST_J_INTENT);
+    assert_false(f.e.want);
+    ready(&f, RK_CLASS_A, M); /* the operator took his key away again: ours comes at once */
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = BOTH, .state = RK_IF_OTHER});
+    assert_false(f.e.want);
+    happens(&f, RK_EV_DONE);
+    shown(&f, (struct look){.prev = BOTH, .state = RK_IF_OTHER});
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.prev = BOTH});
+    assert_int_equal(f.e.d.flags, 0);
+    assert_true(f.e.want);
+    happens(&f, RK_EV_DONE);
+    if (f.e.state == RK_ST_OBSERVE)
+        shown(&f, (struct look){.prev = BOTH});
+    assert_int_equal(f.e.state, RK_ST_J_INTENT);
+}
+
+/* A key of the fallback source is marked as long as it is in use, and the mark of one that was given up goes. */
+static void
+fallback_marks(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int fb = 0; fb < 2; fb++) {
+        struct rk_record offer;
+
+        ready(&f, RK_CLASS_A, SL);
+        f.e.has_fallback = true;
+        f.e.d.flags = fb ? 0 : RK_DF_CAND_FALLBACK | RK_DF_FALLBACK;
+        offer = peer_says(&f, RK_SAY_OFFER, 5, "k5");
+        strcpy(offer.facts, fb ? "sci=b,fb" : "sci=b");
+        hears(&f, offer);
+        assert_int_equal(f.e.d.flags, fb ? RK_DF_CAND_FALLBACK : RK_DF_FALLBACK);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.todo.act, RK_ACT_GET_BY_ID);
+        assert_int_equal(f.todo.fallback, fb);
+        goes_to(&f, RK_ST_J_ACTIVE);
+        assert_int_equal(f.e.d.flags, fb ? RK_DF_FALLBACK : 0);
+    }
+}
+
+/* Only a master whose policy it is, and whose key is too old, asks its fallback source; and not the same twice. */
+static void
+when_to_fall_back(void **state)
+{
+    static const struct {
+        uint32_t role, flags;
+        enum rk_stale policy;
+        bool has, old, falls;
+    } rows[] = {
+        {M, 0, RK_STALE_FALLBACK, true, true, true},    {M, 0, RK_STALE_FALLBACK, true, false, false},
+        {M, 0, RK_STALE_FALLBACK, false, true, false},  {M, 0, RK_STALE_HOLD, true, true, false},
+        {M, 0, RK_STALE_SHUT, true, true, false},       {SL, 0, RK_STALE_FALLBACK, true, true, false},
+        {M, RK_DF_CAND_FALLBACK, RK_STALE_FALLBACK, true, true, false},
+    };
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready(&f, RK_CLASS_A, rows[i].role);
+        goes_to(&f, RK_ST_FETCH);
+        f.e.on_stale = rows[i].policy;
+        f.e.has_fallback = rows[i].has;
+        f.e.shut_after_ns = 100 * INTERVAL;
+        f.e.d.flags |= rows[i].flags;
+        f.now_ns = f.e.cur_since_ns + 3 * INTERVAL + rows[i].old;
+        fails(&f, RK_E_KEY_GONE);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.e.d.phase, rows[i].falls ? RK_PH_INTENT : RK_PH_IDLE);
+        if (rows[i].falls) {
+            happens(&f, RK_EV_DONE);
+            assert_true(f.todo.fallback);
+            assert_int_equal(f.todo.act, RK_ACT_GET_NEW);
+        }
+    }
+}
+
+/* ---- classes and their words ---- */
+
+static void
+proved(void **state)
+{
+    (void)state;
+    for (uint32_t a = RK_CLASS_A; a <= RK_CLASS_E; a++)
+        for (uint32_t b = RK_CLASS_A; b <= RK_CLASS_E; b++) {
+            bool both_a = a == RK_CLASS_A && b == RK_CLASS_A;
+            bool mka = a > RK_CLASS_A && a < RK_CLASS_E && b > RK_CLASS_A && b < RK_CLASS_E;
+
+            assert_int_equal(rk_class_proved(a, b), both_a || mka);
+        }
+    for (uint32_t class = 0; class < 9; class++) {
+        static const char *const letters[] = {"?", "A", "B", "C", "D", "E", "?", "?", "?"};
+
+        assert_string_equal(rk_class_letter(class), letters[class]);
+        assert_int_equal(rk_variant(class)->cak, class >= RK_CLASS_B && class <= RK_CLASS_E);
+        assert_int_equal(rk_variant(class)->slots, rk_variant(class)->cak ? 0 : 4);
+        assert_int_equal(rk_variant(class)->timed, class == RK_CLASS_D);
+        assert_int_equal(rk_variant(class)->one_way, class == RK_CLASS_E);
+    }
+}
+
+/* Words are added as long as there is room, to the last byte; what is not one of them is the device's. */
+static void
+words(void **state)
+{
+    static const char *const not_words[] = {"c=", "c=@", "c=F", "c=BB", "x=B", "c:B", "rekey2", "reke", "C=B"};
+    struct rk_words w;
+
+    (void)state;
+    for (size_t len = RK_FACTS_MAX - 8; len <= RK_FACTS_MAX; len++) {
+        char facts[RK_FACTS_MAX + 1] = "", want[RK_FACTS_MAX + 8] = "";
+
+        memset(facts, 'x', len);
+        memset(want, 'x', len);
+        if (len + strlen(",rekey") <= RK_FACTS_MAX)
+            strcat(want, ",rekey");
+        rk_words_add(facts, &(struct rk_words){RK_WORD_REKEY, RK_CLASS_A});
+        assert_string_equal(facts, want);
+    }
+    for (size_t i = 0; i < sizeof not_words / sizeof *not_words; i++) {
+        char facts[RK_FACTS_MAX + 1];
+
+        strcpy(facts, not_words[i]);
+        rk_words_take(facts, &w);
+        assert_string_equal(facts, not_words[i]);
+        assert_int_equal(w.flags, 0);
+        assert_int_equal(w.class, RK_CLASS_A);
+    }
+    for (char letter = 'A'; letter <= 'E'; letter++) {
+        char facts[RK_FACTS_MAX + 1];
+
+        snprintf(facts, sizeof facts, "sci=b,c=%c", letter);
+        rk_words_take(facts, &w);
+        assert_string_equal(facts, "sci=b");
+        assert_int_equal(w.class, RK_CLASS_A + (uint32_t)(letter - 'A'));
+    }
+}
+
+/* A peer's class is judged when it is heard and when the device says its own. */
+static void
+class_is_judged(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, M);
+    assert_false(f.e.alarms & RK_ALARM_UNPROVED);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = IN_USE, .state = RK_IF_CLASS(RK_CLASS_B)});
+    assert_true(f.e.alarms & RK_ALARM_UNPROVED);
+    due(&f);
+    assert_int_equal(f.e.d.seq, 4);
+    alone(&f, RK_CLASS_E, M); /* a peer that is one-way says nothing of itself */
+    hears(&f, peer_says(&f, RK_SAY_ACTIVE, 4, "k4"));
+    assert_false(f.e.alarms & RK_ALARM_UNPROVED);
+    alone(&f, RK_CLASS_E, M);
+    {
+        struct rk_record r = peer_says(&f, RK_SAY_ACTIVE, 4, "k4");
+
+        strcpy(r.facts, "c=B");
+        hears(&f, r);
+        assert_true(f.e.alarms & RK_ALARM_UNPROVED);
+        strcpy(r.facts, "x");
+        hears(&f, r);
+        assert_true(f.e.alarms & RK_ALARM_UNPROVED);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(is_heard),
+        cmocka_unit_test(says_less_in_another_role),
+        cmocka_unit_test(old_offers),
+        cmocka_unit_test(floor_of_a_master),
+        cmocka_unit_test(free_slots),
+        cmocka_unit_test(key_of_the_peer),
+        cmocka_unit_test(split),
+        cmocka_unit_test(catches_up),
+        cmocka_unit_test(refused_offer_tells),
+        cmocka_unit_test(new_role),
+        cmocka_unit_test(no_rule),
+        cmocka_unit_test(yielded_stays),
+        cmocka_unit_test(slave_is_ahead),
+        cmocka_unit_test(old_word_after_restart),
+        cmocka_unit_test(confirmed_by_the_tag),
+        cmocka_unit_test(did_not_follow),
+        cmocka_unit_test(alarm_of_each_action),
+        cmocka_unit_test(alarms_go_out),
+        cmocka_unit_test(cannot_shut),
+        cmocka_unit_test(adopts),
+        cmocka_unit_test(when_to_sweep),
+        cmocka_unit_test(stays_shut),
+        cmocka_unit_test(wishes),
+        cmocka_unit_test(fallback_marks),
+        cmocka_unit_test(when_to_fall_back),
+        cmocka_unit_test(proved),
+        cmocka_unit_test(words),
+        cmocka_unit_test(class_is_judged),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
