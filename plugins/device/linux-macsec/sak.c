@@ -1,6 +1,7 @@
 /* sak.c - derivation of association keys.  Any thread; the bytes are only ever in the host's secrets. */
 #include "sak.h"
 
+#include <endian.h>
 #include <linux/if_macsec.h>
 #include <string.h>
 
@@ -27,13 +28,14 @@ derive(const struct rk_host *host, const struct rk_secret *key, const struct mac
        size_t len, struct rk_secret **out)
 {
     struct info info = {.len = 0};
+    uint64_t seq = htobe64(use->seq);
 
     add(&info, label, strlen(label) + 1);
     add(&info, use->link, strlen(use->link) + 1);
     add(&info, use->key_id, strlen(use->key_id) + 1);
     add(&info, use->cipher->name, strlen(use->cipher->name) + 1);
     add(&info, use->sender->bytes, sizeof use->sender->bytes);
-    add(&info, &use->an, 1);
+    add(&info, &seq, sizeof seq);
     return info.over ? RK_E_CONTRACT : host->secret_derive(key, info.bytes, info.len, len, out);
 }
 

@@ -13,10 +13,11 @@ struct macsec_use {
     const char *link, *key_id;
     const struct macsec_cipher *cipher;
     const struct macsec_sci *sender;
-    uint8_t an;
+    uint64_t seq;
 };
 
-/* macsec_sak_derive - HKDF of key with info "rekey sak v1"|link|key id|cipher (each with its NUL)|SCI of the sender|AN;
+/* macsec_sak_derive - HKDF of key with info "rekey sak v1"|link|key id|cipher (each with its NUL)|SCI of the sender|seq
+ * in 8 bytes, most significant first: a key that a source gives a second time makes other association keys;
  * for XPN also a salt of 12 bytes, with the label "rekey salt v1"
  * out:  *sak of the cipher's length, *salt or NULL: owned by the caller, NULL on failure
  * ret:  RK_OK; RK_E_CONTRACT when a name is too long; RK_E_KEY_SIZE when key is shorter than the SAK; what derive

@@ -154,7 +154,7 @@ add_sa(struct job *j, const struct macsec_sci *rxsc)
 {
     const struct rk_host *host = j->c->time.host;
     const struct macsec_sci *own = &j->f->secy.sci, *sender = rxsc ? rxsc : own, *receiver = rxsc ? own : &j->peer;
-    struct macsec_use use = {j->op->link, j->op->key_id, j->c->inst->cipher, sender, j->an};
+    struct macsec_use use = {j->op->link, j->op->key_id, j->c->inst->cipher, sender, j->op->seq};
     struct macsec_new_sa sa = {.place = place_of(j, rxsc), .key_id = j->key_id, .ssci = macsec_ssci(sender, receiver)};
     struct rk_secret *sak, *salt;
     char what[40];
