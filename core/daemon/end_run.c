@@ -314,6 +314,8 @@ end_event(struct end *end, const struct rk_event *ev)
     int64_t now_ns = rk_now_ns();
     enum rk_state was = end->e.state;
 
+    if (end->d->stopping && rk_end_waits(&end->e))
+        return; /* nothing new is begun */
     with_wall.wall = rk_wall_now();
     with_wall.boot = rk_boot_id();
     rk_end_step(&end->e, &with_wall, now_ns, &todo);

@@ -260,17 +260,16 @@ rk_on_key(struct step *s)
         rk_end_go(s, RK_ST_STAGE);
         return;
     }
-    if (!rk_copy(e->d.cand, sizeof e->d.cand, s->ev->key_id) || !e->d.cand[0] || rk_end_uses(e, e->d.cand)) {
-        e->d.cand[0] = '\0';
-        rk_end_burn(s, RK_E_PROTOCOL, "the source gave no key ID, or one that is in use");
+    if (!s->ev->key_id[0] || strlen(s->ev->key_id) > RK_KEY_ID_MAX || rk_end_uses(e, s->ev->key_id)) {
+        rk_end_burn(s, RK_E_PROTOCOL, "the source gave no key ID, or one that it gave before");
         return;
     }
     e->d.phase = RK_PH_FETCHED;
-    if (!rk_end_fits(e, e->d.cand)) { /* asked before anything is installed */
-        e->d.cand[0] = '\0';
+    if (!rk_end_fits(e, s->ev->key_id)) { /* asked before anything is installed */
         rk_end_burn(s, RK_E_UNSUPPORTED, "key ID and link name are too long for a record");
         return;
     }
+    rk_end_take_key(e, s->ev->key_id);
     if (rk_of(e)->timed)
         choose_start(s);
     rk_end_go(s, RK_ST_J_FETCHED);

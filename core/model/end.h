@@ -115,6 +115,9 @@ struct rk_todo {
 /* What to do when a key is EXPIRED (option on-stale). */
 enum rk_stale { RK_STALE_HOLD, RK_STALE_FALLBACK, RK_STALE_SHUT };
 
+/* Key IDs that an end remembers, so that a source which gives one again is found out; cur and prev beside them. */
+#define RK_USED_KEYS 16
+
 struct rk_end {
     struct rk_durable d;
     /* configuration */
@@ -142,6 +145,8 @@ struct rk_end {
     char peer_active[RK_KEY_ID_MAX + 1];       /* key that the peer last said it transmits on */
     uint64_t peer_active_seq;                  /* the rotation that it came with; 0: not said */
     char facts[RK_FACTS_MAX + 1];              /* own facts, from the device */
+    uint64_t used[RK_USED_KEYS];               /* ring: hashes of the last key IDs taken */
+    unsigned n_used;
     uint32_t alarms;
     unsigned failures;                         /* rotations in a row that failed */
     unsigned tries;                            /* of the action at hand */

@@ -357,7 +357,9 @@ rk_end_resume(struct step *s, const struct rk_seen *seen)
 
     e->said = false;
     switch (e->d.phase) {
-    case RK_PH_INTENT:
+    case RK_PH_INTENT: /* a master's source may have given a key, and nobody knows which */
+        e->orphaned += rk_is_master(e);
+        __attribute__((fallthrough));
     case RK_PH_FETCHED:
         rk_end_burn(s, e->last_err ? e->last_err : RK_E_UNKNOWN, "interrupted before the key was staged");
         break;

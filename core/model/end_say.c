@@ -2,6 +2,7 @@
 #include "end_step.h"
 
 #include "../base/err.h"
+#include "../base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -104,7 +105,19 @@ rk_end_record(const struct rk_end *e, struct rk_record *r)
 bool
 rk_end_uses(const struct rk_end *e, const char *key_id)
 {
+    uint64_t hash = rk_hash(key_id);
+
+    for (unsigned i = 0; i < RK_USED_KEYS && i < e->n_used; i++)
+        if (e->used[i] == hash)
+            return true;
     return strcmp(key_id, e->d.cur) == 0 || strcmp(key_id, e->d.prev) == 0;
+}
+
+void
+rk_end_take_key(struct rk_end *e, const char *key_id)
+{
+    snprintf(e->d.cand, sizeof e->d.cand, "%s", key_id);
+    e->used[e->n_used++ % RK_USED_KEYS] = rk_hash(key_id);
 }
 
 /* A slave's answer is longer than the offer, by its confirm tag; and there may be more to say by then. */
@@ -161,7 +174,7 @@ rk_end_alarms(const struct rk_end *e, int64_t now_ns)
     uint32_t alarms = e->alarms;
     int64_t age_ns = rk_end_age_ns(e, now_ns);
 
-    if (age_ns > 3 * e->interval_ns)
+    if (age_ns > 3 * e->interval_ns || (e->d.flags & RK_DF_SHUT))
         alarms |= RK_ALARM_EXPIRED;
     else if (age_ns > e->interval_ns / 2 * 3)
         alarms |= RK_ALARM_OVERDUE;

@@ -98,7 +98,9 @@ begin(struct step *s, uint64_t seq, const char *key_id)
     e->give_up_ns = RK_NEVER;
     take_number(e, seq);
     e->d.mine[0] = e->d.theirs[0] = '\0';
-    snprintf(e->d.cand, sizeof e->d.cand, "%s", key_id);
+    e->d.cand[0] = '\0';
+    if (key_id[0])
+        rk_end_take_key(e, key_id);
     e->d.phase = RK_PH_INTENT;
     e->d.flags = fallback ? e->d.flags | RK_DF_CAND_FALLBACK : e->d.flags & ~RK_DF_CAND_FALLBACK;
     rk_end_note(s, "begin", key_id);

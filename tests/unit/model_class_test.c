@@ -852,6 +852,7 @@ on_stale_shut(void **state)
     sees(&f, BOTH, 0);
     assert_string_equal(f.e.d.cur, "");
     assert_string_equal(f.e.d.prev, "k4");
+    assert_true(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_EXPIRED); /* also without a key in use */
     happens(&f, RK_EV_DONE);
     tick_at(&f, f.e.verify_at_ns); /* someone started the device again: it is to stay shut */
     looks(&f, (struct seen){.prev = USED, .facts = "sci=a"});

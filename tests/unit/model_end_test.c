@@ -212,6 +212,64 @@ master_orphan(void **state)
     assert_int_equal(f.e.d.seq, 6);
 }
 
+/* So is one that was asked for when the process died. */
+static void
+orphan_after_restart(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (uint32_t role = M; role <= SL; role++) {
+        bring(&f, role, RK_ST_OBSERVE);
+        f.e.d.phase = RK_PH_INTENT;
+        f.e.d.seq = f.e.d.floor = 5;
+        sees(&f, USED, 0);
+        assert_int_equal(f.e.orphaned, role == M);
+    }
+}
+
+/* A key ID that comes again, from the source or from the peer, is refused: also long after it left use. */
+static void
+key_id_comes_again(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    bring(&f, M, RK_ST_FETCH);
+    for (unsigned i = 0; i < RK_USED_KEYS; i++) {
+        struct rk_event key = {.type = RK_EV_KEY, .key_id = "k5"};
+        char id[16];
+
+        if (i > 0) {
+            step(&f, key);
+            assert_int_equal(f.e.last_err, RK_E_PROTOCOL);
+            assert_int_equal(f.e.state, RK_ST_J_BURNT);
+            happens(&f, RK_EV_DONE);
+            due(&f);
+            happens(&f, RK_EV_DONE);
+        }
+        snprintf(id, sizeof id, i ? "key-%u" : "k5", i);
+        key.key_id = id;
+        step(&f, key);
+        assert_int_equal(f.e.state, RK_ST_J_FETCHED);
+        happens(&f, RK_EV_DONE);
+        fails(&f, RK_E_BUSY);
+        happens(&f, RK_EV_DONE);
+        happens(&f, RK_EV_DONE);
+        sees(&f, USED, 0);
+        happens(&f, RK_EV_DONE);
+        due(&f);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.e.state, RK_ST_FETCH);
+    }
+    bring(&f, SL, RK_ST_J_INTENT);
+    happens(&f, RK_EV_DONE);
+    fails(&f, RK_E_KEY_GONE);
+    happens(&f, RK_EV_DONE);
+    hears(&f, record(M, RK_SAY_OFFER, 6, "k5"));
+    assert_int_equal(f.e.nack_err, RK_E_PROTOCOL);
+}
+
 /* Failing for ever: the pauses grow to at most 37.5 s, and it is asked for ever. */
 static void
 backoff(void **state)
@@ -448,6 +506,8 @@ main(void)
         cmocka_unit_test(each_failure),
         cmocka_unit_test(slave_fetch),
         cmocka_unit_test(master_orphan),
+        cmocka_unit_test(orphan_after_restart),
+        cmocka_unit_test(key_id_comes_again),
         cmocka_unit_test(backoff),
         cmocka_unit_test(each_restart),
         cmocka_unit_test(lost_key_is_retired),

@@ -245,6 +245,7 @@ slave_never_follows(void **state)
 {
     struct fix f;
     int64_t pause_ns = 0;
+    char id[16];
 
     (void)state;
     bring(&f, M, RK_ST_J_ACTIVE);
@@ -262,7 +263,8 @@ slave_never_follows(void **state)
         assert_true(pause_ns > 0 && pause_ns <= 37500 * MS);
         due(&f);
         happens(&f, RK_EV_DONE);
-        step(&f, (struct rk_event){.type = RK_EV_KEY, .key_id = i % 2 ? "ka" : "kb"});
+        snprintf(id, sizeof id, "key-%u", i);
+        step(&f, (struct rk_event){.type = RK_EV_KEY, .key_id = id});
         for (int k = 0; k < 3; k++)
             step(&f, (struct rk_event){.type = RK_EV_DONE, .mine = TAG_M, .theirs = TAG_S});
         sees(&f, USED, BOTH);

@@ -32,13 +32,18 @@ rnd(uint64_t *rng, uint64_t n)
     return (x ^ (x >> 31)) % n;
 }
 
+/* Mostly new ones. */
 static const char *
 any_key(uint64_t *rng)
 {
-    static const char *const keys[] = {"", "k4", "k5", "k6", "k7",
+    static const char *const keys[] = {"", "k4", "k5", "k6",
                                        "a-key-id-of-64-bytes-a-key-id-of-64-bytes-a-key-id-of-64-bytes-"};
+    static char text[16];
 
-    return keys[rnd(rng, sizeof keys / sizeof *keys)];
+    if (rnd(rng, 3) == 0)
+        return keys[rnd(rng, sizeof keys / sizeof *keys)];
+    snprintf(text, sizeof text, "k%u", (unsigned)rnd(rng, 100000));
+    return text;
 }
 
 /* One event, with the arrow that it takes. */
@@ -74,7 +79,9 @@ likely_record(struct fix *f, uint64_t *rng)
 {
     bool master = f->e.d.role == M, offer = !master && f->e.state == RK_ST_IDLE;
     struct rk_record r = record(master ? SL : M, offer ? RK_SAY_OFFER : (uint32_t)rnd(rng, RK_SAY_LOST + 1),
-                                f->e.d.seq + offer, f->e.d.cand[0] ? f->e.d.cand : f->e.d.cur);
+                                f->e.d.seq + offer, f->e.d.cand[0]      ? f->e.d.cand
+                                                         : rnd(rng, 4) ? f->e.d.cur
+                                                                       : f->e.d.prev);
 
     if (offer)
         strcpy(r.key, any_key(rng));
