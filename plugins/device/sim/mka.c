@@ -174,9 +174,8 @@ note_unknown(struct sim_device *d, struct rk_call *call, struct sim_iface *f, co
 }
 
 static void
-listen(struct sim_device *d, struct rk_call *call, struct sim_iface *f, const struct sim_peers *peers)
+listen(struct sim_device *d, struct rk_call *call, struct sim_iface *f, const struct sim_peers *peers, int64_t now_ns)
 {
-    int64_t now_ns = d->clock.boot_ns();
     struct sim_air air;
 
     for (size_t i = 0; !peers && i < f->cak->n; i++)
@@ -221,7 +220,7 @@ sim_mka_settle(struct sim_device *d, struct rk_call *call, struct sim_iface *f, 
     if (d->class->class == RK_CLASS_D)
         sim_chain_roles(d, c);
     follow(d, c, now_ns);
-    listen(d, call, f, peers);
+    listen(d, call, f, peers, now_ns);
     primary = sim_cak_at(c, SIM_PRIMARY);
     for (size_t i = 0; primary && sim_mka_live(d, primary) && i < c->n; i++)
         c->keys[i].place &= ~SIM_PRECEDING;
