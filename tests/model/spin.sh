@@ -1,33 +1,70 @@
 #!/bin/sh
 # The rotation protocol in the model checker: no error in any order of steps, and each seeded mistake is found.
+# With REKEY_LONG=1 larger runs too, and how long each took.
 . "$top_srcdir/tests/unit/tap.sh"
-model=$top_srcdir/tests/model/rotation.pml
-mistakes=$(sed -n 's/^#if.*\(BUG_[A-Z_]*\).*/\1/p' "$model" | sort -u)
+models=$top_srcdir/tests/model
 
 command -v spin >/dev/null || skip_all "spin is not installed"
 
-check() { # check NAME CFLAGS RUNFLAGS SPINFLAGS...: what pan says, in $tmp/NAME.out
-    dir=$tmp/$1 cflags=$2 flags=$3; shift 3
+mistakes() { sed -n 's/^#if.*\(BUG_[A-Z_]*\).*/\1/p' "$models/$1.pml" | sort -u; }
+
+check() { # check DIR MODEL CFLAGS RUNFLAGS SPINFLAGS...: what pan says, in $tmp/DIR.out
+    dir=$tmp/$1 model=$models/$2.pml cflags=$3 flags=$4; shift 4
     mkdir -p "$dir" && (cd "$dir" && spin -a "$@" "$model" >spin.out 2>&1 &&
-        timeout 60 ${CC:-cc} $cflags -w -o pan pan.c && timeout 120 ./pan $flags) >"$dir.out" 2>&1
+        timeout 60 ${CC:-cc} $cflags -w -o pan pan.c && timeout "${limit:-120}" ./pan $flags) >"$dir.out" 2>&1
+    status=$?
+    rm -rf "$dir"
+    return $status
 }
 
-no_error() { # no_error STATES-AT-LEAST ...: the whole of it was searched, and it was not nothing
-    least=$1; shift
-    check good "$@" && grep -q 'errors: 0$' "$tmp/good.out" &&
-        ! grep -q -e 'max search depth too small' -e 'Search not completed' "$tmp/good.out" &&
-        [ "$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1/p' "$tmp/good.out")" -ge "$least" ]
+all_of_it() { # all_of_it STATES-AT-LEAST: the whole of it was searched without an error, and it was not nothing
+    cat "$tmp/good.out"
+    grep -q 'errors: 0$' "$tmp/good.out" &&
+        ! grep -q -e 'max search depth too small' -e 'Search not completed' "$tmp/good.out" && [ "$states" -ge "$1" ]
 }
 
-found() { # found MISTAKE
-    check "$1" "-O0 -DSAFETY -DNOCLAIM" -m100000 -DK=2 -DCRASHES=1 "-D$1"
-    grep -q 'assertion violated' "$tmp/$1.out" && grep -q 'errors: 1$' "$tmp/$1.out"
+good() { # good NAME STATES-AT-LEAST CHECK-ARGUMENTS...
+    name=$1 least=$2; shift 2
+    check good "$@"
+    states=$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1/p' "$tmp/good.out")
+    took=$(sed -n 's/^pan: elapsed time \([0-9.e+]* seconds\).*/, \1/p' "$tmp/good.out")
+    ok "$name: ${states:-0} states${REKEY_LONG:+$took}" all_of_it "$least"
 }
 
-plan $((3 + $(echo "$mistakes" | wc -l)))
-ok "three rotations, one crash of each end" no_error 500000 "-O2 -DSAFETY -DNOCLAIM" -m100000 -DK=3 -DCRASHES=1
-ok "two rotations, two crashes of each end" no_error 200000 "-O2 -DSAFETY -DNOCLAIM" -m100000 -DK=2 -DCRASHES=2
-ok "both ends come to rest on one key" no_error 20000 "-O2 -DNFAIR=3" "-a -f -m100000" -DLIVE -DK=2 -DCRASHES=1
-for mistake in $mistakes; do
-    ok "$mistake is found" found "$mistake"
+# "$safe" finds what must never be, "$rest" whether it comes to rest; -f is weak fairness.
+safe="-O2 -DSAFETY -DNOCLAIM"
+rest="-O2 -DNFAIR=5"
+never() { name=$1 least=$2 model=$3; shift 3; good "$name" "$least" "$model" "$safe" -m100000 "$@"; }
+settles() { name=$1 least=$2 model=$3; shift 3; good "$name" "$least" "$model" "$rest" "-a -f -m100000" -DLIVE "$@"; }
+
+found() { # found MODEL MISTAKE: those with STUCK in their name keep the ends from coming to rest
+    case $1,$2 in
+    *STUCK*) check "$2" "$1" "-O1 -DNFAIR=5" "-a -f -m100000" "-D$2" -DLIVE -DK=2 -DCRASHES=0 -DREBOOTS=1 $stuck ;;
+    *) check "$2" "$1" "-O1 -DSAFETY -DNOCLAIM" -m100000 "-D$2" -DK=2 -DCRASHES=1 ;;
+    esac
+    cat "$tmp/$2.out"
+    grep -q -e 'assertion violated' -e 'acceptance cycle (' "$tmp/$2.out" && grep -q 'errors: 1$' "$tmp/$2.out"
+}
+
+plan $((6 + ${REKEY_LONG:+6} + 0 + $( (mistakes rotation; mistakes cak) | wc -l)))
+never "class A, three rotations, one crash of each end" 500000 rotation -DK=3 -DCRASHES=1
+never "class A, two rotations, two crashes of each end" 200000 rotation -DK=2 -DCRASHES=2
+settles "class A, both ends come to rest on one key" 20000 rotation -DK=2 -DCRASHES=1
+never "classes B, C, D, all nine pairs, two rotations, one crash of each end" 1000000 cak -DK=2
+settles "classes B, C, D, all nine pairs come to rest on one key" 20000 cak -DK=1 -DCRASHES=0
+settles "classes B, C, D, with a restart of a device" 20000 cak -DK=1 -DCRASHES=0 -DGIVEUPS=0 -DREBOOTS=1
+for mistake in $(mistakes rotation); do
+    ok "class A, $mistake is found" found rotation "$mistake"
 done
+stuck="-DMASTER=B -DSLAVE=B"
+for mistake in $(mistakes cak); do
+    ok "classes B, C, D, $mistake is found" found cak "$mistake"
+done
+[ -n "$REKEY_LONG" ] || exit 0
+limit=1800
+never "class A, four rotations, two crashes of each end" 500000 rotation -DK=4 -DCRASHES=2
+never "classes B, C, D, three rotations, one crash of each end" 5000000 cak -DK=3
+never "classes B, C, D, two rotations, two crashes of each end, two give-ups" 5000000 cak -DK=2 -DCRASHES=2 -DGIVEUPS=2
+settles "classes B, C, D, one rotation, one crash of each end" 500000 cak -DK=1
+settles "C and B, two rotations, one crash of each end" 500000 cak -DMASTER=C -DSLAVE=B -DK=2
+settles "classes B, C, D, a restart of a device, a give-up" 500000 cak -DK=1 -DCRASHES=0 -DREBOOTS=1
