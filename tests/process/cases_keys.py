@@ -189,7 +189,7 @@ def case_key_id_given_twice(w):
     Forgetful.next_ids[:] = [row["key_id"]]
     seq = rotate(w)
     after = settled(w, above=seq + 1)
-    expect("in use" in burnt(w.a, seq + 1)["why"], "%s", burnt(w.a, seq + 1))
+    expect("gave before" in burnt(w.a, seq + 1)["why"], "%s", burnt(w.a, seq + 1))
     expect(after["key_id"] != row["key_id"], "the same key again")
     now = counts(w)
     expect(now["stage", "east"] == was["stage", "east"] + 1 and now["stage", "west"] == was["stage", "west"] + 1,
@@ -197,6 +197,19 @@ def case_key_id_given_twice(w):
     goes_on(w)
 
 
+def case_key_id_given_again_later(w):
+    """a key ID that left use some rotations ago is refused as well: its key would be transmitted on a second time"""
+    old = goes_on(w)["key_id"]
+    for _ in range(4):
+        goes_on(w)
+    Forgetful.next_ids[:] = [old]
+    seq = rotate(w)
+    after = settled(w, above=seq + 1)
+    expect("gave before" in burnt(w.a, seq + 1)["why"], "%s", burnt(w.a, seq + 1))
+    expect(after["key_id"] != old, "the old key again")
+    goes_on(w)
+
+
 sys.exit(run([(set_up, [case_master_dies_after_enc_keys, case_slave_dies_after_dec_keys, case_dec_keys_reply_lost,
                         case_enc_keys_reply_lost, case_key_too_short, case_key_too_long]),
-              (set_up_forgetful, [case_key_id_given_twice])]))
+              (set_up_forgetful, [case_key_id_given_twice, case_key_id_given_again_later])]))
