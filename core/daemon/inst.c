@@ -344,6 +344,10 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
 {
     snprintf(item->link, sizeof item->link, "%s", end->conf->name);
     snprintf(item->key_id, sizeof item->key_id, "%s", end->act_key);
+    if (verb == RK_V_GET_NEW) { /* the tag that its peer must show: a crash between STAGE and its reply keeps it so */
+        item->seq = end->e.d.seq;
+        item->role = end->e.d.role;
+    }
     if (verb == RK_V_GET_NEW || verb == RK_V_GET_BY_ID)
         return;
     snprintf(item->iface, sizeof item->iface, "%s", end->iface);
@@ -393,7 +397,7 @@ answer(struct end *end, uint32_t verb, struct rk_item *item)
     } else {
         end->key_fd = item->fd;
         item->fd = -1;
-        end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id});
+        end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .theirs = item->theirs});
     }
 }
 

@@ -1,6 +1,7 @@
 /* run_source.c - calls of key sources: what a source gave is checked, and leaves this process as sealed memfds. */
 #include "run.h"
 
+#include "kdf.h"
 #include "safe.h"
 
 #include "../base/text.h"
@@ -67,6 +68,19 @@ check_twins(struct rk_call *c, struct rk_key *keys, size_t n)
     }
 }
 
+/* What the peer must show to have the same key; not asked for by an end that gets it when the key is staged. */
+static void
+add_tag(struct rk_call *c, struct rk_key *key, const struct rk_item *in, struct rk_item *out)
+{
+    int err;
+
+    if (key->err != RK_OK || in->role == 0)
+        return;
+    err = rk_kdf_confirm(key->secret, in->link, key->id, in->seq, in->role == 1 ? 2 : 1, out->theirs);
+    if (err)
+        drop(c, key, err, "no confirm tag can be made");
+}
+
 /* Into the reply; ret: RK_OK when at least one key is there, else why not. */
 static int
 pass_on(struct rk_call *c, struct rk_key *keys, size_t n)
@@ -77,6 +91,7 @@ pass_on(struct rk_call *c, struct rk_key *keys, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct rk_item *out = &c->reply.items[i];
 
+        add_tag(c, &keys[i], &c->msg.items[i], out);
         if (keys[i].err == RK_OK) {
             strcpy(out->key_id, keys[i].id);
             out->fd = rk_secret_send(&keys[i].secret);

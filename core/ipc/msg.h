@@ -61,8 +61,9 @@ struct rk_item {
     char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; reply: why; APPLY: text of DESCRIBE,
                                         * terms of STAGE and RETIRE (at most RK_TERMS_MAX, "" none) */
     char mine[RK_CONFIRM_HEX + 1];     /* APPLY STAGE reply: the confirm tag of this end ... */
-    char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show */
-    uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave */
+    char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show; GET_NEW reply: this one too */
+    uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave.
+                                        * GET_NEW: the same, with link and seq; 0: no tag is asked for */
     struct {
         char id[RK_KEY_ID_MAX + 1];    /* OBSERVE: key ID to look for, "" none */
         uint64_t seq;

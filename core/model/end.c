@@ -270,6 +270,8 @@ rk_on_key(struct step *s)
         return;
     }
     rk_end_take_key(e, s->ev->key_id);
+    if (!s->ev->theirs || !rk_copy(e->d.theirs, sizeof e->d.theirs, s->ev->theirs))
+        e->d.theirs[0] = '\0';
     if (rk_of(e)->timed)
         choose_start(s);
     rk_end_go(s, RK_ST_J_FETCHED);
@@ -279,6 +281,20 @@ void
 rk_on_done_fetched(struct step *s)
 {
     rk_end_go(s, RK_ST_STAGE);
+}
+
+void
+rk_end_staged(struct step *s)
+{
+    struct rk_end *e = s->e;
+
+    if (rk_of(e)->cak && e->d.cur[0]) { /* cur took the fallback slot of the one before */
+        e->d.prev[0] = '\0';
+        e->d.prev_seq = 0;
+    }
+    e->d.phase = RK_PH_STAGED;
+    rk_end_note(s, "staged", e->d.cand);
+    rk_end_go(s, RK_ST_J_STAGED);
 }
 
 void
@@ -292,13 +308,7 @@ rk_on_done_stage(struct step *s)
         rk_end_burn(s, RK_E_CONTRACT, "no confirm tags with the staged key");
         return;
     }
-    if (rk_of(e)->cak && e->d.cur[0]) { /* cur took the fallback slot of the one before */
-        e->d.prev[0] = '\0';
-        e->d.prev_seq = 0;
-    }
-    e->d.phase = RK_PH_STAGED;
-    rk_end_note(s, "staged", e->d.cand);
-    rk_end_go(s, RK_ST_J_STAGED);
+    rk_end_staged(s);
 }
 
 /* The peer will transmit on the key on the strength of what is published now, so it is read back first: a device that

@@ -63,7 +63,7 @@ struct rk_event {
     int err;                        /* FAILED */
     const char *why;                /* FAILED */
     const char *key_id;             /* KEY */
-    const char *mine, *theirs;      /* DONE of STAGE: confirm tags */
+    const char *mine, *theirs;      /* DONE of STAGE: confirm tags; KEY of a master: theirs, NULL when not known yet */
     const struct rk_seen *seen;     /* OBSERVED */
     const struct rk_record *record; /* PEER */
 };

@@ -349,6 +349,20 @@ resume_idle(struct step *s, const struct rk_seen *seen, bool said)
     }
 }
 
+/* A master knows what its slave must show before it stages the key: so one that the device was found to hold is as
+ * good as one that it said to have taken. */
+static void
+resume_fetched(struct step *s, const struct rk_seen *seen)
+{
+    struct rk_end *e = s->e;
+    uint32_t need = rk_of(e)->cak ? RK_HELD_RX : HELD_BOTH;
+
+    if (e->d.theirs[0] && (seen->cand & need) == need)
+        rk_end_staged(s);
+    else
+        rk_end_burn(s, e->last_err ? e->last_err : RK_E_UNKNOWN, "interrupted before the key was staged");
+}
+
 void
 rk_end_resume(struct step *s, const struct rk_seen *seen)
 {
@@ -359,9 +373,10 @@ rk_end_resume(struct step *s, const struct rk_seen *seen)
     switch (e->d.phase) {
     case RK_PH_INTENT: /* a master's source may have given a key, and nobody knows which */
         e->orphaned += rk_is_master(e);
-        __attribute__((fallthrough));
-    case RK_PH_FETCHED:
         rk_end_burn(s, e->last_err ? e->last_err : RK_E_UNKNOWN, "interrupted before the key was staged");
+        break;
+    case RK_PH_FETCHED:
+        resume_fetched(s, seen);
         break;
     case RK_PH_STAGED:
         resume_staged(s, seen);

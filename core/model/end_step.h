@@ -62,6 +62,8 @@ void rk_end_remember(struct step *s, int err, const char *why);
 void rk_end_note(struct step *s, const char *event, const char *key_id);
 void rk_end_alarm(struct rk_end *e, uint32_t alarm, bool on);
 uint32_t rk_end_alarm_of(enum rk_state state);
+/* rk_end_staged - the device holds the candidate, and the tags are known */
+void rk_end_staged(struct step *s);
 /* rk_end_finish - the rotation is done: the old key is gone, or stays as the fallback */
 void rk_end_finish(struct step *s);
 /* rk_end_wake_at - wake it then, unless it wakes sooner */

@@ -87,6 +87,42 @@ test_get_new(void **state)
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
+static int
+fill_40(unsigned char *bytes, size_t len, void *arg)
+{
+    (void)arg;
+    memset(bytes, 0x40, len);
+    return RK_OK;
+}
+
+/* With a role, the tag that the other end must show comes with the key; without one, none. */
+static void
+test_get_new_tag(void **state)
+{
+    char slave[RK_CONFIRM_HEX + 1];
+    struct rk_call_msg c = get_new("SAE_B", 256, 2);
+    struct rk_secret *key;
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_source(&r);
+    strcpy(c.items[0].link, "a-b-1");
+    c.items[0].seq = 9;
+    c.items[0].role = 1;
+    assert_int_equal(rig_call(&r, &c, &reply), RK_OK);
+    assert_int_equal(rk_secret_new(32, fill_40, NULL, &key), RK_OK);
+    assert_int_equal(rk_kdf_confirm(key, "a-b-1", reply.items[0].key_id, 9, 2, slave), RK_OK);
+    rk_secret_free(&key);
+    assert_true(rig_key_is(&reply.items[0].fd, 0x40, 32));
+    assert_true(rig_key_is(&reply.items[1].fd, 0x41, 32));
+    assert_string_equal(reply.items[0].theirs, slave);
+    assert_string_equal(reply.items[0].mine, "");
+    assert_string_equal(reply.items[1].theirs, "");
+    rk_items_free(c.items, c.n);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
 static void
 test_get_by_id(void **state)
 {
@@ -883,6 +919,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_get_new),
+        cmocka_unit_test(test_get_new_tag),
         cmocka_unit_test(test_get_by_id),
         cmocka_unit_test(test_distrusted_source),
         cmocka_unit_test(test_source_status),

@@ -228,6 +228,38 @@ orphan_after_restart(void **state)
     }
 }
 
+/* A key that was staged, and the reply never seen: the master goes on with it when the device holds it. */
+static void
+stage_reply_unseen(void **state)
+{
+    static const struct {
+        uint32_t held;
+        enum rk_state then;
+    } rows[] = {{BOTH, RK_ST_J_STAGED}, {RK_HELD_RX, RK_ST_J_BURNING}, {0, RK_ST_J_BURNING}};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bring(&f, M, RK_ST_STAGE);
+        fails(&f, RK_E_UNKNOWN);
+        assert_true(f.todo.drop_key);
+        sees(&f, USED, rows[i].held);
+        assert_int_equal(f.e.state, rows[i].then);
+    }
+    bring(&f, M, RK_ST_STAGE);
+    fails(&f, RK_E_UNKNOWN);
+    sees(&f, USED, BOTH);
+    happens(&f, RK_EV_DONE);
+    sees(&f, USED, BOTH);
+    assert_int_equal(f.e.state, RK_ST_STAGED);
+    hears(&f, record(SL, RK_SAY_STAGED, 5, "k5"));
+    assert_int_equal(f.e.state, RK_ST_J_ACTIVATING); /* its tag was known before the key was staged */
+    bring(&f, SL, RK_ST_STAGE); /* a slave has nothing to show */
+    fails(&f, RK_E_UNKNOWN);
+    sees(&f, USED, BOTH);
+    assert_int_equal(f.e.state, RK_ST_J_BURNING);
+}
+
 /* A key ID that comes again, from the source or from the peer, is refused: also long after it left use. */
 static void
 key_id_comes_again(void **state)
@@ -507,6 +539,7 @@ main(void)
         cmocka_unit_test(slave_fetch),
         cmocka_unit_test(master_orphan),
         cmocka_unit_test(orphan_after_restart),
+        cmocka_unit_test(stage_reply_unseen),
         cmocka_unit_test(key_id_comes_again),
         cmocka_unit_test(backoff),
         cmocka_unit_test(each_restart),
