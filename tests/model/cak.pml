@@ -7,8 +7,8 @@
  *
  *   B  primary and fallback.  STAGE: primary := key, fallback := keep
  *   C  primary, and a preceding key that no one asks for: each write makes it of the primary one.  It ends when the
- *      primary one is live.  STAGE is refused unless the primary one is keep; RETIRE commits keep again, from its bytes,
- *      which the plugin keeps until the next STAGE
+ *      primary one is live.  STAGE is refused unless the primary one is keep; RETIRE commits keep again, from its
+ *      bytes, which the plugin keeps until the next STAGE
  *   D  as B, but the key begins at its start time, which each device may come to at any moment, or after anything else
  *      here: no clock is relied on.  Until then the device uses keep alone
  *
@@ -18,12 +18,13 @@
  *   the slave has the last word on each number (NACK or ACTIVE, also on one it never took), and is at rest from then on
  *     until the next offer; the master begins the next rotation only after it
  *   that word names the key that the slave uses.  Is it not the master's, then the master turns to it, before all else;
- *     when its device does not hold that key (any more), it begins all the same, and the slave turns to the offer's prev
+ *     when its device does not hold that key (any more), it begins all the same, and the slave turns to what the offer
+ *     names as the previous one
  *   RETIRE makes the given-up key and keep change places: the peer may go on with the one just given up
  *   a key is in use when the device was seen to send on it and the peer to use it (evidence)
  *
- * With REBOOTS a device may come back without keys, with its primary one alone, or with an old configuration.  From then
- * on the link may be down until a rotation is done; it comes to rest on one key all the same.
+ * With REBOOTS a device may come back without keys, with its primary one alone, or with an old configuration.  From
+ * then on the link may be down until a rotation is done; it comes to rest on one key all the same.
  * Not here, but in tests/sim: lost journals, changes of roles, slots, deadlines, clocks (D), one-way peers (E).
  *
  *   spin -a cak.pml && cc -O2 -DSAFETY -DNOCLAIM -o pan pan.c && ./pan -m100000           all nine pairs
@@ -84,7 +85,7 @@ byte offered_prev[TOP + 1] = NONE, named[TOP + 1] = NONE;
 byte fetched;                            /* keys that the slave's source gave away */
 /* journals; the candidate is the key of number seq */
 byte m_ph, m_seq, m_cur, m_prev = NONE, m_cand, s_ph, s_seq, s_cur, s_prev = NONE, s_cand;
-/* lost with a crash; key: 1 at hand, 2 staged since the start; saw: a reading of the device that allows the next step */
+/* lost with a crash; key: 1 at hand, 2 staged since the start; saw: a reading that allows the next step */
 byte m_key, s_key, m_heard, s_heard;
 bool m_resume, s_resume, m_saw, s_saw;
 byte m_crashes = CRASHES, s_crashes = CRASHES, giveups = GIVEUPS, reboots = REBOOTS;
@@ -160,7 +161,8 @@ inline retire(i, k, keep) {
 
 /* The slave's last word on the master's number, and the key that it names. */
 #define LAST_WORD (m_seq == 0 || (NUMBER(m_heard) == m_seq && SAYS(m_heard) >= NACK))
-#define NAMED (m_seq == 0 -> (m_heard == REC(0, LOST) -> NONE : 0) : (SAYS(m_heard) == ISACTIVE -> m_seq : named[m_seq]))
+#define NAMED (m_seq == 0 -> (m_heard == REC(0, LOST) -> NONE : 0) : \
+    (SAYS(m_heard) == ISACTIVE -> m_seq : named[m_seq]))
 
 inline m_begin() { m_saw = false; m_seq++; m_ph = INTENT; m_key = 0 }
 inline m_burn() { m_saw = false; m_cand = m_seq; m_ph = BURNING }
@@ -294,7 +296,8 @@ end: do
         s_cur = (HOLDS(1, s_prev) -> s_prev : NONE); s_prev = NONE;
         named[s_seq] = s_cur; s_lost = s_lost | BIT(s_seq) }
     :: atomic { S_AT(INTENT) && s_key == 1 && !KEEPS(1, s_cur) -> s_ph = BURNING }
-    :: atomic { (S_AT(STAGED) || S_AT(ACTIVATING)) && LACKS(1, s_seq) && fut[1] != s_seq -> s_saw = false; s_ph = BURNING }
+    :: atomic { (S_AT(STAGED) || S_AT(ACTIVATING)) && LACKS(1, s_seq) && fut[1] != s_seq ->
+        s_saw = false; s_ph = BURNING }
     :: atomic { S_AT(BURNING) && CANNOT(1, s_cur) -> s_cur = NONE }
     :: atomic { S_AT(TURNING) && CANNOT(1, s_cur) -> s_cur = NONE }
 #endif

@@ -39,20 +39,21 @@ settles() { name=$1 least=$2 model=$3; shift 3; good "$name" "$least" "$model" "
 
 found() { # found MODEL MISTAKE: those with STUCK in their name keep the ends from coming to rest
     case $1,$2 in
-    *STUCK*) check "$2" "$1" "-O1 -DNFAIR=5" "-a -f -m100000" "-D$2" -DLIVE -DK=2 -DCRASHES=0 -DREBOOTS=1 $stuck ;;
-    *) check "$2" "$1" "-O1 -DSAFETY -DNOCLAIM" -m100000 "-D$2" -DK=2 -DCRASHES=1 ;;
+    *STUCK*) check "$2" "$1" "-O0 -DNFAIR=5" "-a -f -m100000" "-D$2" -DLIVE -DK=2 -DCRASHES=0 -DREBOOTS=1 $stuck ;;
+    *) check "$2" "$1" "-O0 -DSAFETY -DNOCLAIM" -m100000 "-D$2" -DK=2 -DCRASHES=1 ;;
     esac
     cat "$tmp/$2.out"
     grep -q -e 'assertion violated' -e 'acceptance cycle (' "$tmp/$2.out" && grep -q 'errors: 1$' "$tmp/$2.out"
 }
 
-plan $((6 + ${REKEY_LONG:+6} + 0 + $( (mistakes rotation; mistakes cak) | wc -l)))
+plan $((7 + ${REKEY_LONG:+8} + 0 + $( (mistakes rotation; mistakes cak) | wc -l)))
 never "class A, three rotations, one crash of each end" 500000 rotation -DK=3 -DCRASHES=1
 never "class A, two rotations, two crashes of each end" 200000 rotation -DK=2 -DCRASHES=2
 settles "class A, both ends come to rest on one key" 20000 rotation -DK=2 -DCRASHES=1
+settles "class A, the same when a device loses its keys" 20000 rotation -DK=1 -DCRASHES=0 -DREBOOTS=1
 never "classes B, C, D, all nine pairs, two rotations, one crash of each end" 1000000 cak -DK=2
 settles "classes B, C, D, all nine pairs come to rest on one key" 20000 cak -DK=1 -DCRASHES=0
-settles "classes B, C, D, with a restart of a device" 20000 cak -DK=1 -DCRASHES=0 -DGIVEUPS=0 -DREBOOTS=1
+settles "classes B, C, D, the same when a device restarts" 20000 cak -DK=1 -DCRASHES=0 -DGIVEUPS=0 -DREBOOTS=1
 for mistake in $(mistakes rotation); do
     ok "class A, $mistake is found" found rotation "$mistake"
 done
@@ -63,6 +64,9 @@ done
 [ -n "$REKEY_LONG" ] || exit 0
 limit=1800
 never "class A, four rotations, two crashes of each end" 500000 rotation -DK=4 -DCRASHES=2
+settles "class A, a device loses its keys, a crash of each end" 500000 \
+    rotation -DK=1 -DGIVEUPS=0 -DREBOOTS=1 -DCRASHES=1
+settles "class A, two devices lose their keys, or one does twice" 50000 rotation -DK=1 -DCRASHES=0 -DREBOOTS=2
 never "classes B, C, D, three rotations, one crash of each end" 5000000 cak -DK=3
 never "classes B, C, D, two rotations, two crashes of each end, two give-ups" 5000000 cak -DK=2 -DCRASHES=2 -DGIVEUPS=2
 settles "classes B, C, D, one rotation, one crash of each end" 500000 cak -DK=1
