@@ -85,6 +85,14 @@ what_hinders(const struct rk_end *e)
     return NULL;
 }
 
+/* Of a CAK nothing begins before the slave has said how the last rotation ended for it. */
+static bool
+waits_for_word(const struct rk_end *e)
+{
+    return rk_of(e)->cak && !rk_of(e)->one_way && rk_is_master(e) &&
+           (e->peer.seq < e->d.seq || e->peer.say == RK_SAY_STAGED || e->peer.say == RK_SAY_OFFER);
+}
+
 static void
 explain_idle(struct prose *p)
 {
@@ -98,6 +106,8 @@ explain_idle(struct prose *p)
         add(p, "No rotation begins: %s.", why);
     else if (!rk_is_master(e))
         add(p, "It waits for the master's next offer.");
+    else if (waits_for_word(e))
+        add(p, "It waits for the slave to say how rotation %llu ended there.", (unsigned long long)e->d.seq);
     else if (waits_mka)
         add(p, "A rotation is due, and begins as soon as MKA is live on the key in use at both ends.");
     else if (e->failures)

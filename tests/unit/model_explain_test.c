@@ -159,6 +159,34 @@ waits_for_mka(void **state)
     }
 }
 
+/* A CAK: the slave has the last word on each rotation. */
+static void
+waits_for_word(void **state)
+{
+    static const char word[] = " It waits for the slave to say how rotation 5 ended there.";
+    struct fix f;
+
+    (void)state;
+    for (uint32_t class = RK_CLASS_A; class <= RK_CLASS_E; class++) {
+        ready(&f, class, M);
+        goes_to(&f, RK_ST_FETCH);
+        fails(&f, RK_E_EMPTY);
+        happens(&f, RK_EV_DONE);
+        if (class == RK_CLASS_A || class == RK_CLASS_E) {
+            tells_not(&f, word);
+            continue;
+        }
+        tells(&f, word);
+        hears(&f, peer_says(&f, RK_SAY_STAGED, 5, "k5"));
+        tells(&f, word);
+        hears(&f, peer_says(&f, RK_SAY_NACK, 5, "k4"));
+        tells_not(&f, word);
+    }
+    ready(&f, RK_CLASS_B, SL);
+    f.e.d.seq = 5;
+    tells_not(&f, word);
+}
+
 static void
 adopted_keys(void **state)
 {
@@ -475,6 +503,7 @@ main(void)
         cmocka_unit_test(after_failures),
         cmocka_unit_test(what_hinders),
         cmocka_unit_test(waits_for_mka),
+        cmocka_unit_test(waits_for_word),
         cmocka_unit_test(adopted_keys),
         cmocka_unit_test(keys),
         cmocka_unit_test(times),
