@@ -228,7 +228,6 @@ rk_on_observed(struct step *s)
     e->seen_cur = seen->cur;
     e->seen_prev = seen->prev;
     e->seen_foreign = seen->foreign;
-    e->seen_other = seen->state & RK_IF_OTHER;
     rk_end_judge_class(e);
     rk_end_judge_clock(e);
     e->verify_at_ns = s->now_ns + e->verify_ns;

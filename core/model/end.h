@@ -139,7 +139,6 @@ struct rk_end {
     int64_t heard_ns, last_ns;
     int64_t seen_ns;                           /* when the device was read last, and what it held then: */
     uint32_t seen_cur, seen_prev, seen_foreign;
-    bool seen_other;                           /* it transmits on a key that none of us knows */
     struct rk_record peer;                     /* newest record of the other end; role 0: none */
     struct rk_words peer_words;                /* behind its facts */
     char peer_active[RK_KEY_ID_MAX + 1];       /* key that the peer last said it transmits on */
