@@ -10,6 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 
 static bool
@@ -85,6 +90,37 @@ only_forward(void **state)
                 assert_false(rk_arrow(late[from], (enum rk_event_type)ev, back[to]));
 }
 
+/* An answer that nobody waits for is a mistake of ours: it ends the process, before anything is built on it. */
+static void
+cannot_come(void **state)
+{
+    static const struct {
+        enum rk_state state;
+        enum rk_event_type event;
+    } rows[] = {{RK_ST_IDLE, RK_EV_DONE}, {RK_ST_FETCH, RK_EV_OBSERVED}, {RK_ST_STAGE, RK_EV_START}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        pid_t child = fork();
+        int how;
+
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct fix f;
+
+            signal(SIGABRT, SIG_DFL);
+            setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+            bring(&f, M, rows[i].state);
+            if (!freopen("/dev/null", "w", stderr))
+                _exit(1);
+            happens(&f, rows[i].event);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGABRT);
+    }
+}
+
 /* What people read in a trace. */
 static void
 names(void **state)
@@ -119,6 +155,7 @@ main(void)
         cmocka_unit_test(only_answers_lead_on),
         cmocka_unit_test(answers),
         cmocka_unit_test(only_forward),
+        cmocka_unit_test(cannot_come),
         cmocka_unit_test(names),
     };
 

@@ -51,6 +51,7 @@ writes(struct fix *f, enum rk_state state, uint32_t phase, struct keys keys)
         goes_well(f);
     assert_int_equal(f->e.state, state);
     assert_int_equal(f->todo.act, RK_ACT_JOURNAL);
+    assert_int_equal(f->e.wake_ns, RK_NEVER); /* the answer wakes it */
     assert_true(rk_end_unsaved(&f->e));
     holds(f, phase, 5, keys);
 }
@@ -87,6 +88,13 @@ rotates(struct fix *f)
     assert_int_equal(f->e.d.cur_since.unix_ms, f->now_ns / MS);
     assert_int_equal(f->e.d.cur_boot_ns, f->now_ns);
     assert_int_equal(f->e.cur_since_ns, f->now_ns);
+    if (!cak(f)) {
+        goes_to(f, RK_ST_RETIRE);
+        assert_int_equal(f->todo.act, RK_ACT_RETIRE);
+        assert_string_equal(f->todo.key_id, f->key);
+        assert_int_equal(f->todo.seq, 4);
+        assert_string_equal(f->todo.terms, "");
+    }
     writes(f, RK_ST_J_IDLE, RK_PH_IDLE,
            (struct keys){.cur = f->new_key, .cur_seq = 5, .prev = cak(f) ? f->key : "", .prev_seq = cak(f) ? 4 : 0,
                          .cand = ""});
@@ -168,8 +176,10 @@ first_key(void **state)
             holds(&f, RK_PH_INTENT, 1, (struct keys){.cur = "", .prev = "", .cand = role == M ? "" : "k1"});
             goes_to(&f, RK_ST_J_ACTIVE);
             holds(&f, RK_PH_ACTIVE, 1, (struct keys){.cur = "k1", .cur_seq = 1, .prev = "", .cand = ""});
-            goes_to(&f, RK_ST_J_IDLE);
-            assert_int_not_equal(f.todo.act, RK_ACT_RETIRE);
+            while (f.e.state != RK_ST_J_IDLE) {
+                goes_well(&f);
+                assert_int_not_equal(f.todo.act, RK_ACT_RETIRE);
+            }
             assert_string_equal(f.todo.note, "rotated");
             holds(&f, RK_PH_IDLE, 1, (struct keys){.cur = "k1", .cur_seq = 1, .prev = "", .cand = ""});
         }
@@ -233,6 +243,7 @@ given_up_early(void **state)
         assert_int_equal(f.e.state, RK_ST_J_BURNT);
         holds(&f, RK_PH_IDLE, 5, keys);
         assert_string_equal(f.e.d.cand, "");
+        assert_string_equal(f.todo.note_key, "");
     }
     ready(&f, RK_CLASS_A, SL);
     goes_to(&f, RK_ST_FETCH);
@@ -315,6 +326,67 @@ device_lost_it(void **state)
         loses(RK_CLASS_A, &of_a[i]);
     for (size_t i = 0; i < sizeof of_b / sizeof *of_b; i++)
         loses(RK_CLASS_B, &of_b[i]);
+}
+
+/* What else the flags say stays. */
+static void
+flags_stay(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, SL);
+    f.e.d.flags = RK_DF_FALLBACK;
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = BOTH, .state = RK_IF_OTHER});
+    assert_int_equal(f.e.d.flags, RK_DF_HELD | RK_DF_FALLBACK);
+    ready(&f, RK_CLASS_A, SL);
+    f.e.d.flags = RK_DF_FALLBACK;
+    f.e.on_stale = RK_STALE_SHUT;
+    f.e.verify_at_ns = RK_NEVER;
+    tick_at(&f, f.e.cur_since_ns + f.e.shut_after_ns);
+    assert_int_equal(f.e.state, RK_ST_J_SHUT);
+    assert_int_equal(f.e.d.flags, RK_DF_SHUT | RK_DF_FALLBACK);
+}
+
+/* With no key in use there is none that would take the place of the one before: it stays until the next STAGE. */
+static void
+lost_cak_stays_before(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_B, SL);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = BOTH, .state = RK_IF_OTHER});
+    happens(&f, RK_EV_DONE);
+    shown(&f, (struct look){.prev = BOTH, .state = RK_IF_OTHER});
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+    happens(&f, RK_EV_ADOPT);
+    happens(&f, RK_EV_DONE);
+    goes_to(&f, RK_ST_STAGE);
+    assert_string_equal(f.todo.terms, "keep=");
+    happens(&f, RK_EV_DONE);
+    holds(&f, RK_PH_STAGED, 5, (struct keys){.cur = "", .prev = "k4", .prev_seq = 4, .cand = "k5"});
+}
+
+/* The slave kept the key before: this end goes back to it, and the newer one is given up. */
+static void
+turns_back(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        readies[i](&f, RK_CLASS_B, M);
+        goes_to(&f, RK_ST_ACTIVE);
+        hears(&f, peer_says(&f, RK_SAY_NACK, 5, f.key));
+        if (f.e.state != RK_ST_J_IDLE)
+            goes_to(&f, RK_ST_J_IDLE);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.e.state, RK_ST_J_BURNING);
+        holds(&f, RK_PH_BURNING, 5, (struct keys){.cur = f.key, .cur_seq = 4, .prev = "", .cand = f.new_key});
+    }
 }
 
 /* One that was given up, and is newer than the lost one, is not in use instead of it. */
@@ -412,7 +484,7 @@ taken_over(void **state)
         f.e.d.cur_seq = 0;
         f.e.d.seq = rows[i].seq;
         f.e.d.floor = rows[i].floor;
-        f.e.d.flags = RK_DF_SWEEP | RK_DF_FALLBACK;
+        f.e.d.flags = (i ? RK_DF_SWEEP : 0) | RK_DF_FALLBACK;
         f.e.want = true;
         strcpy(f.e.d.prev, rows[i].prev);
         seen.prev = rows[i].prev[0] ? BOTH : 0;
@@ -427,7 +499,7 @@ taken_over(void **state)
         assert_string_equal(f.e.d.prev, rows[i].prev_then);
         assert_int_equal(f.e.d.seq, rows[i].seq_then);
         assert_int_equal(f.e.d.floor, rows[i].floor_then);
-        assert_int_equal(f.e.d.flags, RK_DF_SWEEP);
+        assert_int_equal(f.e.d.flags, i ? RK_DF_SWEEP : 0);
         assert_int_equal(f.e.d.cur_since.unix_ms, 654321);
         assert_int_equal(f.e.d.cur_boot, BOOT);
         assert_int_equal(f.e.d.cur_boot_ns, f.now_ns);
@@ -495,6 +567,9 @@ main(void)
         cmocka_unit_test(given_up_early),
         cmocka_unit_test(bad_tags),
         cmocka_unit_test(device_lost_it),
+        cmocka_unit_test(flags_stay),
+        cmocka_unit_test(lost_cak_stays_before),
+        cmocka_unit_test(turns_back),
         cmocka_unit_test(given_up_is_not_used_again),
         cmocka_unit_test(lost_on_the_way),
         cmocka_unit_test(given_up_key_in_use),

@@ -280,11 +280,14 @@ refused_offer_tells(void **state)
     strcpy(offer.key, "4");
     hears(&f, offer);
     assert_int_equal(f.e.nack_err, RK_E_PROTOCOL); /* a key that is in use */
+    strcpy(offer.key, "5");
+    strcpy(offer.prev, "x");
+    ready_with_letters(&f, RK_CLASS_A, SL);
+    hears(&f, offer);
+    assert_int_equal(f.e.nack_err, RK_E_CONFLICT);
     ready_with_letters(&f, RK_CLASS_A, SL);
     f.e.d.cur[0] = '\0';
     f.e.looked = true;
-    strcpy(offer.key, "5");
-    strcpy(offer.prev, "x");
     hears(&f, offer);
     assert_int_equal(f.e.state, RK_ST_J_INTENT); /* it has none that would have to stay */
 }
@@ -316,11 +319,14 @@ new_role(void **state)
     assert_int_equal(f.e.d.floor, 9);
     assert_int_equal(f.e.nack_err, 0);
     assert_false(f.e.alarms & RK_ALARM_SPLIT);
-    f.e.d.floor = 30;
-    f.e.conf_role = SL;
-    hears(&f, record(M, RK_SAY_WITHDRAWN, 9, "x"));
-    assert_int_equal(f.e.d.role, SL);
-    assert_int_equal(f.e.d.floor, 30);
+    for (uint64_t floor = 5; floor <= 30; floor += 25)
+        for (uint32_t role = SL; role >= M; role--) { /* only a master needs it, and it only grows */
+            f.e.d.floor = floor;
+            f.e.conf_role = role;
+            happens(&f, RK_EV_TICK);
+            assert_int_equal(f.e.d.role, role);
+            assert_int_equal(f.e.d.floor, role == M && floor < 9 ? 9 : floor);
+        }
     ready(&f, RK_CLASS_A, M);
     f.e.own_sae = f.e.peer_sae = "";
     goes_to(&f, RK_ST_STAGED);
@@ -482,6 +488,114 @@ did_not_follow(void **state)
     }
 }
 
+/* A CAK: the slave has the last word on each rotation, and what it names is in use; until then nothing begins. */
+static void
+last_word(void **state)
+{
+    static const struct {
+        uint32_t say;
+        uint64_t seq;
+        const char *key;
+        bool begins;
+    } rows[] = {
+        {RK_SAY_ACTIVE, 4, "k4", false}, {RK_SAY_STAGED, 5, "k5", false}, {RK_SAY_OFFER, 5, "k5", false},
+        {RK_SAY_NACK, 5, "k4", true},    {RK_SAY_LOST, 5, "", true},
+    };
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready(&f, RK_CLASS_B, M);
+        goes_to(&f, RK_ST_FETCH);
+        fails(&f, RK_E_EMPTY);
+        happens(&f, RK_EV_DONE);
+        f.now_ns += S; /* the device was read a while ago */
+        f.e.due_ns = f.now_ns;
+        hears(&f, peer_says(&f, rows[i].say, rows[i].seq, rows[i].key));
+        if (rows[i].begins)
+            shown(&f, (struct look){.cur = IN_USE, .prev = BOTH});
+        assert_int_equal(f.e.state, rows[i].begins ? RK_ST_J_INTENT : RK_ST_IDLE);
+    }
+}
+
+/* A peer that transmits on nothing is helped at once; a CAK peer that uses another key is too. */
+static void
+helps_at_once(void **state)
+{
+    static const struct {
+        uint32_t class;
+        const char *key;
+        bool helps;
+    } rows[] = {{RK_CLASS_A, "", true}, {RK_CLASS_A, "kx", false}, {RK_CLASS_A, "4", false}, {RK_CLASS_B, "", true},
+                {RK_CLASS_B, "kx", true}, {RK_CLASS_B, "4", false}};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready_with_letters(&f, rows[i].class, M);
+        f.now_ns += S;
+        hears(&f, peer_says(&f, RK_SAY_LOST, 4, rows[i].key));
+        if (rows[i].class == RK_CLASS_B && rows[i].helps)
+            shown(&f, (struct look){.cur = IN_USE, .prev = BOTH});
+        assert_int_equal(f.e.state, rows[i].helps ? RK_ST_J_INTENT : RK_ST_IDLE);
+    }
+}
+
+/* What a slave said no to is past: when its device loses the key of a later rotation, that is what it says. */
+static void
+old_no_is_over(void **state)
+{
+    struct rk_record r;
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, SL);
+    goes_to(&f, RK_ST_FETCH);
+    fails(&f, RK_E_KEY_GONE);
+    goes_to(&f, RK_ST_IDLE);
+    f.new_key = "k6";
+    goes_to(&f, RK_ST_RETIRE);
+    fails(&f, RK_E_UNKNOWN);
+    tick_at(&f, f.e.wake_ns);
+    shown(&f, (struct look){.cur = 0});
+    happens(&f, RK_EV_DONE);
+    rk_end_record(&f.e, &r);
+    assert_int_equal(r.say, RK_SAY_LOST);
+    assert_int_equal(r.seq, 6);
+}
+
+/* The key in use, and the number it came with, are what a device is asked to shut or to sweep; and in no terms. */
+static void
+policy_asks_for_cur(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (uint32_t class = RK_CLASS_A; class <= RK_CLASS_B; class++)
+        for (int shut = 0; shut < 2; shut++) {
+            ready(&f, class, SL);
+            goes_to(&f, RK_ST_FETCH);
+            assert_string_equal(f.todo.terms, "");
+            fails(&f, RK_E_KEY_GONE); /* a number that came with no key */
+            goes_to(&f, RK_ST_IDLE);
+            if (shut) {
+                f.e.on_stale = RK_STALE_SHUT;
+                f.e.verify_at_ns = RK_NEVER;
+                tick_at(&f, f.e.cur_since_ns + f.e.shut_after_ns);
+            } else {
+                happens(&f, RK_EV_ADOPT);
+            }
+            happens(&f, RK_EV_DONE);
+            assert_int_equal(f.todo.act, shut ? RK_ACT_SHUT : RK_ACT_SWEEP);
+            assert_string_equal(f.todo.key_id, "k4");
+            assert_int_equal(f.todo.seq, 4);
+            assert_string_equal(f.todo.terms, "");
+        }
+    ready(&f, RK_CLASS_A, M);
+    goes_to(&f, RK_ST_STAGE);
+    assert_string_equal(f.todo.terms, "");
+}
+
 /* ---- alarms of actions ---- */
 
 static void
@@ -560,6 +674,48 @@ cannot_shut(void **state)
     f.e.cannot_shut = true;
     fails(&f, RK_E_UNSUPPORTED);
     assert_true(f.e.cannot_shut);
+}
+
+/* Each alarm is told beside the others. */
+static void
+all_alarms(void **state)
+{
+    const uint32_t all = RK_ALARM_FOREIGN | RK_ALARM_EXPIRED | RK_ALARM_NO_PEER | RK_ALARM_CLOCK_SKEW |
+                         RK_ALARM_FALLBACK_IN_USE;
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_D, SL);
+    f.e.d.flags = RK_DF_FALLBACK;
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = IN_USE, .prev = BOTH, .foreign = 1, .facts = ""});
+    assert_int_equal(rk_end_alarms(&f.e, f.now_ns + 4 * INTERVAL), all);
+    f.e.alarms = 0;
+    f.e.clock_bad = false;
+    f.e.d.flags = 0;
+    assert_int_equal(rk_end_alarms(&f.e, f.now_ns + 4 * INTERVAL), RK_ALARM_EXPIRED | RK_ALARM_NO_PEER);
+    f.e.start_bad = true;
+    assert_int_equal(rk_end_alarms(&f.e, f.now_ns), RK_ALARM_CLOCK_SKEW);
+}
+
+/* Only a master's unknown outcome may have cost a key: a slave's is asked for by its ID. */
+static void
+orphans(void **state)
+{
+    static const struct {
+        uint32_t role;
+        int err;
+        unsigned orphaned;
+    } rows[] = {{M, RK_E_UNKNOWN, 1}, {M, RK_E_BUSY, 0}, {SL, RK_E_UNKNOWN, 0}, {SL, RK_E_AUTH, 0}};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready(&f, RK_CLASS_A, rows[i].role);
+        goes_to(&f, RK_ST_FETCH);
+        fails(&f, rows[i].err);
+        assert_int_equal(f.e.orphaned, rows[i].orphaned);
+    }
 }
 
 /* ---- operators and devices ---- */
@@ -874,9 +1030,15 @@ main(void)
         cmocka_unit_test(old_word_after_restart),
         cmocka_unit_test(confirmed_by_the_tag),
         cmocka_unit_test(did_not_follow),
+        cmocka_unit_test(last_word),
+        cmocka_unit_test(helps_at_once),
+        cmocka_unit_test(old_no_is_over),
+        cmocka_unit_test(policy_asks_for_cur),
         cmocka_unit_test(alarm_of_each_action),
         cmocka_unit_test(alarms_go_out),
         cmocka_unit_test(cannot_shut),
+        cmocka_unit_test(all_alarms),
+        cmocka_unit_test(orphans),
         cmocka_unit_test(adopts),
         cmocka_unit_test(when_to_sweep),
         cmocka_unit_test(stays_shut),
