@@ -1,0 +1,451 @@
+/* model_policy_test.c - which alarm tells of what and when it is over, what operators' wishes and devices' words lead
+ * to, keys of a fallback source, classes and the words behind facts. */
+#include "model_rig.h"
+
+#include "core/model/end_class.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- alarms of actions ---- */
+
+static void
+alarm_of_each_action(void **state)
+{
+    const uint32_t all = RK_ALARM_DEVICE | RK_ALARM_JOURNAL | RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY;
+    struct fix f;
+
+    (void)state;
+    for (int st = 0; st < RK_ST_COUNT; st++)
+        for (int dry = 0; dry < 2; dry++) {
+            bool journal, waits;
+            uint32_t alarm;
+
+            bring(&f, M, (enum rk_state)st);
+            journal = f.todo.act == RK_ACT_JOURNAL;
+            waits = f.todo.act == RK_ACT_NONE;
+            alarm = st == RK_ST_FETCH ? (dry ? RK_ALARM_SOURCE_DRY : RK_ALARM_SOURCE)
+                    : journal        ? RK_ALARM_JOURNAL
+                                     : RK_ALARM_DEVICE;
+            if (waits)
+                continue;
+            fails(&f, dry ? RK_E_EMPTY : RK_E_BUSY);
+            assert_int_equal(f.e.alarms & all, alarm);
+        }
+}
+
+/* The source gives again, the device is read again: over. */
+static void
+alarms_go_out(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int dry = 0; dry < 2; dry++) {
+        ready(&f, RK_CLASS_A, M);
+        goes_to(&f, RK_ST_FETCH);
+        fails(&f, dry ? RK_E_EMPTY : RK_E_IO);
+        happens(&f, RK_EV_DONE);
+        due(&f);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.e.alarms, dry ? RK_ALARM_SOURCE_DRY : RK_ALARM_SOURCE);
+        goes_well(&f);
+        assert_int_equal(f.e.alarms, 0);
+    }
+    ready(&f, RK_CLASS_A, M);
+    tick_at(&f, f.e.verify_at_ns);
+    for (int i = 0; i < 3; i++) {
+        fails(&f, RK_E_IO);
+        assert_int_equal(f.e.alarms, RK_ALARM_DEVICE);
+        tick_at(&f, f.e.wake_ns);
+    }
+    shown(&f, (struct look){.cur = IN_USE});
+    assert_int_equal(f.e.alarms, 0);
+    assert_int_equal(f.e.tries, 0);
+}
+
+/* A device that cannot be shut is told of, and not asked again; that it cannot sweep says nothing of shutting. */
+static void
+cannot_shut(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    bring(&f, SL, RK_ST_SWEEP);
+    fails(&f, RK_E_UNSUPPORTED);
+    assert_false(f.e.cannot_shut);
+    bring(&f, SL, RK_ST_SHUT);
+    fails(&f, RK_E_BUSY);
+    assert_false(f.e.cannot_shut);
+    bring(&f, SL, RK_ST_SHUT);
+    fails(&f, RK_E_UNSUPPORTED);
+    assert_true(f.e.cannot_shut);
+    f.e.d.flags = RK_DF_SWEEP;
+    bring(&f, SL, RK_ST_SWEEP);
+    f.e.cannot_shut = true;
+    fails(&f, RK_E_UNSUPPORTED);
+    assert_true(f.e.cannot_shut);
+}
+
+/* Each alarm is told beside the others. */
+static void
+all_alarms(void **state)
+{
+    const uint32_t all = RK_ALARM_FOREIGN | RK_ALARM_EXPIRED | RK_ALARM_NO_PEER | RK_ALARM_CLOCK_SKEW |
+                         RK_ALARM_FALLBACK_IN_USE;
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_D, SL);
+    f.e.d.flags = RK_DF_FALLBACK;
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = IN_USE, .prev = BOTH, .foreign = 1, .facts = ""});
+    assert_int_equal(rk_end_alarms(&f.e, f.now_ns + 4 * INTERVAL), all);
+    f.e.alarms = 0;
+    f.e.clock_bad = false;
+    f.e.d.flags = 0;
+    assert_int_equal(rk_end_alarms(&f.e, f.now_ns + 4 * INTERVAL), RK_ALARM_EXPIRED | RK_ALARM_NO_PEER);
+    f.e.start_bad = true;
+    assert_int_equal(rk_end_alarms(&f.e, f.now_ns), RK_ALARM_CLOCK_SKEW);
+}
+
+/* Only a master's unknown outcome may have cost a key: a slave's is asked for by its ID. */
+static void
+orphans(void **state)
+{
+    static const struct {
+        uint32_t role;
+        int err;
+        unsigned orphaned;
+    } rows[] = {{M, RK_E_UNKNOWN, 1}, {M, RK_E_BUSY, 0}, {SL, RK_E_UNKNOWN, 0}, {SL, RK_E_AUTH, 0}};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready(&f, RK_CLASS_A, rows[i].role);
+        goes_to(&f, RK_ST_FETCH);
+        fails(&f, rows[i].err);
+        assert_int_equal(f.e.orphaned, rows[i].orphaned);
+    }
+}
+
+/* ---- operators and devices ---- */
+
+static void
+adopts(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int held = 0; held < 2; held++)
+        for (int wanted = 0; wanted < 2; wanted++) {
+            ready(&f, RK_CLASS_A, SL);
+            f.e.d.flags = (held ? RK_DF_HELD : 0) | RK_DF_FALLBACK;
+            f.e.want = wanted;
+            happens(&f, RK_EV_ADOPT);
+            assert_int_equal(f.e.d.flags, RK_DF_SWEEP | RK_DF_FALLBACK);
+            assert_int_equal(f.e.want, held || wanted); /* a new key takes over from the operator's */
+        }
+    ready(&f, RK_CLASS_A, SL); /* while the device is being read: not forgotten, and journaled before it is done */
+    tick_at(&f, f.e.verify_at_ns);
+    happens(&f, RK_EV_ADOPT);
+    assert_int_equal(f.todo.act, RK_ACT_NONE);
+    shown(&f, (struct look){.cur = IN_USE});
+    assert_int_equal(f.todo.act, RK_ACT_JOURNAL);
+    assert_int_equal(f.e.state, RK_ST_J_IDLE);
+    happens(&f, RK_EV_DONE);
+    assert_int_equal(f.todo.act, RK_ACT_SWEEP);
+    assert_string_equal(f.todo.key_id, "k4");
+}
+
+/* Adopted keys go only when this end and its peer use the current one. */
+static void
+when_to_sweep(void **state)
+{
+    static const struct {
+        uint32_t class, flags, cur;
+        const char *peer_key;
+        bool sweeps;
+    } rows[] = {
+        {RK_CLASS_A, RK_DF_SWEEP, IN_USE, "4", true}, {RK_CLASS_A, 0, IN_USE, "4", false},
+        {RK_CLASS_A, RK_DF_SWEEP, IN_USE, "x", false}, {RK_CLASS_B, RK_DF_SWEEP, BOTH, "4", false},
+        {RK_CLASS_E, RK_DF_SWEEP, IN_USE, "", true},
+    };
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready_with_letters(&f, rows[i].class, SL);
+        tick_at(&f, f.e.verify_at_ns);
+        shown(&f, (struct look){.cur = rows[i].cur, .prev = f.e.d.prev[0] ? BOTH : 0});
+        strcpy(f.e.peer_active, rows[i].peer_key);
+        f.e.d.flags = rows[i].flags;
+        happens(&f, RK_EV_TICK);
+        assert_int_equal(f.todo.act == RK_ACT_SWEEP, rows[i].sweeps);
+    }
+    ready(&f, RK_CLASS_A, SL); /* there is none that they could use */
+    f.e.d.cur[0] = '\0';
+    f.e.peer_active[0] = '\0';
+    f.e.peer_active_seq = 0;
+    f.e.seen_cur = IN_USE;
+    happens(&f, RK_EV_ADOPT);
+    happens(&f, RK_EV_DONE);
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+}
+
+/* A device that is shut stays so; one that is not is shut again. */
+static void
+stays_shut(void **state)
+{
+    static const struct {
+        uint32_t prev;
+        bool again;
+    } rows[] = {{BOTH, false}, {USED, true}, {RK_SENDING, true}, {0, false}};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bring(&f, SL, RK_ST_SHUT);
+        happens(&f, RK_EV_DONE);
+        sees(&f, BOTH, 0);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.e.state, RK_ST_IDLE);
+        assert_string_equal(f.e.d.cur, "");
+        tick_at(&f, f.e.verify_at_ns);
+        shown(&f, (struct look){.prev = rows[i].prev, .facts = "sci=a"});
+        assert_int_equal(f.todo.act, rows[i].again ? RK_ACT_SHUT : RK_ACT_NONE);
+        assert_string_equal(f.todo.key_id, rows[i].again ? "k4" : "");
+        assert_int_equal(f.todo.seq, rows[i].again ? 4 : 0);
+        assert_true(f.e.d.flags & RK_DF_SHUT);
+    }
+    ready(&f, RK_CLASS_B, SL); /* a CAK is not lost by it: it is in its place, and MKA is down */
+    f.e.d.flags = RK_DF_SHUT;
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = BOTH, .prev = BOTH});
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = USED, .prev = BOTH});
+    assert_int_equal(f.todo.act, RK_ACT_SHUT);
+}
+
+/* What is wanted while a rotation goes on stays wanted; but what this rotation cures is not asked for again. */
+static void
+wishes(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        ready(&f, RK_CLASS_A, SL);
+        goes_to(&f, RK_ST_J_STAGED);
+        happens(&f, RK_EV_ROTATE);
+        happens(&f, RK_EV_DONE);
+        shown(&f, (struct look){.cur = lost ? 0 : IN_USE, .cand = BOTH});
+        assert_int_equal(f.e.want, !lost);
+    }
+    ready(&f, RK_CLASS_A, SL);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = IN_USE, .state = RK_IF_REKEY}); /* packet numbers run out */
+    assert_true(f.e.want);
+    ready(&f, RK_CLASS_A, M);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = IN_USE, .state = RK_IF_REKEY});
+    assert_int_equal(f.e.state, RK_ST_J_INTENT);
+    assert_false(f.e.want);
+    ready(&f, RK_CLASS_A, M); /* the operator took his key away again: ours comes at once */
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = BOTH, .state = RK_IF_OTHER});
+    assert_false(f.e.want);
+    happens(&f, RK_EV_DONE);
+    shown(&f, (struct look){.prev = BOTH, .state = RK_IF_OTHER});
+    assert_int_equal(f.e.state, RK_ST_IDLE);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.prev = BOTH});
+    assert_int_equal(f.e.d.flags, 0);
+    assert_true(f.e.want);
+    happens(&f, RK_EV_DONE);
+    if (f.e.state == RK_ST_OBSERVE)
+        shown(&f, (struct look){.prev = BOTH});
+    assert_int_equal(f.e.state, RK_ST_J_INTENT);
+}
+
+/* A key of the fallback source is marked as long as it is in use, and the mark of one that was given up goes. */
+static void
+fallback_marks(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int fb = 0; fb < 2; fb++) {
+        struct rk_record offer;
+
+        ready(&f, RK_CLASS_A, SL);
+        f.e.has_fallback = true;
+        f.e.d.flags = fb ? 0 : RK_DF_CAND_FALLBACK | RK_DF_FALLBACK;
+        offer = peer_says(&f, RK_SAY_OFFER, 5, "k5");
+        strcpy(offer.facts, fb ? "sci=b,fb" : "sci=b");
+        hears(&f, offer);
+        assert_int_equal(f.e.d.flags, fb ? RK_DF_CAND_FALLBACK : RK_DF_FALLBACK);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.todo.act, RK_ACT_GET_BY_ID);
+        assert_int_equal(f.todo.fallback, fb);
+        goes_to(&f, RK_ST_J_ACTIVE);
+        assert_int_equal(f.e.d.flags, fb ? RK_DF_FALLBACK : 0);
+    }
+}
+
+/* Only a master whose policy it is, and whose key is too old, asks its fallback source; and not the same twice. */
+static void
+when_to_fall_back(void **state)
+{
+    static const struct {
+        uint32_t role, flags;
+        enum rk_stale policy;
+        bool has, old, falls;
+    } rows[] = {
+        {M, 0, RK_STALE_FALLBACK, true, true, true},    {M, 0, RK_STALE_FALLBACK, true, false, false},
+        {M, 0, RK_STALE_FALLBACK, false, true, false},  {M, 0, RK_STALE_HOLD, true, true, false},
+        {M, 0, RK_STALE_SHUT, true, true, false},       {SL, 0, RK_STALE_FALLBACK, true, true, false},
+        {M, RK_DF_CAND_FALLBACK, RK_STALE_FALLBACK, true, true, false},
+    };
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready(&f, RK_CLASS_A, rows[i].role);
+        goes_to(&f, RK_ST_FETCH);
+        f.e.on_stale = rows[i].policy;
+        f.e.has_fallback = rows[i].has;
+        f.e.shut_after_ns = 100 * INTERVAL;
+        f.e.d.flags |= rows[i].flags;
+        f.now_ns = f.e.cur_since_ns + 3 * INTERVAL + rows[i].old;
+        fails(&f, RK_E_KEY_GONE);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.e.d.phase, rows[i].falls ? RK_PH_INTENT : RK_PH_IDLE);
+        if (rows[i].falls) {
+            happens(&f, RK_EV_DONE);
+            assert_true(f.todo.fallback);
+            assert_int_equal(f.todo.act, RK_ACT_GET_NEW);
+        }
+    }
+}
+
+/* ---- classes and their words ---- */
+
+static void
+proved(void **state)
+{
+    (void)state;
+    for (uint32_t a = RK_CLASS_A; a <= RK_CLASS_E; a++)
+        for (uint32_t b = RK_CLASS_A; b <= RK_CLASS_E; b++) {
+            bool both_a = a == RK_CLASS_A && b == RK_CLASS_A;
+            bool mka = a > RK_CLASS_A && a < RK_CLASS_E && b > RK_CLASS_A && b < RK_CLASS_E;
+
+            assert_int_equal(rk_class_proved(a, b), both_a || mka);
+        }
+    for (uint32_t class = 0; class < 9; class++) {
+        static const char *const letters[] = {"?", "A", "B", "C", "D", "E", "?", "?", "?"};
+
+        assert_string_equal(rk_class_letter(class), letters[class]);
+        assert_int_equal(rk_variant(class)->cak, class >= RK_CLASS_B && class <= RK_CLASS_E);
+        assert_int_equal(rk_variant(class)->slots, rk_variant(class)->cak ? 0 : 4);
+        assert_int_equal(rk_variant(class)->timed, class == RK_CLASS_D);
+        assert_int_equal(rk_variant(class)->one_way, class == RK_CLASS_E);
+    }
+}
+
+/* Words are added as long as there is room, to the last byte; what is not one of them is the device's. */
+static void
+words(void **state)
+{
+    static const char *const not_words[] = {"c=", "c=@", "c=F", "c=BB", "x=B", "c:B", "rekey2", "reke", "C=B"};
+    struct rk_words w;
+
+    (void)state;
+    for (size_t len = RK_FACTS_MAX - 8; len <= RK_FACTS_MAX; len++) {
+        char facts[RK_FACTS_MAX + 1] = "", want[RK_FACTS_MAX + 8] = "";
+
+        memset(facts, 'x', len);
+        memset(want, 'x', len);
+        if (len + strlen(",rekey") <= RK_FACTS_MAX)
+            strcat(want, ",rekey");
+        rk_words_add(facts, &(struct rk_words){RK_WORD_REKEY, RK_CLASS_A});
+        assert_string_equal(facts, want);
+    }
+    for (size_t i = 0; i < sizeof not_words / sizeof *not_words; i++) {
+        char facts[RK_FACTS_MAX + 1];
+
+        strcpy(facts, not_words[i]);
+        rk_words_take(facts, &w);
+        assert_string_equal(facts, not_words[i]);
+        assert_int_equal(w.flags, 0);
+        assert_int_equal(w.class, RK_CLASS_A);
+    }
+    for (char letter = 'A'; letter <= 'E'; letter++) {
+        char facts[RK_FACTS_MAX + 1];
+
+        snprintf(facts, sizeof facts, "sci=b,c=%c", letter);
+        rk_words_take(facts, &w);
+        assert_string_equal(facts, "sci=b");
+        assert_int_equal(w.class, RK_CLASS_A + (uint32_t)(letter - 'A'));
+    }
+}
+
+/* A peer's class is judged when it is heard and when the device says its own. */
+static void
+class_is_judged(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, M);
+    assert_false(f.e.alarms & RK_ALARM_UNPROVED);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.cur = IN_USE, .state = RK_IF_CLASS(RK_CLASS_B)});
+    assert_true(f.e.alarms & RK_ALARM_UNPROVED);
+    due(&f);
+    assert_int_equal(f.e.d.seq, 4);
+    alone(&f, RK_CLASS_E, M); /* a peer that is one-way says nothing of itself */
+    hears(&f, peer_says(&f, RK_SAY_ACTIVE, 4, "k4"));
+    assert_false(f.e.alarms & RK_ALARM_UNPROVED);
+    alone(&f, RK_CLASS_E, M);
+    {
+        struct rk_record r = peer_says(&f, RK_SAY_ACTIVE, 4, "k4");
+
+        strcpy(r.facts, "c=B");
+        hears(&f, r);
+        assert_true(f.e.alarms & RK_ALARM_UNPROVED);
+        strcpy(r.facts, "x");
+        hears(&f, r);
+        assert_true(f.e.alarms & RK_ALARM_UNPROVED);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alarm_of_each_action),
+        cmocka_unit_test(alarms_go_out),
+        cmocka_unit_test(cannot_shut),
+        cmocka_unit_test(all_alarms),
+        cmocka_unit_test(orphans),
+        cmocka_unit_test(adopts),
+        cmocka_unit_test(when_to_sweep),
+        cmocka_unit_test(stays_shut),
+        cmocka_unit_test(wishes),
+        cmocka_unit_test(fallback_marks),
+        cmocka_unit_test(when_to_fall_back),
+        cmocka_unit_test(proved),
+        cmocka_unit_test(words),
+        cmocka_unit_test(class_is_judged),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
