@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -108,4 +109,6 @@ def run_tests(program, walks, cpu_s, folder):
 
 
 def temp_folder():
+    """Gone at the end, also when the end is a signal."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     return tempfile.TemporaryDirectory(prefix="rekey-cover-")
