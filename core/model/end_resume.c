@@ -8,12 +8,12 @@
 #include <string.h>
 
 /* The current key is not in use any more.  Class A: the device does not transmit on it.  A CAK is lost only when the
- * device does not have it (MKA may be down for a cut cable), or when someone put another one in its place; but not when
- * the device uses the candidate: one without a fallback slot then drops it, and can go back to it when it is told to. */
+ * device does not have it (MKA may be down for a cut cable), or when someone put another one in its place; but not while
+ * the candidate is the primary one: a device without a fallback slot then drops it, and can go back to it when told. */
 static bool
 cur_is_gone(const struct rk_end *e, const struct rk_seen *seen)
 {
-    if (!e->d.cur[0] || (seen->cur & RK_SENDING) || (rk_of(e)->cak && (seen->cand & RK_SENDING)))
+    if (!e->d.cur[0] || (seen->cur & RK_SENDING) || (rk_of(e)->cak && (seen->cand & RK_HELD_TX)))
         return false;
     return !rk_of(e)->cak || !(seen->cur & RK_HELD_RX) || (seen->state & RK_IF_OTHER);
 }

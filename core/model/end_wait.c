@@ -285,6 +285,10 @@ slave_idle(struct step *s)
     }
     if (peer->say != RK_SAY_OFFER || peer->seq <= e->d.seq || !heard_peer(e))
         return;
+    if (rk_of(e)->timed && e->seen_ns != s->now_ns) { /* do the clocks agree, now that a start time depends on them */
+        rk_end_go(s, RK_ST_OBSERVE);
+        return;
+    }
     err = judge_offer(e, peer);
     if (err == RK_OK && !take_start(s, peer))
         err = RK_E_CONFLICT;
