@@ -15,6 +15,8 @@ cur_is_gone(const struct rk_end *e, const struct rk_seen *seen)
 {
     if (!e->d.cur[0] || (seen->cur & RK_SENDING) || (rk_of(e)->cak && (seen->cand & RK_HELD_TX)))
         return false;
+    if (rk_of(e)->timed && !(seen->cur & RK_HELD_TX)) /* the clock was set back: its time has not come yet */
+        return true;
     return !rk_of(e)->cak || !(seen->cur & RK_HELD_RX) || (seen->state & RK_IF_OTHER);
 }
 
@@ -126,6 +128,15 @@ await_mka(struct step *s)
     rk_end_look_later(s, poll_ns);
 }
 
+/* Class D: the time is over, and the device still waits for it: its clock was set back.  No MKA is on the key then. */
+static bool
+never_begins(const struct step *s, const struct rk_seen *seen)
+{
+    const struct rk_end *e = s->e;
+
+    return rk_of(e)->timed && !(seen->cand & RK_HELD_TX) && s->now_ns > e->start_ns + e->lead_ns;
+}
+
 static void
 resume_cak_activating(struct step *s, const struct rk_seen *seen)
 {
@@ -137,6 +148,8 @@ resume_cak_activating(struct step *s, const struct rk_seen *seen)
         rk_end_burn(s, RK_E_REJECTED, "the peer gave the new key up");
     else if (!(seen->cand & RK_HELD_RX))
         rk_end_burn(s, RK_E_NOKEY, "the device lost the key before it transmitted on it");
+    else if (never_begins(s, seen))
+        rk_end_burn(s, RK_E_TIMEOUT, "the device did not begin with the key at its start time");
     else
         await_mka(s);
 }
@@ -176,6 +189,10 @@ resume_staged(struct step *s, const struct rk_seen *seen)
         lose_cur(s, seen);
     if ((seen->cand & need) != need) {
         rk_end_burn(s, RK_E_NOKEY, "the device lost the staged key");
+        return;
+    }
+    if (never_begins(s, seen)) {
+        rk_end_burn(s, RK_E_TIMEOUT, "the device did not begin with the key at its start time");
         return;
     }
     e->want = e->want && !cur_gone; /* this rotation is the cure */
@@ -249,6 +266,10 @@ burnt(struct step *s, const struct rk_seen *seen)
     struct rk_durable *d = &s->e->d;
 
     if (rk_of(s->e)->cak && (seen->cand & RK_HELD_RX)) {
+        if (!d->cur[0] && (seen->prev & RK_HELD_TX)) { /* what the device went back to */
+            memcpy(d->cur, d->prev, sizeof d->cur);
+            d->cur_seq = d->prev_seq;
+        }
         memcpy(d->prev, d->cand, sizeof d->prev);
         d->prev_seq = d->seq;
     }
