@@ -51,7 +51,7 @@ say(const struct rk_end *e)
         return RK_SAY_NACK;
     if (!e->d.cur[0])
         return e->d.seq ? RK_SAY_LOST : RK_SAY_IDLE;
-    return rk_is_master(e) ? RK_SAY_WITHDRAWN : RK_SAY_NACK;
+    return RK_SAY_WITHDRAWN; /* of a slave too: it may have said ACTIVE before its device went back to another key */
 }
 
 /* What an end adds to its device's facts.  A rotation that is under way answers "rekey": only then is it asked for. */

@@ -365,7 +365,8 @@ master_active(struct step *s)
     const struct rk_record *peer = &e->peer;
     bool done = peer->seq == e->d.seq && peer->say == RK_SAY_ACTIVE && strcmp(peer->key, e->d.cur) == 0;
     bool lost = peer->seq > e->d.seq ||
-                (peer->seq == e->d.seq && (peer->say == RK_SAY_NACK || peer->say == RK_SAY_LOST));
+                (peer->seq == e->d.seq &&
+                 (peer->say == RK_SAY_NACK || peer->say == RK_SAY_WITHDRAWN || peer->say == RK_SAY_LOST));
 
     if (!done && !lost)
         return;
