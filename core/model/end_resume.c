@@ -102,14 +102,29 @@ resume_activating(struct step *s, const struct rk_seen *seen, bool said)
     }
 }
 
+static void
+set_give_up(struct step *s)
+{
+    struct rk_end *e = s->e;
+
+    if (e->give_up_ns != RK_NEVER)
+        return;
+    if (rk_of(e)->one_way)
+        e->give_up_ns = s->now_ns + e->interval_ns;
+    else if (rk_of(e)->timed && rk_is_master(e))
+        e->give_up_ns = e->start_ns - rk_margin_ns(e);
+}
+
 /* Does the peer's newest word make it certain that it will never use the candidate. */
 static bool
 peer_gave_up(const struct rk_end *e)
 {
     const struct rk_record *peer = &e->peer;
 
-    if (!peer->role || rk_of(e)->one_way || peer->seq < e->d.seq)
+    if (!peer->role || peer->seq < e->d.seq)
         return false;
+    if (rk_of(e)->one_way) /* it does not answer; but it goes on to its next key */
+        return !rk_is_master(e) && peer->seq > e->d.seq;
     return peer->seq > e->d.seq || peer->say == RK_SAY_NACK || peer->say == RK_SAY_LOST ||
            peer->say == RK_SAY_WITHDRAWN;
 }
@@ -142,12 +157,16 @@ resume_cak_activating(struct step *s, const struct rk_seen *seen)
 {
     struct rk_end *e = s->e;
 
+    if (rk_of(e)->one_way)
+        set_give_up(s);
     if ((seen->cand & LIVE) == LIVE)
         rk_end_activated(s);
     else if (peer_gave_up(e))
         rk_end_burn(s, RK_E_REJECTED, "the peer gave the new key up");
     else if (!(seen->cand & RK_HELD_RX))
         rk_end_burn(s, RK_E_NOKEY, "the device lost the key before it transmitted on it");
+    else if (rk_of(e)->one_way && s->now_ns >= e->give_up_ns)
+        rk_end_burn(s, RK_E_TIMEOUT, "the peer did not follow");
     else if (never_begins(s, seen))
         rk_end_burn(s, RK_E_TIMEOUT, "the device did not begin with the key at its start time");
     else
@@ -162,19 +181,6 @@ peer_follows(const struct rk_end *e, const struct rk_seen *seen)
     if (rk_of(e)->one_way)
         return (seen->cand & LIVE) == LIVE;
     return !rk_of(e)->cak && !rk_is_master(e) && (seen->cand & RK_PEER_USES);
-}
-
-static void
-set_give_up(struct step *s)
-{
-    struct rk_end *e = s->e;
-
-    if (e->give_up_ns != RK_NEVER)
-        return;
-    if (rk_of(e)->one_way)
-        e->give_up_ns = s->now_ns + e->interval_ns;
-    else if (rk_of(e)->timed && rk_is_master(e))
-        e->give_up_ns = e->start_ns - rk_margin_ns(e);
 }
 
 /* The master may transmit on the staged key already: it is kept as long as the device holds it. */
@@ -344,6 +350,30 @@ resume_shut(struct step *s, const struct rk_seen *seen, bool said)
     }
 }
 
+/* A one-way peer may follow to a key after it was given up here: what MKA is live on is the key in use. */
+static bool
+followed_late(struct step *s, const struct rk_seen *seen)
+{
+    struct rk_end *e = s->e;
+    struct rk_durable *d = &e->d;
+    char key[sizeof d->cur];
+    uint64_t seq = d->cur_seq;
+
+    if (!rk_of(e)->one_way || !d->cur[0] || (seen->cur & RK_SENDING) || (seen->prev & LIVE) != LIVE)
+        return false;
+    memcpy(key, d->cur, sizeof key);
+    memcpy(d->cur, d->prev, sizeof d->cur);
+    memcpy(d->prev, key, sizeof d->prev);
+    d->cur_seq = d->prev_seq;
+    d->prev_seq = seq;
+    d->cur_since = s->ev->wall;
+    d->cur_boot = s->ev->boot;
+    d->cur_boot_ns = e->cur_since_ns = s->now_ns;
+    rk_end_note(s, "adopted", d->cur);
+    rk_end_go(s, RK_ST_J_IDLE);
+    return true;
+}
+
 static void
 resume_idle(struct step *s, const struct rk_seen *seen, bool said)
 {
@@ -351,6 +381,8 @@ resume_idle(struct step *s, const struct rk_seen *seen, bool said)
     struct rk_durable *d = &e->d;
     uint32_t in_use = rk_of(e)->cak ? RK_HELD_TX : RK_SENDING;
 
+    if (followed_late(s, seen))
+        return;
     if (cur_is_gone(e, seen)) {
         lose_cur(s, seen);
         rk_end_go(s, RK_ST_J_IDLE);
