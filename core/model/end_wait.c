@@ -177,6 +177,10 @@ master_idle(struct step *s)
                      (rk_of(e)->cak ? strcmp(e->peer.key, e->d.cur) != 0 : !e->peer.key[0]);
     bool at_once = (e->want || peer_lost || !e->d.cur[0]) && e->failures == 0;
 
+    if (e->peer.role == RK_MASTER && e->peer.seq > e->d.seq) { /* it yields, but only to a word that is new to it */
+        rk_end_catch_up(s);
+        return;
+    }
     if (!heard_peer(e) || (e->d.flags & RK_DF_HELD) || e->clock_bad || settle(s))
         return;
     if (next_seq(e) > RK_SEQ_MAX) {
