@@ -113,6 +113,13 @@ all_alarms(void **state)
     assert_int_equal(rk_end_alarms(&f.e, f.now_ns + 4 * INTERVAL), RK_ALARM_EXPIRED | RK_ALARM_NO_PEER);
     f.e.start_bad = true;
     assert_int_equal(rk_end_alarms(&f.e, f.now_ns), RK_ALARM_CLOCK_SKEW);
+    assert_int_equal(rk_end_alarms(&f.e, f.e.heard_ns + 3 * VERIFY + 1), RK_ALARM_CLOCK_SKEW | RK_ALARM_NO_PEER);
+    f.e.alarms = RK_ALARM_FOREIGN;
+    f.e.start_bad = false;
+    assert_int_equal(rk_end_alarms(&f.e, f.e.cur_since_ns + INTERVAL / 4 * 5 + 1),
+                     RK_ALARM_FOREIGN | RK_ALARM_DUE | RK_ALARM_NO_PEER);
+    assert_int_equal(rk_end_alarms(&f.e, f.e.cur_since_ns + INTERVAL / 2 * 3 + 1),
+                     RK_ALARM_FOREIGN | RK_ALARM_OVERDUE | RK_ALARM_NO_PEER);
 }
 
 /* Only a master's unknown outcome may have cost a key: a slave's is asked for by its ID. */

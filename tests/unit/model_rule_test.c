@@ -290,6 +290,33 @@ refused_offer_tells(void **state)
     assert_int_equal(f.e.state, RK_ST_J_INTENT); /* it has none that would have to stay */
 }
 
+/* A key ID that came before is refused, of the last sixteen also one that was given up; a new one is not. */
+static void
+key_ids_come_once(void **state)
+{
+    struct fix f, g;
+    char id[16];
+
+    (void)state;
+    ready(&f, RK_CLASS_B, SL);
+    for (unsigned n = 0; n < 3 * RK_USED_KEYS; n++) {
+        for (unsigned ago = 0; ago <= RK_USED_KEYS; ago++) { /* 0: a new one */
+            snprintf(id, sizeof id, "id-%u", n - ago);
+            g = f;
+            hears(&g, peer_says(&g, RK_SAY_OFFER, g.e.d.seq + 1, id));
+            assert_int_equal(g.e.state, ago && ago <= n ? RK_ST_J_BURNT : RK_ST_J_INTENT);
+            assert_int_equal(g.e.nack_err, ago && ago <= n ? RK_E_PROTOCOL : RK_OK);
+        }
+        snprintf(id, sizeof id, "id-%u", n);
+        f.new_key = id;
+        goes_to(&f, RK_ST_FETCH);
+        fails(&f, RK_E_KEY_GONE);
+        goes_to(&f, RK_ST_IDLE);
+    }
+    hears(&f, peer_says(&f, RK_SAY_OFFER, f.e.d.seq + 1, "id-0")); /* so long ago that it is forgotten */
+    assert_int_equal(f.e.state, RK_ST_J_INTENT);
+}
+
 /* ---- roles ---- */
 
 /* A role that was configured anew is taken between two rotations. */
@@ -607,6 +634,7 @@ main(void)
         cmocka_unit_test(split),
         cmocka_unit_test(catches_up),
         cmocka_unit_test(refused_offer_tells),
+        cmocka_unit_test(key_ids_come_once),
         cmocka_unit_test(new_role),
         cmocka_unit_test(no_rule),
         cmocka_unit_test(yielded_stays),
