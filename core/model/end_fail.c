@@ -20,6 +20,8 @@ rk_end_pause(struct step *s)
         e->due_ns = soon_ns + rk_pace_backoff(1, e->interval_ns, 0);
     if (e->use_fallback)
         e->due_ns = s->now_ns;
+    if (rk_of(e)->one_way) /* it may still be at work on the key that was given up, and does not say so */
+        e->due_ns = s->now_ns + e->interval_ns;
 }
 
 /* The alarm that a failure of this state's action raises. */

@@ -75,7 +75,7 @@ say_confirm(const struct rk_end *e, struct rk_record *r)
     if (r->say == RK_SAY_STAGED)
         memcpy(r->confirm, e->d.mine, sizeof r->confirm);
     else if (r->say == RK_SAY_NACK)
-        snprintf(r->confirm, sizeof r->confirm, "%s", rk_err_name(e->nack_err ? e->nack_err : RK_E_CANCELED));
+        snprintf(r->confirm, sizeof r->confirm, "%s", rk_err_name(e->nack_err));
     else if (r->say == RK_SAY_OFFER && rk_of(e)->timed)
         snprintf(r->confirm, sizeof r->confirm, "%lld", (long long)(e->d.start_ms / 1000));
 }

@@ -218,7 +218,8 @@ take_start(struct step *s, const struct rk_record *offer)
 static int
 judge_offer(const struct rk_end *e, const struct rk_record *offer)
 {
-    bool fits = !offer->prev[0] || !e->d.cur[0] || strcmp(offer->prev, e->d.cur) == 0 ||
+    bool in_fallback = rk_of(e)->cak && (e->seen_prev & RK_HELD_RX) && strcmp(offer->prev, e->d.prev) == 0;
+    bool fits = in_fallback || !offer->prev[0] || !e->d.cur[0] || strcmp(offer->prev, e->d.cur) == 0 ||
                 strcmp(offer->prev, e->peer_active) == 0;
 
     if ((e->d.flags & RK_DF_HELD) || e->clock_bad)
@@ -271,6 +272,23 @@ rk_end_catch_up(struct step *s)
     rk_end_go(s, RK_ST_J_IDLE);
 }
 
+/* The master's device may have nothing but the key before: what the offer names stays, when this device has it too. */
+static void
+turn_to(struct rk_end *e, const char *key_id)
+{
+    struct rk_durable *d = &e->d;
+    char key[sizeof d->cur];
+    uint64_t seq = d->cur_seq;
+
+    if (!rk_of(e)->cak || !(e->seen_prev & RK_HELD_RX) || strcmp(key_id, d->prev) != 0)
+        return;
+    memcpy(key, d->cur, sizeof key);
+    memcpy(d->cur, d->prev, sizeof d->cur);
+    memcpy(d->prev, key, sizeof d->prev);
+    d->cur_seq = d->prev_seq;
+    d->prev_seq = seq;
+}
+
 static void
 slave_idle(struct step *s)
 {
@@ -299,6 +317,7 @@ slave_idle(struct step *s)
     if (err) {
         refuse(s, err);
     } else {
+        turn_to(e, peer->prev);
         begin(s, peer->seq, peer->key);
     }
 }

@@ -23,7 +23,7 @@ enum rk_say {
     RK_SAY_STAGED = 2,    /* T: slave holds `key` for receive; confirm shows that it is the same key */
     RK_SAY_NACK = 3,      /* N: slave gave `seq` up; confirm holds the reason */
     RK_SAY_ACTIVE = 4,    /* A: this end transmits on `key` */
-    RK_SAY_WITHDRAWN = 5, /* W: master gave `seq` up; `key` is what it transmits on, "" when nothing */
+    RK_SAY_WITHDRAWN = 5, /* W: this end gave `seq` up, or never took part; it transmits on `key` */
     RK_SAY_LOST = 6       /* L: the device lost its keys; this end transmits on nothing */
 };
 

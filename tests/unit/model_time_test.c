@@ -309,12 +309,16 @@ start_time_of_an_offer(void **state)
         f.now_ns += over * MS;
         offer = peer_says(&f, RK_SAY_OFFER, 5, "k5");
         hears(&f, offer); /* of a master without start times */
+        if (over)
+            shown(&f, (struct look){.cur = USED | RK_PEER_USES, .prev = BOTH});
         assert_int_equal(f.e.d.start_ms, 1060000 + 1000 * over);
         assert_int_equal(f.e.start_ns, f.now_ns + LEAD);
         ready(&f, RK_CLASS_D, SL);
         f.now_ns += over * MS;
         strcpy(offer.confirm, "1015"); /* too near, by a millisecond */
         hears(&f, offer);
+        if (over)
+            shown(&f, (struct look){.cur = USED | RK_PEER_USES, .prev = BOTH});
         assert_int_equal(f.e.state, over ? RK_ST_J_BURNT : RK_ST_J_INTENT);
     }
 }
