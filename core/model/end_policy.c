@@ -60,7 +60,7 @@ static bool
 may_sweep(const struct rk_end *e)
 {
     return (e->d.flags & RK_DF_SWEEP) && e->d.cur[0] && (e->seen_cur & RK_SENDING) &&
-           (rk_of(e)->one_way || strcmp(e->peer_active, e->d.cur) == 0);
+           (rk_of(e)->one_way || strcmp(e->peer.key, e->d.cur) == 0);
 }
 
 void

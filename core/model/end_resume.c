@@ -8,15 +8,15 @@
 #include <string.h>
 
 /* The current key is not in use any more.  Class A: the device does not transmit on it.  A CAK is lost only when the
- * device does not have it (MKA may be down for a cut cable), or when someone put another one in its place; but not while
- * the candidate is the primary one: a device without a fallback slot then drops it, and can go back to it when told. */
+ * device does not have it (MKA may be down for a cut cable), or when someone put another one in its place; but not
+ * while the candidate is the primary one: a device without a fallback slot then drops it, and can go back to it. */
 static bool
 cur_is_gone(const struct rk_end *e, const struct rk_seen *seen)
 {
     if (!e->d.cur[0] || (seen->cur & RK_SENDING) || (rk_of(e)->cak && (seen->cand & RK_HELD_TX)))
         return false;
-    if (rk_of(e)->timed && !(seen->cur & RK_HELD_TX)) /* the clock was set back: its time has not come yet */
-        return true;
+    if (rk_of(e)->timed && !(seen->cur & RK_HELD_TX) && (seen->prev & LIVE) == LIVE && e->d.prev_seq < e->d.cur_seq)
+        return true; /* the clock was set back, so that its time has not come yet */
     return !rk_of(e)->cak || !(seen->cur & RK_HELD_RX) || (seen->state & RK_IF_OTHER);
 }
 

@@ -746,7 +746,7 @@ sweep(void **state)
 
     (void)state;
     idle(&f, RK_CLASS_B, M);
-    strcpy(f.e.peer_active, "kx"); /* the peer transmits on another one */
+    strcpy(f.e.peer.key, "kx"); /* the peer transmits on another one */
     f.e.failures = 1;
     happens(&f, RK_EV_ADOPT);
     happens(&f, RK_EV_DONE);

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#define WALKS 15000 /* REKEY_WALKS in the environment: so many, and then not every arrow is asked for */
+#define WALKS 25000 /* REKEY_WALKS in the environment: so many, and then not every arrow is asked for */
 #define STEPS 200
 
 static bool taken[RK_ST_COUNT][RK_EV_COUNT][RK_ST_COUNT];
