@@ -59,8 +59,10 @@ rk_end_shut(struct step *s)
 static bool
 may_sweep(const struct rk_end *e)
 {
+    bool rotates = e->peer.say == RK_SAY_OFFER || e->peer.say == RK_SAY_STAGED;
+
     return (e->d.flags & RK_DF_SWEEP) && e->d.cur[0] && (e->seen_cur & RK_SENDING) &&
-           (rk_of(e)->one_way || strcmp(e->peer.key, e->d.cur) == 0);
+           (rk_of(e)->one_way || strcmp(rotates ? e->peer.prev : e->peer.key, e->d.cur) == 0);
 }
 
 void

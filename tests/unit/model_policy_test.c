@@ -191,14 +191,14 @@ when_to_sweep(void **state)
         ready_with_letters(&f, rows[i].class, SL);
         tick_at(&f, f.e.verify_at_ns);
         shown(&f, (struct look){.cur = rows[i].cur, .prev = f.e.d.prev[0] ? BOTH : 0});
-        strcpy(f.e.peer_active, rows[i].peer_key);
+        strcpy(f.e.peer.key, rows[i].peer_key);
         f.e.d.flags = rows[i].flags;
         happens(&f, RK_EV_TICK);
         assert_int_equal(f.todo.act == RK_ACT_SWEEP, rows[i].sweeps);
     }
     ready(&f, RK_CLASS_A, SL); /* there is none that they could use */
     f.e.d.cur[0] = '\0';
-    f.e.peer_active[0] = '\0';
+    f.e.peer.key[0] = f.e.peer_active[0] = '\0';
     f.e.peer_active_seq = 0;
     f.e.seen_cur = IN_USE;
     happens(&f, RK_EV_ADOPT);
