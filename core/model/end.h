@@ -154,7 +154,7 @@ struct rk_end {
     bool clock_bad, start_bad;                 /* class D: own device's clock; the start time that the peer offered */
     bool use_fallback;                         /* ask the fallback source next */
     bool stale;                                /* on-stale: shut, and the key is EXPIRED: the peer is told */
-    bool cannot_shut;                          /* the device said so */
+    bool cannot_shut, cannot_keep;             /* the device said so; keep: it does not have the key that should stay */
     bool save;                                 /* d has flags that are not in the journal */
     bool retrying;                             /* waits for wake_ns to ask for the action again */
     bool want;                                 /* rotate as soon as possible */

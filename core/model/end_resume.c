@@ -140,6 +140,7 @@ await_mka(struct step *s)
         rk_end_alarm(e, RK_ALARM_DEVICE, true);
         rk_end_remember(s, RK_E_AGAIN, "MKA is not live at both ends on the new key yet: is the link up?");
     }
+    s->todo->publish = true; /* a peer that lost its journal learns only so that it is waited for */
     rk_end_look_later(s, poll_ns);
 }
 
@@ -284,19 +285,31 @@ burnt(struct step *s, const struct rk_seen *seen)
     rk_end_go(s, RK_ST_J_BURNT);
 }
 
+/* Of a CAK: the key that stays is the primary one again, for the next one is staged on top of it. */
+static bool
+cand_is_gone(const struct rk_end *e, const struct rk_seen *seen)
+{
+    uint32_t primary = rk_of(e)->timed ? RK_HELD_TX | RK_SENDING : RK_HELD_TX; /* D: or the fallback, and in use */
+
+    if (!rk_of(e)->cak)
+        return !(seen->cand & (HELD_BOTH | RK_SENDING));
+    return !(seen->cand & RK_HELD_TX) && (!e->d.cur[0] || (seen->cur & primary));
+}
+
 static void
 resume_burning(struct step *s, const struct rk_seen *seen, bool said)
 {
     struct rk_end *e = s->e;
-    bool gone = !(seen->cand & (rk_of(e)->cak ? RK_HELD_TX : HELD_BOTH | RK_SENDING));
+    bool keeps = seen->cur & RK_HELD_RX;
 
     if (!rk_of(e)->cak && (seen->cand & RK_SENDING)) {
         forget_cand(s, seen);
         return;
     }
-    if (rk_of(e)->cak && cur_is_gone(e, seen))
+    if (rk_of(e)->cak && (cur_is_gone(e, seen) || (e->d.cur[0] && e->cannot_keep && !keeps)))
         lose_cur(s, seen);
-    if (said && gone) {
+    e->cannot_keep = false;
+    if (said && cand_is_gone(e, seen)) {
         burnt(s, seen);
     } else if (said) {
         rk_end_remember(s, RK_E_CONTRACT, "the device said that it removed the given-up key, and did not");

@@ -47,10 +47,10 @@ say(const struct rk_end *e)
     }
     if (e->d.cur[0] && e->d.cur_seq == e->d.seq)
         return RK_SAY_ACTIVE;
+    if (!e->d.cur[0]) /* before NACK: it is heard also after WITHDRAWN, which a journal may have lost */
+        return e->d.seq ? RK_SAY_LOST : RK_SAY_IDLE;
     if (e->d.role == RK_SLAVE && e->nack_err)
         return RK_SAY_NACK;
-    if (!e->d.cur[0])
-        return e->d.seq ? RK_SAY_LOST : RK_SAY_IDLE;
     return RK_SAY_WITHDRAWN; /* of a slave too: it may have said ACTIVE before its device went back to another key */
 }
 
@@ -74,7 +74,7 @@ say_confirm(const struct rk_end *e, struct rk_record *r)
 {
     if (r->say == RK_SAY_STAGED)
         memcpy(r->confirm, e->d.mine, sizeof r->confirm);
-    else if (r->say == RK_SAY_NACK)
+    else if (!rk_is_master(e) && e->nack_err && (r->say == RK_SAY_NACK || r->say == RK_SAY_LOST))
         snprintf(r->confirm, sizeof r->confirm, "%s", rk_err_name(e->nack_err));
     else if (r->say == RK_SAY_OFFER && rk_of(e)->timed)
         snprintf(r->confirm, sizeof r->confirm, "%lld", (long long)(e->d.start_ms / 1000));

@@ -108,11 +108,12 @@ begin(struct step *s, uint64_t seq, const char *key_id)
 }
 
 /* A CAK is replaced only while both ends are seen to use it, at this moment: else the new one might be the only one
- * that is left.  But when the peer says that it does not have it, or an end is shut, a new one is the cure. */
+ * that is left.  But when the peer says that it does not have it, when one that never says anything was not seen to use
+ * it for too long, or when an end is shut, a new one is the cure. */
 static bool
-usable(const struct rk_end *e)
+usable(const struct rk_end *e, int64_t now_ns)
 {
-    bool agreed = rk_of(e)->one_way || strcmp(e->peer.key, e->d.cur) == 0;
+    bool agreed = rk_of(e)->one_way ? !rk_end_expired(e, now_ns) : strcmp(e->peer.key, e->d.cur) == 0;
 
     return !rk_of(e)->cak || !e->d.cur[0] || (e->seen_cur & LIVE) == LIVE || (e->d.flags & RK_DF_SHUT) ||
            (e->peer_words.flags & RK_WORD_SHUT) || !agreed;
@@ -162,7 +163,7 @@ master_due(struct step *s)
 
     if (rk_of(e)->cak && e->seen_ns != s->now_ns) {
         rk_end_go(s, RK_ST_OBSERVE);
-    } else if (!usable(e)) {
+    } else if (!usable(e, s->now_ns)) {
         rk_end_wake_at(s, s->now_ns + rk_poll_ns(e));
     } else {
         begin(s, next_seq(e), "");

@@ -81,7 +81,8 @@ check_record(struct sim_end *s, const struct rk_record *r)
     switch (r->say) {
     case RK_SAY_OFFER:
     case RK_SAY_STAGED:
-        CHECK(l, d->phase == RK_PH_STAGED || (dev_is_cak(s) && d->phase == RK_PH_ACTIVE));
+        CHECK(l, d->phase == RK_PH_STAGED || (dev_is_cak(s) && (d->phase == RK_PH_ACTIVE ||
+                                                                d->phase == RK_PH_ACTIVATING)));
         break;
     case RK_SAY_ACTIVE:
         CHECK(l, strcmp(d->cur, r->key) == 0);

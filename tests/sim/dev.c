@@ -210,14 +210,15 @@ dev_operator(struct sim_end *s, uint32_t key, uint32_t bytes)
     slot[S_NEXT] = slot[S_NEXT + 1] = (struct sim_slot){0};
 }
 
-/* Class A: remove by hand what is neither known nor in use. */
+/* Class A: remove by hand what is neither known nor in use; and when rekeyd uses no key of its own here, whatever no end
+ * transmits on: keys in different slots at the two ends may leave no slot that is free at both. */
 void
 dev_clean(struct sim_end *s)
 {
     for (int an = 0; an < 4; an++) {
         uint32_t key = s->dev.slot[an].key;
 
-        if (key && key != dev_sends(s) && key != dev_sends(end_peer(s)) && !end_knows(s, key) &&
+        if (key && key != dev_sends(s) && key != dev_sends(end_peer(s)) && (!s->e.d.cur[0] || !end_knows(s, key)) &&
             (key != end_peer(s)->flight || end_link(s)->sim->now_ns > end_peer(s)->flight_until_ns)) {
             s->dev.slot[an] = (struct sim_slot){0};
             end_link(s)->sim->cleaned++;

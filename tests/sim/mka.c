@@ -272,7 +272,7 @@ retire_implicit(struct sim_end *s)
         keep = slot[S_PRECEDING];
     else
         keep.since_ns = end_link(s)->sim->now_ns;
-    if (slot[S_PRIMARY].key != s->act.key)
+    if (slot[S_PRIMARY].key == s->act.keep || (!s->act.keep && slot[S_PRIMARY].key != s->act.key))
         return RK_OK;
     if (keep.since_ns == end_link(s)->sim->now_ns)
         fault_excuse(end_link(s), false); /* MKA needs a moment: that is what class C is warned of */

@@ -183,6 +183,8 @@ round_of(struct sim_link *l)
             continue;
         if ((s->e.d.flags & RK_DF_SWEEP) && !dev_is_cak(s) && s->e.state == RK_ST_IDLE)
             dev_clean(s);
+        else if ((s->e.d.flags & RK_DF_SWEEP) && !dev_is_cak(s)) /* not while a rotation is tried: again soon */
+            l->round_ns = l->sim->now_ns + l->sim->conf.interval_ns / 7;
         end_event(s, &(struct rk_event){.type = RK_EV_ADOPT});
     }
 }

@@ -211,7 +211,7 @@ no_with_reason(void **state)
     fails(&f, RK_E_KEY_GONE);
     happens(&f, RK_EV_DONE);
     rk_end_record(&f.e, &r);
-    assert_int_equal(r.say, RK_SAY_NACK);
+    assert_int_equal(r.say, RK_SAY_LOST); /* which is heard whatever was said before */
     assert_string_equal(r.confirm, "key-gone");
     bring(&f, M, RK_ST_STAGED);
     r.seq = f.e.d.seq;

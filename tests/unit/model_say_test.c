@@ -107,7 +107,7 @@ at_rest(void **state)
         {SL, "4", 4, 5, RK_E_AUTH, RK_SAY_NACK, "auth"},
         {M, "", 0, 5, 0, RK_SAY_LOST, ""},
         {SL, "", 0, 5, 0, RK_SAY_LOST, ""},
-        {SL, "", 0, 5, RK_E_AUTH, RK_SAY_NACK, "auth"},
+        {SL, "", 0, 5, RK_E_AUTH, RK_SAY_LOST, "auth"},
         {M, "", 0, 5, RK_E_AUTH, RK_SAY_LOST, ""}, /* a master never says no */
         {M, "", 0, 0, 0, RK_SAY_IDLE, ""},
         {SL, "", 0, 0, 0, RK_SAY_IDLE, ""},

@@ -43,10 +43,11 @@ enum rk_dev_op_kind {
      * RK_E_NOKEY when the slot does not hold it (and nothing was changed).  Not asked of classes B to E. */
     RK_OP_ACTIVATE = 2,
     /* Remove the key.  RK_OK when it is not there.  RK_E_CONFLICT, unchanged, when the device transmits on it.
-     * Classes B to E know a key by its ID, and are asked this of a given-up key, in use or not.  In one commit the key
-     * of terms "keep=" becomes the primary one again (class C: is committed again), and the given-up key takes the
-     * place that it had (fallback, preceding), for the peer's device may have nothing else by then.  It goes with the
-     * next STAGE.  A key of a chain whose start time has not come goes at once. */
+     * Classes B to E know a key by its ID, and are asked this of a given-up key, in use, there, or not.  In one commit
+     * the key of terms "keep=" becomes the primary one again (class C: is committed again; RK_E_NOKEY, unchanged, when
+     * the device does not have it in any form), and the given-up key takes the place that it had (fallback, preceding),
+     * for the peer's device may have nothing else by then.  It goes with the next STAGE.  A key of a chain whose start
+     * time has not come goes at once. */
     RK_OP_RETIRE = 3,
     /* Show text on the interface (LLDP port description) */
     RK_OP_DESCRIBE = 4,
