@@ -82,7 +82,8 @@ rk_end_burn(struct step *s, int err, const char *why)
 static const char *
 key_of(const struct rk_durable *d, enum rk_act act, uint64_t *seq)
 {
-    bool old = act == RK_ACT_RETIRE && d->phase == RK_PH_ACTIVE, shut = act == RK_ACT_SHUT && !d->cur[0];
+    bool old = act == RK_ACT_RETIRE && (d->phase == RK_PH_ACTIVE || !d->cand[0]);
+    bool shut = act == RK_ACT_SHUT && !d->cur[0];
 
     *seq = d->seq;
     if (old || shut) {

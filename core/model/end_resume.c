@@ -279,6 +279,9 @@ burnt(struct step *s, const struct rk_seen *seen)
         }
         memcpy(d->prev, d->cand, sizeof d->prev);
         d->prev_seq = d->seq;
+    } else if (!d->cand[0]) { /* it was the previous key that was given up */
+        d->prev[0] = '\0';
+        d->prev_seq = 0;
     }
     d->cand[0] = d->mine[0] = d->theirs[0] = '\0';
     d->phase = RK_PH_IDLE;
@@ -292,7 +295,7 @@ cand_is_gone(const struct rk_end *e, const struct rk_seen *seen)
     uint32_t primary = rk_of(e)->timed ? RK_HELD_TX | RK_SENDING : RK_HELD_TX; /* D: or the fallback, and in use */
 
     if (!rk_of(e)->cak)
-        return !(seen->cand & (HELD_BOTH | RK_SENDING));
+        return !((e->d.cand[0] ? seen->cand : seen->prev) & (HELD_BOTH | RK_SENDING));
     return !(seen->cand & RK_HELD_TX) && (!e->d.cur[0] || (seen->cur & primary));
 }
 
@@ -396,10 +399,14 @@ resume_idle(struct step *s, const struct rk_seen *seen, bool said)
 
     if (followed_late(s, seen))
         return;
+    if (!rk_of(e)->cak && !seen->prev) { /* a name alone would keep a slot from being used */
+        d->prev[0] = '\0';
+        d->prev_seq = 0;
+    }
     if (cur_is_gone(e, seen)) {
         lose_cur(s, seen);
         rk_end_go(s, RK_ST_J_IDLE);
-    } else if (!d->cur[0] && e->peer_active_seq && (seen->peer & in_use)) {
+    } else if (!d->cur[0] && e->peer_active_seq && (seen->peer & in_use) && !(seen->state & RK_IF_OTHER)) {
         adopt(s);
     } else if (d->flags & RK_DF_SHUT) {
         resume_shut(s, seen, said);

@@ -402,6 +402,18 @@ master_active(struct step *s)
     rk_end_followed(s);
 }
 
+/* An operator has given the other keys up, and neither end uses one of rekeyd's: then what is left of those goes first,
+ * for with keys of others in other slots there may be no slot that is free at both ends. */
+static bool
+prev_is_idle(const struct rk_end *e)
+{
+    const struct rk_record *peer = &e->peer;
+    bool peer_has_none = peer->role && !peer->key[0] && (peer->say == RK_SAY_LOST || peer->say == RK_SAY_IDLE);
+    bool only_old = !e->d.cur[0] && e->d.prev[0] && !(e->seen_prev & RK_SENDING);
+
+    return rk_of(e)->slots && (e->d.flags & RK_DF_SWEEP) && only_old && peer_has_none;
+}
+
 static void
 idle(struct step *s)
 {
@@ -416,6 +428,11 @@ idle(struct step *s)
         take_role(s, e->conf_role); /* it was changed in the middle of a rotation */
     if (must_yield(e))
         yield(s);
+    if (prev_is_idle(e)) {
+        e->d.phase = RK_PH_BURNING;
+        rk_end_go(s, RK_ST_J_BURNING);
+        return;
+    }
     rk_is_master(e) ? master_idle(s) : slave_idle(s);
     if (e->state == RK_ST_IDLE)
         rk_end_policy(s);

@@ -65,7 +65,7 @@ check_retire(struct sim_end *s)
     const struct rk_durable *d = &s->disk;
 
     if (d->phase == RK_PH_BURNING)
-        CHECK(l, key_number(d->cand) == s->act.key);
+        CHECK(l, key_number(d->cand[0] ? d->cand : d->prev) == s->act.key);
     else
         CHECK(l, !dev_is_cak(s) && d->phase == RK_PH_ACTIVE && key_number(d->prev) == s->act.key);
 }

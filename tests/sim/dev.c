@@ -210,8 +210,8 @@ dev_operator(struct sim_end *s, uint32_t key, uint32_t bytes)
     slot[S_NEXT] = slot[S_NEXT + 1] = (struct sim_slot){0};
 }
 
-/* Class A: remove by hand what is neither known nor in use; and when rekeyd uses no key of its own here, whatever no end
- * transmits on: keys in different slots at the two ends may leave no slot that is free at both. */
+/* Class A: remove by hand what is neither known nor in use; and when rekeyd uses no key of its own here, whatever no
+ * end transmits on: keys in different slots at the two ends may leave no slot that is free at both. */
 void
 dev_clean(struct sim_end *s)
 {
