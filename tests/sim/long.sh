@@ -1,5 +1,6 @@
 #!/bin/sh
-# Long runs of the simulator, and of the models of tests/model: "make check-long".  All processors are used.
+# Long runs of the simulator, of the mistakes of tests/cover and of the models of tests/model: "make check-long".
+# All processors are used.
 # Each line printed ends with "ok" or ends the run; the figures are for doc/reliability.md.
 sim=$top_builddir/tests/sim/rotation_sim
 jobs=$(nproc 2>/dev/null || echo 1)
@@ -19,5 +20,9 @@ run "10,000 links, 30 days" --links 10000 --days 30 --fault-every 6h $seldom
 for classes in AA BB CC DD BC BD CD; do
     run "classes $classes, 50,000 seeds of dense faults" --classes $classes --links 50000
 done
-REKEY_LONG=1 sh "$top_srcdir/tests/model/spin.sh" || bad=1
+export REKEY_LONG=1
+if command -v python3 >/dev/null; then
+    python3 "$top_srcdir/tests/cover/mutate.py" || bad=1
+fi
+sh "$top_srcdir/tests/model/spin.sh" || bad=1
 exit $bad

@@ -68,7 +68,7 @@ kinds_of(char *text)
 
 enum which { O_SEED = 1, O_SEEDS, O_LINK, O_LINKS, O_DAYS, O_TIME, O_CLASSES, O_INTERVAL, O_DRAIN, O_VERIFY, O_LEAD,
               O_PATH, O_ACT, O_HEAR, O_EVERY, O_OUTAGE, O_KINDS, O_NOT, O_SOUP, O_STALE, O_REAL, O_TRACE, O_JOBS,
-              O_AT_ONCE };
+              O_AT_ONCE, O_HELP };
 
 static const struct option options[] = {
     {"seed", 1, NULL, O_SEED},         {"seeds", 1, NULL, O_SEEDS},   {"link", 1, NULL, O_LINK},
@@ -79,7 +79,7 @@ static const struct option options[] = {
     {"outage", 1, NULL, O_OUTAGE},     {"kinds", 1, NULL, O_KINDS},   {"not", 1, NULL, O_NOT},
     {"soup", 1, NULL, O_SOUP},         {"stale", 1, NULL, O_STALE},   {"real", 0, NULL, O_REAL},
     {"trace", 0, NULL, O_TRACE},       {"jobs", 1, NULL, O_JOBS},     {"at-once", 1, NULL, O_AT_ONCE},
-    {NULL, 0, NULL, 0},
+    {"help", 0, NULL, O_HELP},         {NULL, 0, NULL, 0},
 };
 
 static int64_t *
@@ -107,6 +107,15 @@ duration_of(struct sim_conf *c, int option)
     default:
         return &c->time_ns;
     }
+}
+
+static void
+usage(void)
+{
+    printf("usage: rotation_sim [options]: both ends of links on virtual time, with faults\n");
+    for (const struct option *o = options; o->name; o++)
+        printf("  --%s%s\n", o->name, o->has_arg ? " VALUE" : "");
+    printf("tests/sim/README.md says what each does.\n");
 }
 
 static void
@@ -159,7 +168,11 @@ take_option(struct how *h, int option)
         h->at_once = n;
         break;
     case '?':
+        fprintf(stderr, "rotation_sim: tests/sim/README.md has the options\n");
         exit(2);
+    case O_HELP:
+        usage();
+        exit(0);
     default:
         *duration_of(c, option) = duration_ns(optarg);
         break;
