@@ -76,6 +76,19 @@ rk_end_burn(struct step *s, int err, const char *why)
     rk_end_go(s, e->d.cand[0] ? RK_ST_J_BURNING : RK_ST_J_BURNT);
 }
 
+void
+rk_end_change_places(struct rk_durable *d)
+{
+    char key[sizeof d->cur];
+    uint64_t seq = d->cur_seq;
+
+    memcpy(key, d->cur, sizeof key);
+    memcpy(d->cur, d->prev, sizeof d->cur);
+    memcpy(d->prev, key, sizeof d->prev);
+    d->cur_seq = d->prev_seq;
+    d->prev_seq = seq;
+}
+
 /* ---- entering a state ---- */
 
 /* The action is about the candidate, the old key, or the key in use. */

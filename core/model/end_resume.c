@@ -372,16 +372,10 @@ followed_late(struct step *s, const struct rk_seen *seen)
 {
     struct rk_end *e = s->e;
     struct rk_durable *d = &e->d;
-    char key[sizeof d->cur];
-    uint64_t seq = d->cur_seq;
 
     if (!rk_of(e)->one_way || !d->cur[0] || (seen->cur & RK_SENDING) || (seen->prev & LIVE) != LIVE)
         return false;
-    memcpy(key, d->cur, sizeof key);
-    memcpy(d->cur, d->prev, sizeof d->cur);
-    memcpy(d->prev, key, sizeof d->prev);
-    d->cur_seq = d->prev_seq;
-    d->prev_seq = seq;
+    rk_end_change_places(d);
     d->cur_since = s->ev->wall;
     d->cur_boot = s->ev->boot;
     d->cur_boot_ns = e->cur_since_ns = s->now_ns;

@@ -1,8 +1,9 @@
 /* end_step.h - what the files of the state machine share; private to core/model
  *
- * end_table.c has the table and the step; end.c enters states and takes the answers to actions; end_fail.c what follows
- * from failures, end_peer.c from a record heard, end_wait.c from a wait, end_policy.c from age and operators,
- * end_resume.c from the device's truth; end_say.c and end_explain.c what an end says to its peer and to people.
+ * end_table.c has the table and the step; end.c enters states and takes the answers to actions.  end_fail.c says what
+ * follows from failures, end_peer.c from a record heard; end_wait.c, end_master.c and end_slave.c from a wait;
+ * end_policy.c from age and operators, end_resume.c from the device's truth.  end_say.c and end_explain.c have what an
+ * end says to its peer and to people.
  */
 #ifndef RK_END_STEP_H
 #define RK_END_STEP_H
@@ -62,6 +63,8 @@ void rk_end_remember(struct step *s, int err, const char *why);
 void rk_end_note(struct step *s, const char *event, const char *key_id);
 void rk_end_alarm(struct rk_end *e, uint32_t alarm, bool on);
 uint32_t rk_end_alarm_of(enum rk_state state);
+/* rk_end_change_places - cur and prev, with their numbers */
+void rk_end_change_places(struct rk_durable *d);
 /* rk_end_staged - the device holds the candidate, and the tags are known */
 void rk_end_staged(struct step *s);
 /* rk_end_finish - the rotation is done: the old key is gone, or stays as the fallback */
@@ -88,6 +91,25 @@ bool rk_end_expired(const struct rk_end *e, int64_t now_ns);
 bool rk_end_must_shut(const struct rk_end *e, int64_t now_ns);
 void rk_end_shut(struct step *s);
 void rk_end_policy(struct step *s);
+
+/* ---- end_wait.c, end_master.c, end_slave.c ---- */
+
+/* rk_end_heard_peer - is what must be known of the peer known, and is it one that this end can rotate with
+ * rk_end_must_yield - do both ends claim one role, and is it this end that must take the other one */
+bool rk_end_heard_peer(const struct rk_end *e);
+bool rk_end_must_yield(struct rk_end *e);
+/* rk_end_slot_taken - class A: is the slot of this number in use;  rk_end_next_seq - the next number that can be used
+ * rk_end_take_number - it is used;  rk_end_begin - begin its rotation.   in: key_id  "": not known yet */
+bool rk_end_slot_taken(const struct rk_end *e, uint64_t seq);
+uint64_t rk_end_next_seq(const struct rk_end *e);
+void rk_end_take_number(struct rk_end *e, uint64_t seq);
+void rk_end_begin(struct step *s, uint64_t seq, const char *key_id);
+/* What either role makes of the peer's newest record in each state that waits. */
+void rk_master_idle(struct step *s);
+void rk_master_staged(struct step *s);
+void rk_master_active(struct step *s);
+void rk_slave_idle(struct step *s);
+void rk_slave_staged(struct step *s);
 
 /* ---- end_wait.c, end_resume.c, end_say.c ---- */
 
