@@ -572,8 +572,8 @@ static void
 serve_policies(int sock, const struct rk_ask *ask, int n)
 {
     static const char *const rows[] = {
-        "\"class\":\"B\",\"class_declared\":\"A\",\"on_stale\":\"fallback\",\"fallback_source\":\"lab\","
-        "\"fallback_in_use\":true,\"shut\":false",
+        ("\"class\":\"B\",\"class_declared\":\"A\",\"on_stale\":\"fallback\",\"fallback_source\":\"lab\","
+         "\"fallback_in_use\":true,\"shut\":false"),
         "\"class\":\"A\",\"class_declared\":\"A\",\"on_stale\":\"shut\",\"shut_after_ms\":720000,\"shut\":true",
         "\"on_stale\":\"hold\"",
     };
