@@ -57,6 +57,14 @@ settle(struct step *s)
     return false;
 }
 
+/* A master without a key of its own keeps the one that the slave names, when its device has it. */
+static void
+take_named(struct rk_end *e)
+{
+    if (rk_of(e)->cak && !e->d.cur[0] && (e->seen_prev & RK_HELD_RX) && strcmp(e->peer.key, e->d.prev) == 0)
+        rk_end_change_places(&e->d);
+}
+
 static void
 master_due(struct step *s)
 {
@@ -67,6 +75,7 @@ master_due(struct step *s)
     } else if (!usable(e, s->now_ns)) {
         rk_end_wake_at(s, s->now_ns + rk_poll_ns(e));
     } else {
+        take_named(e);
         rk_end_begin(s, rk_end_next_seq(e), "");
     }
 }

@@ -241,6 +241,33 @@ old_key_goes_first(void **state)
     }
 }
 
+/* A master that has no key of its own any more keeps what the slave names, when its device holds that. */
+static void
+named_key_stays(void **state)
+{
+    static const struct {
+        uint32_t class, prev;
+        const char *named, *kept;
+    } rows[] = {{RK_CLASS_B, BOTH, "k3", "k3"}, {RK_CLASS_B, 0, "k3", ""}, {RK_CLASS_B, BOTH, "k2", ""},
+                {RK_CLASS_A, BOTH, "k3", ""}};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready(&f, rows[i].class, M);
+        strcpy(f.e.d.prev, "k3");
+        f.e.d.prev_seq = 3;
+        f.e.d.cur[0] = '\0';
+        f.e.d.cur_seq = 0;
+        f.e.looked = true;
+        f.e.seen_ns = f.now_ns;
+        f.e.seen_prev = rows[i].prev;
+        hears(&f, peer_says(&f, RK_SAY_WITHDRAWN, 4, rows[i].named));
+        assert_int_equal(f.e.state, RK_ST_J_INTENT);
+        assert_string_equal(f.e.d.cur, rows[i].kept);
+    }
+}
+
 /* Class A: a previous key that the device does not hold any more takes no slot. */
 static void
 name_without_key(void **state)
@@ -268,7 +295,7 @@ main(void)
         cmocka_unit_test(one_way_peer_is_lost),      cmocka_unit_test(start_never_comes),
         cmocka_unit_test(start_is_ahead_again),      cmocka_unit_test(nothing_stays),
         cmocka_unit_test(peers_without_memory),      cmocka_unit_test(old_key_goes_first),
-        cmocka_unit_test(name_without_key),
+        cmocka_unit_test(named_key_stays),           cmocka_unit_test(name_without_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
