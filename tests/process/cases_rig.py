@@ -95,7 +95,7 @@ def pair(w, plugins=("sim", "spool", "static"), source=None, relay=False, **defa
     w.a, w.b = w.rig.pair(source(w) if source else None)
     for site in (w.a, w.b):
         shimmed(site)
-        site.conf["defaults"].update(dict({"interval": "60s", "drain": "100ms", "verify": "300ms"}, **defaults))
+        site.conf["defaults"].update(dict({"interval": "30d", "drain": "100ms", "verify": "300ms"}, **defaults))
         if relay:
             os.mkdir(site.dir + "/in", 0o700)
             site.conf["channels"]["box"]["peer-dir"] = site.dir + "/in"

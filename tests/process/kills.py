@@ -114,7 +114,7 @@ def adopted(w):
     w.rig.oracle.check()
     held = w.rig.oracle.sent_with(LINK)
     for site in (w.a, w.b):
-        site.conf["defaults"]["interval"] = "60s"
+        site.conf["defaults"]["interval"] = "30d"
         site.save()
     w.a.start()  # alone: no rotation can begin
     row = w.a.wait_end(LINK, lambda e: e["phase"] == "idle" and e["state"] != "observing", "idle")
