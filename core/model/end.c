@@ -45,11 +45,11 @@ rk_end_retry(struct step *s)
 }
 
 void
-rk_end_look_later(struct step *s, int64_t pause_ns)
+rk_end_poll(struct step *s)
 {
     s->e->state = RK_ST_OBSERVE;
     s->e->retrying = true;
-    s->e->wake_ns = s->now_ns + pause_ns;
+    s->e->wake_ns = s->now_ns + rk_poll_ns(s->e);
 }
 
 void
@@ -74,6 +74,21 @@ rk_end_burn(struct step *s, int err, const char *why)
         e->d.cand[0] = '\0';
     e->d.phase = e->d.cand[0] ? RK_PH_BURNING : RK_PH_IDLE;
     rk_end_go(s, e->d.cand[0] ? RK_ST_J_BURNING : RK_ST_J_BURNT);
+}
+
+void
+rk_end_drop_prev(struct rk_durable *d)
+{
+    d->prev[0] = '\0';
+    d->prev_seq = 0;
+}
+
+void
+rk_end_go_back(struct rk_durable *d)
+{
+    memcpy(d->cur, d->prev, sizeof d->cur);
+    d->cur_seq = d->prev_seq;
+    rk_end_drop_prev(d);
 }
 
 void
@@ -186,6 +201,10 @@ rk_end_go(struct step *s, enum rk_state state)
         e->tries = 0;
         rk_end_consider(s);
         break;
+    case RK_ST_J_ACTIVATING:
+        e->d.phase = RK_PH_ACTIVATING;
+        ask(s, RK_ACT_JOURNAL);
+        break;
     case RK_ST_J_IDLE:
         e->d.phase = RK_PH_IDLE;
         __attribute__((fallthrough));
@@ -255,8 +274,8 @@ rk_on_done_intent(struct step *s)
 }
 
 /* Whole seconds: more is not said to a device. */
-static void
-choose_start(struct step *s)
+void
+rk_end_choose_start(struct step *s)
 {
     struct rk_end *e = s->e;
 
@@ -286,7 +305,7 @@ rk_on_key(struct step *s)
     if (!s->ev->theirs || !rk_copy(e->d.theirs, sizeof e->d.theirs, s->ev->theirs))
         e->d.theirs[0] = '\0';
     if (rk_of(e)->timed)
-        choose_start(s);
+        rk_end_choose_start(s);
     rk_end_go(s, RK_ST_J_FETCHED);
 }
 
@@ -301,10 +320,8 @@ rk_end_staged(struct step *s)
 {
     struct rk_end *e = s->e;
 
-    if (rk_of(e)->cak && e->d.cur[0]) { /* cur took the fallback slot of the one before */
-        e->d.prev[0] = '\0';
-        e->d.prev_seq = 0;
-    }
+    if (rk_of(e)->cak && e->d.cur[0]) /* cur took the fallback slot of the one before */
+        rk_end_drop_prev(&e->d);
     e->d.phase = RK_PH_STAGED;
     rk_end_note(s, "staged", e->d.cand);
     rk_end_go(s, RK_ST_J_STAGED);
@@ -360,10 +377,8 @@ rk_end_finish(struct step *s)
 
     e->rotations++;
     e->nack_err = 0;
-    if (!rk_of(e)->cak) { /* else it is the device's fallback, until the next STAGE */
-        e->d.prev[0] = '\0';
-        e->d.prev_seq = 0;
-    }
+    if (!rk_of(e)->cak) /* else it is the device's fallback, until the next STAGE */
+        rk_end_drop_prev(&e->d);
     if (e->peer_lost) {
         rk_end_pause(s); /* else a slave that cannot hold keys would take one after the other */
     } else {

@@ -80,7 +80,7 @@ policy_failed(struct step *s, enum rk_err_class class)
     struct rk_end *e = s->e;
 
     if (class != RK_CLASS_CONFIG && class != RK_CLASS_BUG) {
-        rk_end_look_later(s, rk_poll_ns(e));
+        rk_end_poll(s);
         return;
     }
     e->cannot_shut |= e->state == RK_ST_SHUT;

@@ -27,10 +27,7 @@ turn_back(struct step *s)
     struct rk_durable *d = &s->e->d;
 
     memcpy(d->cand, d->cur, sizeof d->cand);
-    memcpy(d->cur, d->prev, sizeof d->cur);
-    d->cur_seq = d->prev_seq;
-    d->prev[0] = '\0';
-    d->prev_seq = 0;
+    rk_end_go_back(d);
     rk_end_burn(s, RK_E_REJECTED, "the slave did not keep the new key: back to the one before");
 }
 
@@ -61,8 +58,8 @@ settle(struct step *s)
 static void
 take_named(struct rk_end *e)
 {
-    if (rk_of(e)->cak && !e->d.cur[0] && (e->seen_prev & RK_HELD_RX) && strcmp(e->peer.key, e->d.prev) == 0)
-        rk_end_change_places(&e->d);
+    if (!e->d.cur[0] && rk_end_keeps_prev(e, e->peer.key))
+        rk_end_go_back(&e->d);
 }
 
 static void
@@ -124,16 +121,13 @@ rk_master_staged(struct step *s)
         snprintf(why, sizeof why, "the peer could not take the key: %s", peer->confirm[0] ? peer->confirm : "lost");
         rk_end_burn(s, RK_E_REJECTED, why);
     } else if (peer->say == RK_SAY_ACTIVE && strcmp(peer->key, e->d.cand) == 0) { /* it is ahead of this journal */
-        e->d.phase = RK_PH_ACTIVATING;
         rk_end_go(s, RK_ST_J_ACTIVATING);
     } else if (peer->say == RK_SAY_STAGED && strcmp(peer->key, e->d.cand) == 0) {
         if (strlen(peer->confirm) == RK_CONFIRM_HEX && e->d.theirs[0] &&
-            rk_same(peer->confirm, e->d.theirs, RK_CONFIRM_HEX)) {
-            e->d.phase = RK_PH_ACTIVATING;
+            rk_same(peer->confirm, e->d.theirs, RK_CONFIRM_HEX))
             rk_end_go(s, RK_ST_J_ACTIVATING);
-        } else {
+        else
             rk_end_burn(s, RK_E_PROTOCOL, "confirm tag differs: the two ends got different keys for this key ID");
-        }
     } else {
         rk_end_burn(s, RK_E_CANCELED, "the peer has used this rotation's number for another key");
     }

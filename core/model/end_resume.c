@@ -40,10 +40,7 @@ lose_cur(struct step *s, const struct rk_seen *seen)
     struct rk_durable *d = &e->d;
 
     if (rk_of(e)->cak && (seen->prev & RK_HELD_RX) && d->prev_seq < d->cur_seq) { /* else it was given up */
-        memcpy(d->cur, d->prev, sizeof d->cur);
-        d->cur_seq = d->prev_seq;
-        d->prev[0] = '\0';
-        d->prev_seq = 0;
+        rk_end_go_back(d);
     } else {
         if (seen->cur || !seen->prev) {
             memcpy(d->prev, seen->cur ? d->cur : "", seen->cur ? sizeof d->prev : 1);
@@ -57,6 +54,27 @@ lose_cur(struct step *s, const struct rk_seen *seen)
         d->flags |= RK_DF_HELD;
     rk_end_remember(s, RK_E_NOKEY, why_lost(e));
     rk_end_note(s, d->flags & RK_DF_HELD ? "held" : "lost", "");
+}
+
+/* From now on cur is what the device transmits on. */
+static void
+in_use_now(struct step *s)
+{
+    struct rk_durable *d = &s->e->d;
+
+    d->cur_since = s->ev->wall;
+    d->cur_boot = s->ev->boot;
+    d->cur_boot_ns = s->e->cur_since_ns = s->now_ns;
+}
+
+/* What it said was read back, and is not so: it is asked again. */
+static void
+not_so(struct step *s, enum rk_state again, const char *why)
+{
+    rk_end_remember(s, RK_E_CONTRACT, why);
+    rk_end_alarm(s->e, RK_ALARM_DEVICE, true);
+    s->e->state = again;
+    rk_end_retry(s);
 }
 
 void
@@ -73,9 +91,7 @@ rk_end_activated(struct step *s)
     d->cur_seq = d->seq;
     d->cand[0] = '\0';
     d->start_ms = 0;
-    d->cur_since = s->ev->wall;
-    d->cur_boot = s->ev->boot;
-    d->cur_boot_ns = e->cur_since_ns = s->now_ns;
+    in_use_now(s);
     d->flags = (d->flags & RK_DF_SWEEP) | (d->flags & RK_DF_CAND_FALLBACK ? RK_DF_FALLBACK : 0);
     d->phase = RK_PH_ACTIVE;
     rk_end_note(s, "activated", d->cur);
@@ -90,9 +106,7 @@ resume_activating(struct step *s, const struct rk_seen *seen, bool said)
     if (seen->cand & RK_SENDING) {
         rk_end_activated(s);
     } else if ((seen->cand & HELD_BOTH) == HELD_BOTH && said) {
-        rk_end_remember(s, RK_E_CONTRACT, "the device said that it transmits on the new key, and does not");
-        e->state = RK_ST_ACTIVATE;
-        rk_end_retry(s);
+        not_so(s, RK_ST_ACTIVATE, "the device said that it transmits on the new key, and does not");
     } else if ((seen->cand & HELD_BOTH) == HELD_BOTH) {
         rk_end_go(s, RK_ST_ACTIVATE);
     } else { /* the device lost the candidate: that cannot be helped; it never transmitted on it */
@@ -134,14 +148,13 @@ static void
 await_mka(struct step *s)
 {
     struct rk_end *e = s->e;
-    int64_t poll_ns = rk_poll_ns(e);
 
     if (++e->tries > 5 && s->now_ns > e->start_ns) {
         rk_end_alarm(e, RK_ALARM_DEVICE, true);
         rk_end_remember(s, RK_E_AGAIN, "MKA is not live at both ends on the new key yet: is the link up?");
     }
     s->todo->publish = true; /* a peer that lost its journal learns only so that it is waited for */
-    rk_end_look_later(s, poll_ns);
+    rk_end_poll(s);
 }
 
 /* Class D: the time is over, and the device still waits for it: its clock was set back.  No MKA is on the key then. */
@@ -190,7 +203,7 @@ resume_staged(struct step *s, const struct rk_seen *seen)
 {
     struct rk_end *e = s->e;
     bool cur_gone = cur_is_gone(e, seen);
-    uint32_t need = rk_of(e)->cak ? RK_HELD_RX : HELD_BOTH;
+    uint32_t need = rk_staged_bits(e);
 
     if (cur_gone)
         lose_cur(s, seen);
@@ -208,11 +221,8 @@ resume_staged(struct step *s, const struct rk_seen *seen)
         e->verify_at_ns = s->now_ns + rk_poll_ns(e);
     if (cur_gone) {
         rk_end_go(s, RK_ST_J_STAGED);
-    } else if (peer_follows(e, seen)) {
-        e->d.phase = RK_PH_ACTIVATING;
-        rk_end_go(s, RK_ST_J_ACTIVATING);
     } else {
-        rk_end_go(s, RK_ST_STAGED);
+        rk_end_go(s, peer_follows(e, seen) ? RK_ST_J_ACTIVATING : RK_ST_STAGED);
     }
 }
 
@@ -239,10 +249,7 @@ resume_active(struct step *s, const struct rk_seen *seen, bool said)
     } else if (said && !seen->prev) {
         rk_end_finish(s);
     } else if (said) {
-        rk_end_remember(s, RK_E_CONTRACT, "the device said that it removed the old key, and did not");
-        rk_end_alarm(e, RK_ALARM_DEVICE, true);
-        e->state = RK_ST_RETIRE;
-        rk_end_retry(s);
+        not_so(s, RK_ST_RETIRE, "the device said that it removed the old key, and did not");
     } else if (!rk_of(e)->cak && rk_is_master(e) && (seen->cur & RK_PEER_USES)) {
         rk_end_followed(s);
     } else {
@@ -280,8 +287,7 @@ burnt(struct step *s, const struct rk_seen *seen)
         memcpy(d->prev, d->cand, sizeof d->prev);
         d->prev_seq = d->seq;
     } else if (!d->cand[0]) { /* it was the previous key that was given up */
-        d->prev[0] = '\0';
-        d->prev_seq = 0;
+        rk_end_drop_prev(d);
     }
     d->cand[0] = d->mine[0] = d->theirs[0] = '\0';
     d->phase = RK_PH_IDLE;
@@ -315,10 +321,7 @@ resume_burning(struct step *s, const struct rk_seen *seen, bool said)
     if (said && cand_is_gone(e, seen)) {
         burnt(s, seen);
     } else if (said) {
-        rk_end_remember(s, RK_E_CONTRACT, "the device said that it removed the given-up key, and did not");
-        rk_end_alarm(e, RK_ALARM_DEVICE, true);
-        e->state = RK_ST_UNSTAGE;
-        rk_end_retry(s);
+        not_so(s, RK_ST_UNSTAGE, "the device said that it removed the given-up key, and did not");
     } else {
         rk_end_go(s, RK_ST_UNSTAGE);
     }
@@ -339,9 +342,7 @@ adopt(struct step *s)
         d->seq = d->cur_seq;
     if (d->floor < d->seq)
         d->floor = d->seq;
-    d->cur_since = s->ev->wall;
-    d->cur_boot = s->ev->boot;
-    d->cur_boot_ns = e->cur_since_ns = s->now_ns;
+    in_use_now(s);
     d->flags &= RK_DF_SWEEP;
     e->want = false;
     rk_end_note(s, "adopted", d->cur);
@@ -355,10 +356,7 @@ resume_shut(struct step *s, const struct rk_seen *seen, bool said)
     bool sends = (seen->cur | seen->prev) & RK_SENDING;
 
     if (sends && said) {
-        rk_end_remember(s, RK_E_CONTRACT, "the device said that it is shut, and is not");
-        rk_end_alarm(s->e, RK_ALARM_DEVICE, true);
-        s->e->state = RK_ST_SHUT;
-        rk_end_retry(s);
+        not_so(s, RK_ST_SHUT, "the device said that it is shut, and is not");
     } else if (sends) {
         rk_end_go(s, RK_ST_SHUT);
     } else {
@@ -376,9 +374,7 @@ followed_late(struct step *s, const struct rk_seen *seen)
     if (!rk_of(e)->one_way || !d->cur[0] || (seen->cur & RK_SENDING) || (seen->prev & LIVE) != LIVE)
         return false;
     rk_end_change_places(d);
-    d->cur_since = s->ev->wall;
-    d->cur_boot = s->ev->boot;
-    d->cur_boot_ns = e->cur_since_ns = s->now_ns;
+    in_use_now(s);
     rk_end_note(s, "adopted", d->cur);
     rk_end_go(s, RK_ST_J_IDLE);
     return true;
@@ -393,10 +389,8 @@ resume_idle(struct step *s, const struct rk_seen *seen, bool said)
 
     if (followed_late(s, seen))
         return;
-    if (!rk_of(e)->cak && !seen->prev) { /* a name alone would keep a slot from being used */
-        d->prev[0] = '\0';
-        d->prev_seq = 0;
-    }
+    if (!rk_of(e)->cak && !seen->prev) /* a name alone would keep a slot from being used */
+        rk_end_drop_prev(d);
     if (cur_is_gone(e, seen)) {
         lose_cur(s, seen);
         rk_end_go(s, RK_ST_J_IDLE);
@@ -423,7 +417,7 @@ static void
 resume_fetched(struct step *s, const struct rk_seen *seen)
 {
     struct rk_end *e = s->e;
-    uint32_t need = rk_of(e)->cak ? RK_HELD_RX : HELD_BOTH;
+    uint32_t need = rk_staged_bits(e);
 
     if (e->d.theirs[0] && (seen->cand & need) == need)
         rk_end_staged(s);

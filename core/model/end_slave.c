@@ -16,8 +16,7 @@ take_start(struct step *s, const struct rk_record *offer)
     if (!rk_of(e)->timed)
         return true;
     if (!offer->confirm[0]) { /* a master of another class: its key is in use as soon as both have it */
-        e->d.start_ms = (s->ev->wall.unix_ms + e->lead_ns / RK_NS_PER_MS + 999) / 1000 * 1000;
-        e->start_ns = s->now_ns + e->lead_ns;
+        rk_end_choose_start(s);
         return true;
     }
     left_ms = start_s > 0 && start_s < INT64_MAX / 2000 ? start_s * 1000 - s->ev->wall.unix_ms : INT64_MAX;
@@ -31,9 +30,8 @@ take_start(struct step *s, const struct rk_record *offer)
 static int
 judge_offer(const struct rk_end *e, const struct rk_record *offer)
 {
-    bool in_fallback = rk_of(e)->cak && (e->seen_prev & RK_HELD_RX) && strcmp(offer->prev, e->d.prev) == 0;
-    bool fits = in_fallback || !offer->prev[0] || !e->d.cur[0] || strcmp(offer->prev, e->d.cur) == 0 ||
-                strcmp(offer->prev, e->peer_active) == 0;
+    bool fits = rk_end_keeps_prev(e, offer->prev) || !offer->prev[0] || !e->d.cur[0] ||
+                strcmp(offer->prev, e->d.cur) == 0 || strcmp(offer->prev, e->peer_active) == 0;
 
     if ((e->d.flags & RK_DF_HELD) || e->clock_bad)
         return RK_E_CONFLICT;
@@ -75,27 +73,6 @@ refuse(struct step *s, int err)
     rk_end_go(s, RK_ST_J_BURNT);
 }
 
-/* The peer is past what this end remembers, and the two do not fit: say so in a record that counts as new. */
-void
-rk_end_catch_up(struct step *s)
-{
-    struct rk_end *e = s->e;
-
-    rk_end_take_number(e, e->peer.seq);
-    rk_end_go(s, RK_ST_J_IDLE);
-}
-
-/* The master's device may have nothing but the key before: what the offer names stays, when this device has it too. */
-static void
-turn_to(struct rk_end *e, const char *key_id)
-{
-    struct rk_durable *d = &e->d;
-
-    if (!rk_of(e)->cak || !(e->seen_prev & RK_HELD_RX) || strcmp(key_id, d->prev) != 0)
-        return;
-    rk_end_change_places(d);
-}
-
 void
 rk_slave_idle(struct step *s)
 {
@@ -124,7 +101,8 @@ rk_slave_idle(struct step *s)
     if (err) {
         refuse(s, err);
     } else {
-        turn_to(e, peer->prev);
+        if (rk_end_keeps_prev(e, peer->prev)) /* the master's device may have nothing else: it stays */
+            rk_end_change_places(&e->d);
         rk_end_begin(s, peer->seq, peer->key);
     }
 }
@@ -145,7 +123,6 @@ rk_slave_staged(struct step *s)
     if (peer->seq == e->d.seq && peer->say == RK_SAY_OFFER)
         return;
     if (peer->seq == e->d.seq && peer->say == RK_SAY_ACTIVE && strcmp(peer->key, e->d.cand) == 0) {
-        e->d.phase = RK_PH_ACTIVATING;
         rk_end_go(s, RK_ST_J_ACTIVATING);
     } else {
         rk_end_burn(s, RK_E_CANCELED, "the master gave this rotation up");

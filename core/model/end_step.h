@@ -36,6 +36,13 @@ rk_of(const struct rk_end *e)
     return rk_variant(e->class);
 }
 
+/* rk_staged_bits - what a device shows of a key that is staged, RK_HELD_... */
+static inline uint32_t
+rk_staged_bits(const struct rk_end *e)
+{
+    return rk_of(e)->cak ? RK_HELD_RX : HELD_BOTH;
+}
+
 static inline int64_t
 rk_poll_ns(const struct rk_end *e)
 {
@@ -55,16 +62,21 @@ rk_margin_ns(const struct rk_end *e)
 void rk_end_go(struct step *s, enum rk_state state);
 /* rk_end_burn - give the candidate up: first in the journal, then on the device, then for good */
 void rk_end_burn(struct step *s, int err, const char *why);
-/* rk_end_retry - ask for the state's action again, later;  rk_end_look_later - read the device, later */
+/* rk_end_retry - ask for the state's action again, later;  rk_end_poll - read the device, a poll later */
 void rk_end_retry(struct step *s);
-void rk_end_look_later(struct step *s, int64_t pause_ns);
+void rk_end_poll(struct step *s);
 /* rk_end_remember - the last result, for people;  rk_end_note - a history event;  rk_end_alarm - raise or clear */
 void rk_end_remember(struct step *s, int err, const char *why);
 void rk_end_note(struct step *s, const char *event, const char *key_id);
 void rk_end_alarm(struct rk_end *e, uint32_t alarm, bool on);
 uint32_t rk_end_alarm_of(enum rk_state state);
-/* rk_end_change_places - cur and prev, with their numbers */
+/* With their numbers: rk_end_drop_prev - there is no previous key;  rk_end_go_back - it is the current one again
+ * rk_end_change_places - of cur and prev */
+void rk_end_drop_prev(struct rk_durable *d);
+void rk_end_go_back(struct rk_durable *d);
 void rk_end_change_places(struct rk_durable *d);
+/* rk_end_choose_start - class D: the candidate begins one lead from now */
+void rk_end_choose_start(struct step *s);
 /* rk_end_staged - the device holds the candidate, and the tags are known */
 void rk_end_staged(struct step *s);
 /* rk_end_finish - the rotation is done: the old key is gone, or stays as the fallback */
@@ -104,6 +116,10 @@ bool rk_end_slot_taken(const struct rk_end *e, uint64_t seq);
 uint64_t rk_end_next_seq(const struct rk_end *e);
 void rk_end_take_number(struct rk_end *e, uint64_t seq);
 void rk_end_begin(struct step *s, uint64_t seq, const char *key_id);
+/* rk_end_keeps_prev - a CAK: is it the previous key of this end, and does the device have it */
+bool rk_end_keeps_prev(const struct rk_end *e, const char *key_id);
+/* rk_end_catch_up - count all that the peer said as past, and say so */
+void rk_end_catch_up(struct step *s);
 /* What either role makes of the peer's newest record in each state that waits. */
 void rk_master_idle(struct step *s);
 void rk_master_staged(struct step *s);
@@ -115,8 +131,6 @@ void rk_slave_staged(struct step *s);
 
 /* rk_end_consider - a waiting state looks at what the peer last said */
 void rk_end_consider(struct step *s);
-/* rk_end_catch_up - a slave counts all that its peer said as past, and says so */
-void rk_end_catch_up(struct step *s);
 /* rk_end_activated - the device transmits on the candidate: it is the current key now */
 void rk_end_activated(struct step *s);
 /* rk_end_followed - the peer transmits on the new key: drain, or be done */

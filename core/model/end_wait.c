@@ -82,6 +82,22 @@ rk_end_take_number(struct rk_end *e, uint64_t seq)
         e->d.floor = seq;
 }
 
+/* The peer is past what this end remembers, and the two do not fit: say so in a record that counts as new. */
+void
+rk_end_catch_up(struct step *s)
+{
+    struct rk_end *e = s->e;
+
+    rk_end_take_number(e, e->peer.seq);
+    rk_end_go(s, RK_ST_J_IDLE);
+}
+
+bool
+rk_end_keeps_prev(const struct rk_end *e, const char *key_id)
+{
+    return rk_of(e)->cak && (e->seen_prev & RK_HELD_RX) && strcmp(key_id, e->d.prev) == 0;
+}
+
 void
 rk_end_begin(struct step *s, uint64_t seq, const char *key_id)
 {
