@@ -69,6 +69,7 @@ rk_end_burn(struct step *s, int err, const char *why)
     e->failed++;
     e->failures++;
     e->nack_err = rk_is_master(e) ? 0 : err;
+    e->costly = rk_is_master(e) && e->state != RK_ST_FETCH && e->d.cand[0];
     rk_end_note(s, "burnt", e->d.cand);
     if (e->state == RK_ST_FETCH) /* the device has not seen it */
         e->d.cand[0] = '\0';

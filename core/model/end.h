@@ -132,6 +132,7 @@ struct rk_end {
     enum rk_state state;
     int64_t wake_ns;                           /* when it wants a TICK; RK_NEVER */
     int64_t due_ns, verify_at_ns, drain_until_ns;
+    int64_t soon_ns;                           /* when it would be due if the last failure had not been costly */
     int64_t start_ns;                          /* class D: start time of the candidate, on the monotonic clock */
     int64_t give_up_ns;                        /* a staged candidate is given up then; RK_NEVER */
     int64_t sweep_at_ns;                       /* the next try to remove adopted keys */
@@ -148,6 +149,7 @@ struct rk_end {
     unsigned n_used;
     uint32_t alarms;
     unsigned failures;                         /* rotations in a row that failed */
+    bool costly;                               /* master: the last of them used up a key: so would the next */
     unsigned tries;                            /* of the action at hand */
     int nack_err;                              /* why the slave gave d.seq up */
     bool said;                                 /* the device said that it did what it was asked: read it back */

@@ -13,11 +13,14 @@ void
 rk_end_pause(struct step *s)
 {
     struct rk_end *e = s->e;
-    int64_t shut_ns = e->cur_since_ns + e->shut_after_ns, soon_ns = s->now_ns + (shut_ns - s->now_ns) / 2;
+    int64_t shut_ns = e->cur_since_ns + e->shut_after_ns, half_ns = s->now_ns + (shut_ns - s->now_ns) / 2;
+    uint64_t seed = rk_hash(e->d.link) ^ (uint64_t)s->now_ns;
 
-    e->due_ns = s->now_ns + rk_pace_backoff(e->failures, e->interval_ns, rk_hash(e->d.link) ^ (uint64_t)s->now_ns);
-    if (e->on_stale == RK_STALE_SHUT && soon_ns > s->now_ns && soon_ns < e->due_ns)
-        e->due_ns = soon_ns + rk_pace_backoff(1, e->interval_ns, 0);
+    e->soon_ns = e->due_ns = s->now_ns + rk_pace_backoff(e->failures, e->interval_ns, seed);
+    if (e->costly)
+        e->due_ns = s->now_ns + rk_pace_costly(e->failures, e->interval_ns, seed);
+    if (e->on_stale == RK_STALE_SHUT && half_ns > s->now_ns && half_ns < e->due_ns)
+        e->due_ns = half_ns + rk_pace_backoff(1, e->interval_ns, 0);
     if (e->use_fallback)
         e->due_ns = s->now_ns;
     if (rk_of(e)->one_way) /* it may still be at work on the key that was given up, and does not say so */

@@ -70,8 +70,11 @@ take_record(struct step *s, const struct rk_record *r)
     e->peer = *r;
     e->heard_ns = s->now_ns;
     rk_words_take(e->peer.facts, &e->peer_words);
-    if (e->peer_words.flags & RK_WORD_REKEY)
+    if (e->peer_words.flags & RK_WORD_REKEY) {
         e->want = true;
+        if (e->failures && e->due_ns > e->soon_ns) /* it can take keys again: no more reason to save them */
+            e->due_ns = e->soon_ns;
+    }
     take_active(e);
     rk_end_judge_class(e);
     if (rk_is_master(e) && r->seq > e->d.floor)

@@ -35,10 +35,10 @@ rk_pace_next(const char *link, int64_t interval_ns, int64_t now_ns)
     return now_ns + (interval_ns - since);
 }
 
-int64_t
-rk_pace_backoff(unsigned failures, int64_t interval_ns, uint64_t seed)
+static int64_t
+doubled(unsigned failures, int64_t most, uint64_t seed)
 {
-    int64_t most = interval_ns / 4 < BACKOFF_MAX_NS ? interval_ns / 4 : BACKOFF_MAX_NS, pause = BACKOFF_MIN_NS;
+    int64_t pause = BACKOFF_MIN_NS;
 
     for (unsigned i = 1; i < failures && pause < most; i++)
         pause *= 2;
@@ -47,4 +47,16 @@ rk_pace_backoff(unsigned failures, int64_t interval_ns, uint64_t seed)
     if (pause < BACKOFF_MIN_NS)
         pause = BACKOFF_MIN_NS;
     return pause - pause / 4 + (int64_t)(mix(seed) % (uint64_t)(pause / 2 + 1));
+}
+
+int64_t
+rk_pace_backoff(unsigned failures, int64_t interval_ns, uint64_t seed)
+{
+    return doubled(failures, interval_ns / 4 < BACKOFF_MAX_NS ? interval_ns / 4 : BACKOFF_MAX_NS, seed);
+}
+
+int64_t
+rk_pace_costly(unsigned failures, int64_t interval_ns, uint64_t seed)
+{
+    return doubled(failures, interval_ns, seed);
 }

@@ -22,4 +22,8 @@ int64_t rk_pace_next(const char *link, int64_t interval_ns, int64_t now_ns);
  * note: it never ends: a source or device is asked again for ever.   thread: any.   blocks: never.   src: design */
 int64_t rk_pace_backoff(unsigned failures, int64_t interval_ns, uint64_t seed);
 
+/* rk_pace_costly - the same for a try that uses up a key: doubled up to interval, so that however long it fails no more
+ * keys are used than by rotations that succeed */
+int64_t rk_pace_costly(unsigned failures, int64_t interval_ns, uint64_t seed);
+
 #endif

@@ -325,6 +325,63 @@ backoff(void **state)
     assert_true(f.now_ns - began_ns < 1000 * 40 * S);
 }
 
+/* The peer is heard all the time. */
+static void
+goes_on_to(struct fix *f, enum rk_state state, uint32_t cand)
+{
+    while (f->e.state != state)
+        if (f->todo.act == RK_ACT_OBSERVE) {
+            sees(f, USED, cand);
+        } else if (f->todo.act != RK_ACT_NONE) {
+            happens(f, RK_EV_DONE);
+        } else {
+            hears(f, f->e.peer);
+            due(f);
+        }
+}
+
+/* The slave refuses the key of one rotation. */
+static void
+refused_once(struct fix *f)
+{
+    char key[8];
+
+    goes_on_to(f, RK_ST_FETCH, 0);
+    snprintf(key, sizeof key, "n%u", (unsigned)f->e.d.seq);
+    step(f, (struct rk_event){.type = RK_EV_KEY, .key_id = key, .theirs = TAG_S});
+    goes_on_to(f, RK_ST_STAGED, BOTH);
+    hears(f, record(SL, RK_SAY_NACK, f->e.d.seq, "k4"));
+    goes_on_to(f, RK_ST_IDLE, 0);
+}
+
+/* Each try uses up a key: the pauses grow up to an interval, until the slave says that it can take one again. */
+static void
+costly(void **state)
+{
+    struct fix f;
+    struct rk_record r;
+
+    (void)state;
+    ready(&f, RK_CLASS_A, M);
+    for (unsigned i = 1; i <= 20; i++) {
+        int64_t most_ns = 250 * MS << (i - 1) < INTERVAL && i < 11 ? 250 * MS << (i - 1) : INTERVAL;
+
+        refused_once(&f);
+        assert_int_equal(f.e.failures, i);
+        assert_true(f.e.due_ns - f.now_ns >= most_ns / 4 * 3 && f.e.due_ns - f.now_ns <= most_ns / 4 * 5);
+    }
+    r = record(SL, RK_SAY_NACK, f.e.d.seq, "k4");
+    hears(&f, r);
+    assert_true(f.e.due_ns - f.now_ns >= INTERVAL / 4 * 3);
+    strcat(r.facts, ",rekey");
+    hears(&f, r);
+    assert_true(f.e.due_ns > f.now_ns && f.e.due_ns - f.now_ns <= 37500 * MS); /* and no faster than any failure */
+    goes_on_to(&f, RK_ST_FETCH, 0);
+    fails(&f, RK_E_EMPTY); /* this one used no key */
+    happens(&f, RK_EV_DONE);
+    assert_true(f.e.due_ns - f.now_ns <= 37500 * MS);
+}
+
 /* ---- restarts ---- */
 
 static const struct {
@@ -542,6 +599,7 @@ main(void)
         cmocka_unit_test(stage_reply_unseen),
         cmocka_unit_test(key_id_comes_again),
         cmocka_unit_test(backoff),
+        cmocka_unit_test(costly),
         cmocka_unit_test(each_restart),
         cmocka_unit_test(lost_key_is_retired),
         cmocka_unit_test(lost_key_comes_back),

@@ -129,6 +129,21 @@ test_backoff(void **state)
     }
 }
 
+/* A try that uses up a key: up to the interval. */
+static void
+test_costly(void **state)
+{
+    static const int64_t doubled[] = {250, 250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 64000, 120000, 120000};
+
+    (void)state;
+    for (unsigned seed = 0; seed < 1000; seed++) {
+        for (unsigned i = 0; i < sizeof doubled / sizeof *doubled; i++)
+            in_jitter(rk_pace_costly(i, 120 * S, seed), doubled[i] * MS);
+        in_jitter(rk_pace_costly(~0u, 3600 * S, seed), 3600 * S);
+        in_jitter(rk_pace_costly(9, 100 * MS, seed), 250 * MS); /* never faster */
+    }
+}
+
 /* The jitter fills its whole range and follows from the seed alone. */
 static void
 test_jitter(void **state)
@@ -211,7 +226,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grid),    cmocka_unit_test(test_grid_edges),  cmocka_unit_test(test_spread),
-        cmocka_unit_test(test_backoff), cmocka_unit_test(test_jitter),      cmocka_unit_test(test_bucket),
+        cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_costly), cmocka_unit_test(test_jitter),      cmocka_unit_test(test_bucket),
         cmocka_unit_test(test_bucket_rate), cmocka_unit_test(test_bucket_edges),
         cmocka_unit_test(test_grid_before_zero), cmocka_unit_test(test_grid_end), cmocka_unit_test(test_golden),
     };
