@@ -3,6 +3,7 @@
  * The first error ends the reading, with file and line.  What joins several KMEs is checked in conf_pairs.c.
  */
 #include "conf_reader.h"
+#include "ledger.h"
 
 #include <core/base/text.h>
 #include <rekey/err.h>
@@ -15,7 +16,10 @@
 #include <string.h>
 #include <yaml.h>
 
+#define MAP_KEYS_MAX 32 /* bits of a word */
+
 struct reader {
+    const struct kme_usual *usual;
     const char *path;
     int dir_len;           /* of path up to its last '/', that one included */
     yaml_document_t doc;
@@ -76,7 +80,7 @@ child(struct reader *r, int index)
 static int
 unknown(struct reader *r, const yaml_node_t *key, const struct fields *fields)
 {
-    const char *names[24], *word = scalar(key), *near;
+    const char *names[MAP_KEYS_MAX], *word = scalar(key), *near;
 
     if (!word)
         return fail(r, line_of(key), "a key of %s must be text", fields->of);
@@ -198,47 +202,175 @@ set_fault(struct reader *r, const yaml_node_t *node, void *value)
 
     if (!text)
         return fail(r, line_of(node), "fault must be words, as: fault: slow:500ms short-key");
-    if (kme_fault_parse(text, value, why) != RK_OK)
-        return fail(r, line_of(node), "fault: %s", why);
+    if (kme_faults_parse(text, value, why) != RK_OK)
+        return fail(r, line_of(node), "%s", why);
+    return RK_OK;
+}
+
+static int
+set_personality(struct reader *r, const yaml_node_t *node, void *value)
+{
+    const char *text = scalar(node);
+    const struct kme_personality *as = text ? kme_personality_find(text) : NULL;
+
+    if (!as)
+        return fail(r, line_of(node), "personality must be one of rekey-kme --list-personalities");
+    *(const struct kme_personality **)value = as;
+    return RK_OK;
+}
+
+/* One of some words, by its number. */
+static int
+choice(struct reader *r, const yaml_node_t *node, const char *const *words, size_t n, const char *what)
+{
+    const char *text = scalar(node);
+
+    for (size_t i = 0; text && i < n; i++)
+        if (strcmp(text, words[i]) == 0)
+            return (int)i;
+    return fail(r, line_of(node), "%s", what);
+}
+
+static int
+set_sae_ids(struct reader *r, const yaml_node_t *node, void *value)
+{
+    static const char *const words[] = {"any", "integer"};
+    int i = choice(r, node, words, 2, "sae-ids must be any or integer");
+
+    *(bool *)value = i == 1;
+    return i < 0 ? i : RK_OK;
+}
+
+static int
+set_optional(struct reader *r, const yaml_node_t *node, void *value)
+{
+    static const char *const words[] = {"ignore", "refuse"};
+    int i = choice(r, node, words, 2, "extension-optional must be ignore or refuse");
+
+    *(bool *)value = i == 1;
+    return i < 0 ? i : RK_OK;
+}
+
+static int
+set_status(struct reader *r, const yaml_node_t *node, void *value)
+{
+    static const char *const words[] = {"offered", "first", "none"};
+    int i = choice(r, node, words, 3, "status must be offered, first or none");
+
+    if (i >= 0)
+        *(enum kme_status_use *)value = (enum kme_status_use)i;
+    return i < 0 ? i : RK_OK;
+}
+
+static int
+set_key_id(struct reader *r, const yaml_node_t *node, void *value)
+{
+    static const char *const words[] = {"key_ID", "key_id", "keyId"};
+    int i = choice(r, node, words, 3, "key-id-name must be key_ID, key_id or keyId");
+
+    if (i >= 0)
+        *(const char **)value = words[i];
+    return i < 0 ? i : RK_OK;
+}
+
+static size_t
+count_of(const yaml_node_t *node)
+{
+    if (node->type != YAML_SEQUENCE_NODE)
+        return 0;
+    return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* A list of 1 to max texts of the length of an SAE ID, sorted. */
+static int
+set_texts(struct reader *r, const yaml_node_t *node, struct kme_saes *out, size_t max, const char *what)
+{
+    size_t n = count_of(node);
+
+    if (n == 0 || n > max)
+        return fail(r, line_of(node), "%ss must be a list of 1 to %zu", what, max);
+    out->id = calloc(n, sizeof *out->id);
+    if (!out->id)
+        return RK_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const yaml_node_t *item = child(r, node->data.sequence.items.start[i]);
+        const char *text = scalar(item);
+
+        if (!text || !*text || !rk_copy(out->id[i], sizeof out->id[i], text))
+            return fail(r, line_of(item), "an %s is 1 to %d bytes", what, RK_SAE_MAX);
+        out->n++;
+    }
+    qsort(out->id, n, sizeof *out->id, compare);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(out->id[i - 1], out->id[i]) == 0)
+            return fail(r, line_of(node), "%s '%s' is there twice", what, out->id[i]);
     return RK_OK;
 }
 
 static int
 set_saes(struct reader *r, const yaml_node_t *node, void *value)
 {
-    struct kme_saes *saes = value;
-    size_t n = node->type == YAML_SEQUENCE_NODE
-                   ? (size_t)(node->data.sequence.items.top - node->data.sequence.items.start) : 0;
-
-    if (n == 0 || n > KME_SAES_MAX)
-        return fail(r, line_of(node), "saes must be a list of 1 to %d SAE IDs", KME_SAES_MAX);
-    saes->id = calloc(n, sizeof *saes->id);
-    if (!saes->id)
-        return RK_E_NOMEM;
-    for (size_t i = 0; i < n; i++) {
-        const yaml_node_t *item = child(r, node->data.sequence.items.start[i]);
-        const char *text = scalar(item);
-
-        if (!text || !*text || !rk_copy(saes->id[i], sizeof saes->id[i], text))
-            return fail(r, line_of(item), "an SAE ID is 1 to %d bytes", RK_SAE_MAX);
-        if (kme_saes_has(saes, text))
-            return fail(r, line_of(item), "SAE '%s' is there twice", text);
-        saes->n++;
-    }
-    return RK_OK;
+    return set_texts(r, node, value, KME_SAES_MAX, "SAE ID");
 }
+
+static int
+set_extensions(struct reader *r, const yaml_node_t *node, void *value)
+{
+    return set_texts(r, node, value, KME_EXTENSIONS_MAX, "extension");
+}
+
+static int
+set_per(struct reader *r, const yaml_node_t *node, void *value)
+{
+    static const char *const words[] = {"kme", "sae"};
+    int i = choice(r, node, words, 2, "per must be kme or sae");
+
+    *(bool *)value = i == 1;
+    return i < 0 ? i : RK_OK;
+}
+
+#define POOL(member) offsetof(struct kme_pool_conf, member)
 
 static int
 set_pool(struct reader *r, const yaml_node_t *node, void *value)
 {
     static const struct field field[] = {
-        {"keys", NULL, offsetof(struct kme_conf, pool_keys), 0, 100000000, true},
-        {"refill", NULL, offsetof(struct kme_conf, pool_per_s), 0, 100000000, false},
+        {"keys", NULL, POOL(keys), 0, 100000000, true},
+        {"start", NULL, POOL(start), 0, 100000000, false},
+        {"refill", NULL, POOL(refill), 0, 100000000, false},
+        {"rate", NULL, POOL(rate), 0, 999999999, false},
+        {"per", set_per, POOL(per_sae), 0, 0, false},
     };
     static const struct fields fields = {field, sizeof field / sizeof field[0], "pool"};
+    struct kme_pool_conf *pool = value;
+    int err;
 
-    ((struct kme_conf *)value)->pool_per_s = 0;
-    return walk(r, node, &fields, value);
+    *pool = (struct kme_pool_conf){.start = -1, .refill = -1, .rate = -1};
+    err = walk(r, node, &fields, pool);
+    if (!err && pool->refill >= 0 && pool->rate >= 0)
+        err = fail(r, line_of(node), "a pool has refill, in keys per second, or rate, in bits per second");
+    if (!err && pool->start > pool->keys)
+        err = fail(r, line_of(node), "start is more than keys");
+    return err;
+}
+
+/* Keys to bits: that is what a pool counts. */
+static void
+finish_pool(struct kme_conf *kme)
+{
+    struct kme_pool_conf *pool = &kme->pool;
+
+    pool->max_bits = pool->keys * kme->key_bits;
+    pool->start_bits = (pool->start < 0 ? pool->keys : pool->start) * kme->key_bits;
+    pool->bits_per_s = pool->rate >= 0 ? pool->rate : pool->refill > 0 ? pool->refill * kme->key_bits : 0;
+    if (pool->bits_per_s > KME_POOL_RATE_MAX)
+        pool->bits_per_s = KME_POOL_RATE_MAX;
 }
 
 static int
@@ -251,8 +383,7 @@ set_peers(struct reader *r, const yaml_node_t *node, void *value)
     };
     static const struct fields fields = {field, sizeof field / sizeof field[0], "an entry of peers"};
     struct kme_conf *kme = value;
-    size_t n = node->type == YAML_SEQUENCE_NODE
-                   ? (size_t)(node->data.sequence.items.top - node->data.sequence.items.start) : 0;
+    size_t n = count_of(node);
 
     if (n == 0 || n > KME_PEERS_MAX)
         return fail(r, line_of(node), "peers must be a list of 1 to %d", KME_PEERS_MAX);
@@ -287,35 +418,86 @@ static const struct field kme_field[] = {
     {"min-key-size", NULL, AT(min_key_bits), 8, BITS_MAX, false},
     {"max-key-size", NULL, AT(max_key_bits), 8, BITS_MAX, false},
     {"max-key-per-request", NULL, AT(max_per_request), 1, KME_REQUEST_KEYS_MAX, false},
-    {"pool", set_pool, 0, 0, 0, false},
-    {"fault", set_fault, AT(fault), 0, 0, false},
+    {"pool", set_pool, AT(pool), 0, 0, false},
+    {"fault", set_fault, AT(faults), 0, 0, false},
     {"fault-file", set_path, AT(fault_file), 0, 0, false},
+    {"cert-expired", set_path, AT(cert_expired), 0, 0, false},
+    {"cert-future", set_path, AT(cert_future), 0, 0, false},
+    {"personality", set_personality, AT(personality), 0, 0, false},
+    {"sae-ids", set_sae_ids, AT(integer_saes), 0, 0, false},
+    {"status", set_status, AT(status_use), 0, 0, false},
+    {"key-id-name", set_key_id, AT(key_id), 0, 0, false},
+    {"extensions", set_extensions, AT(extensions), 0, 0, false},
+    {"extension-optional", set_optional, AT(refuse_optional), 0, 0, false},
+    {"max-sae-id-count", NULL, AT(max_saes), 0, KME_OTHERS_MAX, false},
 };
+_Static_assert(sizeof kme_field / sizeof kme_field[0] <= MAP_KEYS_MAX, "a bit for each key");
 static const struct fields kme_fields = {kme_field, sizeof kme_field / sizeof kme_field[0], "an entry of kmes"};
 
+/* The personality decides what the other keys are when they are not there: it is read first. */
 static int
-read_kme(struct reader *r, const yaml_node_t *node, struct kme_conf *kme)
+find_personality(struct reader *r, const yaml_node_t *map, const struct kme_personality **out)
 {
-    int err;
+    *out = r->usual->personality;
+    if (map->type != YAML_MAPPING_NODE)
+        return RK_OK; /* walk says so */
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+        const char *word = scalar(child(r, p->key));
 
-    *kme = (struct kme_conf){.key_bits = 256, .min_key_bits = 64, .max_key_bits = 4096, .max_per_request = 128,
-                             .pool_keys = 10000, .pool_per_s = 1000, .line = line_of(node)};
-    err = walk(r, node, &kme_fields, kme);
-    if (err)
-        return err;
+        if (word && strcmp(word, "personality") == 0)
+            return set_personality(r, child(r, p->value), out);
+    }
+    return RK_OK;
+}
+
+static bool
+has_fault(const struct kme_conf *kme, enum kme_fault_kind kind)
+{
+    for (size_t i = 0; i < kme->faults.n; i++)
+        if (kme->faults.word[i].kind == kind)
+            return true;
+    return false;
+}
+
+static int
+check_kme(struct reader *r, const struct kme_conf *kme)
+{
     if (kme->key_bits % 8 || kme->min_key_bits % 8 || kme->max_key_bits % 8)
         return fail(r, kme->line, "key sizes of %s are in bits, multiples of 8", kme->id);
     if (kme->min_key_bits > kme->key_bits || kme->key_bits > kme->max_key_bits)
         return fail(r, kme->line, "%s needs min-key-size <= key-size <= max-key-size", kme->id);
+    if ((has_fault(kme, KME_F_EXPIRED) && !kme->cert_expired) || (has_fault(kme, KME_F_FUTURE) && !kme->cert_future))
+        return fail(r, kme->line, "%s needs cert-expired and cert-future for those faults: make-certs --dates",
+                    kme->id);
     return RK_OK;
+}
+
+static int
+read_kme(struct reader *r, const yaml_node_t *node, struct kme_conf *kme)
+{
+    const struct kme_personality *as;
+    int err = find_personality(r, node, &as);
+
+    if (err)
+        return err;
+    *kme = (struct kme_conf){.key_bits = 256, .min_key_bits = as->min_key_bits, .max_key_bits = as->max_key_bits,
+                             .max_per_request = as->max_per_request, .personality = as, .key_id = as->key_id,
+                             .pool = {.keys = 10000, .start = -1, .refill = 1000, .rate = -1},
+                             .seed = r->usual->seed, .line = line_of(node)};
+    err = walk(r, node, &kme_fields, kme);
+    if (err)
+        return err;
+    if (r->usual->faults)
+        kme->faults = *r->usual->faults;
+    finish_pool(kme);
+    return check_kme(r, kme);
 }
 
 static int
 set_kmes(struct reader *r, const yaml_node_t *node, void *value)
 {
     struct kme_conf_set *set = value;
-    size_t n = node->type == YAML_SEQUENCE_NODE
-                   ? (size_t)(node->data.sequence.items.top - node->data.sequence.items.start) : 0;
+    size_t n = count_of(node);
 
     if (n == 0 || n > KME_MAX)
         return fail(r, line_of(node), "kmes must be a list of 1 to %d", KME_MAX);
@@ -382,10 +564,10 @@ parse(struct reader *r, const char *text, size_t len, struct kme_conf_set *set)
 }
 
 int
-kme_conf_load(const char *path, struct kme_conf_set *set, char *why)
+kme_conf_load(const char *path, const struct kme_usual *usual, struct kme_conf_set *set, char *why)
 {
     const char *slash = strrchr(path, '/');
-    struct reader r = {.path = path, .dir_len = slash ? (int)(slash - path) + 1 : 0, .why = why};
+    struct reader r = {.usual = usual, .path = path, .dir_len = slash ? (int)(slash - path) + 1 : 0, .why = why};
     size_t len;
     char *text;
     int err;
@@ -421,6 +603,9 @@ kme_conf_free(struct kme_conf_set *set)
         free(k->key);
         free(k->ca);
         free(k->fault_file);
+        free(k->cert_expired);
+        free(k->cert_future);
+        free(k->extensions.id);
     }
     free(set->kme);
     *set = (struct kme_conf_set){0};

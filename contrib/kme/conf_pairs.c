@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct ctx {
@@ -38,13 +39,18 @@ fail(struct ctx *c, unsigned long line, const char *fmt, ...)
     return kme_conf_fail(c->why, c->path, line, text);
 }
 
-bool
-kme_saes_has(const struct kme_saes *saes, const char *sae)
+static int
+compare(const void *sae, const void *item)
 {
-    for (size_t i = 0; i < saes->n; i++)
-        if (strcmp(saes->id[i], sae) == 0)
-            return true;
-    return false;
+    return strcmp(sae, item);
+}
+
+int
+kme_saes_at(const struct kme_saes *saes, const char *sae)
+{
+    const char(*at)[RK_SAE_MAX + 1] = saes->n ? bsearch(sae, saes->id, saes->n, sizeof *saes->id, compare) : NULL;
+
+    return at ? (int)(at - (const char(*)[RK_SAE_MAX + 1])saes->id) : -1;
 }
 
 static struct kme_conf *
@@ -76,7 +82,7 @@ check_both(struct ctx *c, struct kme_conf *kme, struct kme_peer_conf *peer, stru
     if (!back->secret_path != !peer->secret_path)
         return fail(c, peer->line, "name the pair-secret of %s and %s at both or at none", kme->id, other->id);
     for (size_t i = 0; i < peer->saes.n; i++)
-        if (!kme_saes_has(&other->saes, peer->saes.id[i]))
+        if (kme_saes_at(&other->saes, peer->saes.id[i]) < 0)
             return fail(c, peer->line, "SAE '%s' is not among the saes of %s", peer->saes.id[i], other->id);
     return RK_OK;
 }
@@ -111,7 +117,7 @@ check_unique(struct ctx *c, const struct kme_conf *kme, size_t at)
         if (strcmp(kme->peers[i].kme, peer->kme) == 0)
             return fail(c, peer->line, "peer %s of %s is there twice", peer->kme, kme->id);
         for (size_t j = 0; j < peer->saes.n; j++)
-            if (kme_saes_has(&kme->peers[i].saes, peer->saes.id[j]))
+            if (kme_saes_at(&kme->peers[i].saes, peer->saes.id[j]) >= 0)
                 return fail(c, peer->line, "SAE '%s' is at two peers of %s", peer->saes.id[j], kme->id);
     }
     return RK_OK;
@@ -129,6 +135,10 @@ pair(struct ctx *c, struct kme_conf *kme, size_t at)
     if (!err && !other && !peer->secret_path)
         err = fail(c, peer->line, "%s is not in this file: name a pair-secret file that both processes can read",
                    peer->kme);
+    if (!err && !other && kme->personality->replaces)
+        err = fail(c, peer->line, "%s is not in this file: a KME that is %s has to know what waits there", peer->kme,
+                   kme->personality->name);
+    peer->same_process = other != NULL;
     return err ? err : give_secret(c, peer, other ? find_peer(other, kme->id) : NULL);
 }
 

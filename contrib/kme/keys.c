@@ -116,19 +116,34 @@ tag_make(const struct kme_secret *s, const struct kme_names *names, const struct
 }
 
 int
-kme_id_make(const struct kme_secret *s, const struct kme_names *names, size_t key_bytes, struct kme_id *out)
+kme_id_make(const struct kme_secret *s, const struct kme_names *names, const struct kme_about *about,
+            struct kme_id *out)
 {
     unsigned char tag[32];
     int err;
 
-    if (RAND_bytes(out->bytes, 8) != 1)
+    memset(out->bytes, 0xff, 4);
+    if (!about->ones && RAND_bytes(out->bytes, 4) != 1)
         return RK_E_FATAL;
-    out->bytes[6] = (unsigned char)(0x40 | (out->bytes[6] & 0x0f));
-    out->bytes[8] = (unsigned char)(0x80 | ((key_bytes >> 8) & 0x3f));
-    out->bytes[9] = (unsigned char)key_bytes;
+    out->bytes[4] = (unsigned char)(about->stamp >> 20);
+    out->bytes[5] = (unsigned char)(about->stamp >> 12);
+    out->bytes[6] = (unsigned char)(0x40 | ((about->stamp >> 8) & 0x0f));
+    out->bytes[7] = (unsigned char)about->stamp;
+    out->bytes[8] = (unsigned char)(0x80 | ((about->key_bytes >> 8) & 0x3f));
+    out->bytes[9] = (unsigned char)about->key_bytes;
     err = tag_make(s, names, out, tag);
     memcpy(out->bytes + TAG_AT, tag, TAG_BYTES);
     return err;
+}
+
+int64_t
+kme_id_age(const struct kme_id *id, int64_t wall_ms)
+{
+    const unsigned char *b = id->bytes;
+    uint32_t stamp = (uint32_t)b[4] << 20 | (uint32_t)b[5] << 12 | (uint32_t)(b[6] & 0x0f) << 8 | b[7];
+    int64_t age = (wall_ms - stamp) & ((INT64_C(1) << KME_STAMP_BITS) - 1);
+
+    return age < INT64_C(1) << (KME_STAMP_BITS - 1) ? age : age - (INT64_C(1) << KME_STAMP_BITS);
 }
 
 bool

@@ -5,6 +5,7 @@
 #include "server.h"
 
 #include <core/base/log.h>
+#include <rekey/device.h>
 #include <rekey/err.h>
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
@@ -21,21 +23,56 @@ enum { EXIT_USAGE = 2 };
 struct options {
     const char *config;
     int ready_fd, level;
+    struct kme_usual usual;
+    struct kme_faults faults; /* --fail */
 };
 
-static const char usage[] = "usage: rekey-kme --config FILE [--ready-fd N] [--log LEVEL]\n"
+static const char usage[] = "usage: rekey-kme --config FILE [OPTION]...\n"
                             "\n"
                             "An ETSI GS QKD 014 KME for labs and tests; see rekey-kme(8).\n"
                             "\n"
-                            "  -c, --config FILE   the KMEs to run\n"
-                            "  -r, --ready-fd N    write the line \"ready\" to descriptor N instead of stdout\n"
-                            "  -l, --log LEVEL     err, warning, notice, info (default) or debug\n"
-                            "  -h, --help          show this\n"
-                            "  -V, --version       show the version\n";
+                            "  -c, --config FILE        the KMEs to run\n"
+                            "  -p, --personality NAME   behave like NAME (strict)\n"
+                            "  -f, --fail WORDS         faults, instead of those in FILE\n"
+                            "  -s, --seed N             of faults with a probability\n"
+                            "  -r, --ready-fd N         write the line \"ready\" to descriptor N instead of stdout\n"
+                            "  -l, --log LEVEL          err, warning, notice, info (default) or debug\n"
+                            "      --list-faults        show the words for --fail\n"
+                            "      --list-personalities show the names for --personality\n"
+                            "  -h, --help               show this\n"
+                            "  -V, --version            show the version\n";
 
-/* One option; -1 to go on, else the exit status. */
+enum { LIST_FAULTS = 256, LIST_PERSONALITIES };
+
 static int
-take_option(int option, struct options *o)
+wrong(const char *what)
+{
+    fprintf(stderr, "rekey-kme: %s\n", what);
+    return EXIT_USAGE;
+}
+
+static int
+list_personalities(void)
+{
+    const struct kme_personality *as;
+
+    for (size_t i = 0; (as = kme_personality_at(i)) != NULL; i++)
+        printf("%s\t%s\n", as->name, as->like);
+    return EXIT_SUCCESS;
+}
+
+static int
+add_faults(struct options *o)
+{
+    char why[RK_WHY_MAX];
+
+    o->usual.faults = &o->faults;
+    return kme_faults_parse(optarg, &o->faults, why) == RK_OK ? -1 : wrong(why);
+}
+
+/* One option that needs a value; -1 to go on, else the exit status. */
+static int
+take_value(int option, struct options *o)
 {
     char *end = NULL;
 
@@ -43,18 +80,35 @@ take_option(int option, struct options *o)
     case 'c':
         o->config = optarg;
         return -1;
+    case 'p':
+        o->usual.personality = kme_personality_find(optarg);
+        return o->usual.personality ? -1 : wrong("--personality must be one of --list-personalities");
+    case 'f':
+        return add_faults(o);
+    case 's':
+        o->usual.seed = strtoull(optarg, &end, 10);
+        return optarg[0] >= '0' && optarg[0] <= '9' && !*end ? -1 : wrong("--seed must be a number");
     case 'r':
         o->ready_fd = (int)strtol(optarg, &end, 10);
-        if (end != optarg && !*end && o->ready_fd >= 1 && o->ready_fd <= 1023)
-            return -1;
-        fprintf(stderr, "rekey-kme: --ready-fd must be a number from 1 to 1023\n");
-        return EXIT_USAGE;
+        return end != optarg && !*end && o->ready_fd >= 1 && o->ready_fd <= 1023
+                   ? -1 : wrong("--ready-fd must be a number from 1 to 1023");
     case 'l':
         o->level = rk_log_level_parse(optarg);
-        if (o->level >= 0)
-            return -1;
-        fprintf(stderr, "rekey-kme: --log must be err, warning, notice, info or debug\n");
-        return EXIT_USAGE;
+        return o->level >= 0 ? -1 : wrong("--log must be err, warning, notice, info or debug");
+    default:
+        return EXIT_USAGE; /* getopt said what is wrong */
+    }
+}
+
+static int
+take_option(int option, struct options *o)
+{
+    switch (option) {
+    case LIST_FAULTS:
+        kme_faults_list(stdout);
+        return EXIT_SUCCESS;
+    case LIST_PERSONALITIES:
+        return list_personalities();
     case 'h':
         fputs(usage, stdout);
         return EXIT_SUCCESS;
@@ -62,7 +116,7 @@ take_option(int option, struct options *o)
         puts("rekey-kme " PACKAGE_VERSION);
         return EXIT_SUCCESS;
     default:
-        return EXIT_USAGE; /* getopt said what is wrong */
+        return take_value(option, o);
     }
 }
 
@@ -70,14 +124,19 @@ static int
 take_options(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"personality", required_argument, NULL, 'p'},
+                                          {"fail", required_argument, NULL, 'f'},
+                                          {"seed", required_argument, NULL, 's'},
                                           {"ready-fd", required_argument, NULL, 'r'},
                                           {"log", required_argument, NULL, 'l'},
+                                          {"list-faults", no_argument, NULL, LIST_FAULTS},
+                                          {"list-personalities", no_argument, NULL, LIST_PERSONALITIES},
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'V'},
                                           {0}};
     int option, status = -1;
 
-    while (status < 0 && (option = getopt_long(argc, argv, "c:r:l:hV", longs, NULL)) != -1)
+    while (status < 0 && (option = getopt_long(argc, argv, "c:p:f:s:r:l:hV", longs, NULL)) != -1)
         status = take_option(option, o);
     if (status < 0 && (!o->config || optind < argc)) {
         fputs(usage, stderr);
@@ -123,12 +182,13 @@ serve(struct event_base *base, const struct options *o, const struct kme_conf_se
     struct kme_server *servers[KME_MAX] = {NULL};
     struct event *term = evsignal_new(base, SIGTERM, on_signal, base),
                  *intr = evsignal_new(base, SIGINT, on_signal, base);
+    struct kme_ledger *ledger = kme_ledger_new();
     char why[KME_CONF_TEXT_MAX] = "out of memory";
     int status = EXIT_FAILURE;
     size_t n = 0;
 
-    if (term && intr && event_add(term, NULL) == 0 && event_add(intr, NULL) == 0)
-        while (n < set->n && (servers[n] = kme_server_new(base, &set->kme[n], why)) != NULL)
+    if (ledger && term && intr && event_add(term, NULL) == 0 && event_add(intr, NULL) == 0)
+        while (n < set->n && (servers[n] = kme_server_new(base, &set->kme[n], ledger, why)) != NULL)
             n++;
     if (n < set->n)
         rk_log(RK_LOG_ERR, "ev=start res=failed %s", why);
@@ -136,6 +196,7 @@ serve(struct event_base *base, const struct options *o, const struct kme_conf_se
         status = EXIT_SUCCESS;
     while (n > 0)
         kme_server_free(servers[--n]);
+    kme_ledger_free(ledger);
     if (term)
         event_free(term);
     if (intr)
@@ -147,7 +208,8 @@ int
 main(int argc, char **argv)
 {
     const struct rlimit no_core = {0, 0};
-    struct options o = {.ready_fd = STDOUT_FILENO, .level = RK_LOG_INFO};
+    struct options o = {.ready_fd = STDOUT_FILENO, .level = RK_LOG_INFO,
+                        .usual = {.personality = kme_personality_at(0), .seed = (uint64_t)time(NULL)}};
     struct kme_conf_set set;
     struct event_base *base;
     char why[KME_CONF_TEXT_MAX];
@@ -157,10 +219,11 @@ main(int argc, char **argv)
         return status;
     rk_log_start("rekey-kme", o.level);
     if (setrlimit(RLIMIT_CORE, &no_core) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
-        kme_conf_load(o.config, &set, why) != RK_OK) {
+        kme_conf_load(o.config, &o.usual, &set, why) != RK_OK) {
         rk_log(RK_LOG_ERR, "ev=config res=failed %s", why);
         return EXIT_FAILURE;
     }
+    rk_log(RK_LOG_NOTICE, "ev=start seed=%llu", (unsigned long long)o.usual.seed); /* to have the same faults again */
     base = event_base_new();
     status = base ? serve(base, &o, &set) : EXIT_FAILURE;
     if (base)

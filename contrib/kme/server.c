@@ -4,7 +4,7 @@
  */
 #include "server.h"
 
-#include "api.h"
+#include "send.h"
 #include "tls.h"
 
 #include <core/base/clock.h>
@@ -20,36 +20,58 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define IDLE_S 120             /* a connection without a request is closed then */
 #define HEADERS_MAX 8192
 #define READ_MAX (4 * KME_BODY_MAX) /* evhttp drops what is longer; we answer 413 to what is longer than KME_BODY_MAX */
 
-/* A reply that waits for its time: a slow answer, or a connection to be dropped. */
-struct held {
-    struct held *next, **from; /* what points to this one */
-    struct evhttp_request *req;
-    struct event *timer;
-    struct kme_answer ans;
-    bool drop, html;
-};
-
 struct kme_server {
     struct kme kme;
-    struct event_base *base;
+    struct kme_sender sender;
     struct evhttp *http;
-    SSL_CTX *tls;
-    struct held *held;
+    struct kme_tls tls;
     char where[96];
 };
 
-static const char html_page[] = "<!DOCTYPE html><html><head><title>Proxy</title></head><body>Welcome</body></html>\n";
+/* The faults of this moment.  -1: the file is wrong, the first word of *why says how. */
+static int
+faults_now(struct kme_server *server, unsigned call, struct kme_fault *fault, char *why)
+{
+    const struct kme_conf *conf = server->kme.conf;
+    struct kme_faults faults;
+
+    if (kme_faults_now(&conf->faults, conf->fault_file, &faults, why) != RK_OK) {
+        *fault = (struct kme_fault){0};
+        return -1;
+    }
+    *fault = kme_faults_roll(&faults, call, &server->kme.dice);
+    return 0;
+}
+
+/* The certificate that a new connection sees. */
+static SSL_CTX *
+context_now(struct kme_server *server)
+{
+    struct kme_fault fault;
+    char why[RK_WHY_MAX];
+
+    if (faults_now(server, KME_C_CONNECT, &fault, why) < 0)
+        return server->tls.usual; /* each request says it */
+    if (fault.on[KME_F_EXPIRED] && server->tls.expired)
+        return server->tls.expired;
+    if (fault.on[KME_F_FUTURE] && server->tls.future)
+        return server->tls.future;
+    if (fault.any)
+        rk_log(RK_LOG_WARNING, "ev=fault kme=%s res=failed it has no cert-expired or cert-future", server->kme.conf->id);
+    return server->tls.usual;
+}
 
 static struct bufferevent *
 new_connection(struct event_base *base, void *arg)
 {
     struct kme_server *server = arg;
-    SSL *ssl = SSL_new(server->tls);
+    SSL *ssl = SSL_new(context_now(server));
     struct bufferevent *bev;
 
     if (!ssl)
@@ -60,92 +82,6 @@ new_connection(struct event_base *base, void *arg)
     else
         bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
     return bev;
-}
-
-static void
-wipe_sent(const void *data, size_t len, void *arg)
-{
-    (void)data;
-    explicit_bzero(arg, len);
-    free(arg);
-}
-
-/* Send and forget; the text of the answer goes to the connection's buffer without a copy and is wiped when sent. */
-static void
-send_answer(struct evhttp_request *req, struct kme_answer *ans, bool html)
-{
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
-    struct evbuffer *body = evbuffer_new();
-
-    evhttp_add_header(headers, "Cache-Control", "no-store");
-    if (ans->text || html)
-        evhttp_add_header(headers, "Content-Type", html ? "text/html; charset=utf-8" : "application/json");
-    if (ans->allow)
-        evhttp_add_header(headers, "Allow", ans->allow);
-    if (html && body)
-        evbuffer_add(body, html_page, sizeof html_page - 1);
-    else if (ans->text && body && evbuffer_add_reference(body, ans->text, ans->len, wipe_sent, ans->text) == 0)
-        ans->text = NULL;
-    kme_answer_free(ans);
-    evhttp_send_reply(req, ans->code, NULL, body);
-    if (body)
-        evbuffer_free(body);
-}
-
-static void
-held_free(struct held *held)
-{
-    *held->from = held->next;
-    if (held->next)
-        held->next->from = held->from;
-    if (held->timer)
-        event_free(held->timer);
-    kme_answer_free(&held->ans);
-    free(held);
-}
-
-static void
-on_held(evutil_socket_t fd, short what, void *arg)
-{
-    struct held *held = arg;
-    struct evhttp_connection *conn = evhttp_request_get_connection(held->req);
-
-    (void)fd;
-    (void)what;
-    if (!held->drop)
-        send_answer(held->req, &held->ans, held->html);
-    else if (conn)
-        evhttp_connection_free(conn); /* its request with it */
-    else
-        evhttp_request_free(held->req);
-    held_free(held);
-}
-
-/* Answer later; takes ans->text. */
-static int
-hold(struct kme_server *server, struct evhttp_request *req, const struct kme_fault *fault, struct kme_answer *ans)
-{
-    struct held *held = calloc(1, sizeof *held);
-    struct timeval after = {fault->slow_ms / 1000, (suseconds_t)(fault->slow_ms % 1000) * 1000};
-
-    if (!held)
-        return RK_E_NOMEM;
-    held->next = server->held;
-    if (held->next)
-        held->next->from = &held->next;
-    held->from = &server->held;
-    server->held = held;
-    held->req = req;
-    held->drop = fault->bits & KME_F_DROP;
-    held->html = fault->bits & KME_F_HTML;
-    held->timer = evtimer_new(server->base, on_held, held);
-    if (!held->timer || evtimer_add(held->timer, &after) < 0) {
-        held_free(held);
-        return RK_E_NOMEM;
-    }
-    held->ans = *ans;
-    ans->text = NULL;
-    return RK_OK;
 }
 
 static enum kme_method
@@ -161,31 +97,47 @@ method_of(struct evhttp_request *req)
     }
 }
 
-/* The answer, with the faults that concern what is said; those that concern how it is sent are the caller's. */
+/* A refusal that is the server's own. */
+static void
+server_error(struct kme_server *server, struct kme_answer *ans, int code, const char *message)
+{
+    const struct kme_personality *as = server->kme.conf->personality;
+
+    *ans = (struct kme_answer){.retry_s = -1};
+    kme_answer_error(ans, as, (struct kme_say){code, as->errors, message}, (struct kme_detail){0});
+}
+
+/* The answer; faults that concern how it is sent are the sender's. */
 static void
 answer(struct kme_server *server, struct evhttp_request *req, struct kme_request *request, struct kme_answer *ans)
 {
     struct evbuffer *in = evhttp_request_get_input_buffer(req);
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
     char why[RK_WHY_MAX];
+    struct timespec wall;
 
-    *ans = (struct kme_answer){0};
+    clock_gettime(CLOCK_REALTIME, &wall);
     request->method = method_of(req);
     request->path = uri && evhttp_uri_get_path(uri) ? evhttp_uri_get_path(uri) : "";
     request->query = uri ? evhttp_uri_get_query(uri) : NULL;
     request->body_len = evbuffer_get_length(in);
     request->body = request->body_len ? (const char *)evbuffer_pullup(in, -1) : "";
     request->now_ns = rk_now_ns();
-    if (kme_fault_now(&server->kme.conf->fault, server->kme.conf->fault_file, &request->fault, why) != RK_OK)
-        kme_answer_error(ans, 500, "fault-file", (struct kme_detail){"reason", why});
+    request->wall_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / RK_NS_PER_MS;
+    if (faults_now(server, kme_call_of(request->path), &request->fault, why) < 0)
+        server_error(server, ans, 500, why);
     else if (request->body_len > KME_BODY_MAX || !request->body)
-        kme_answer_error(ans, 413, "the body is too long", (struct kme_detail){0});
-    else if (request->fault.bits & KME_F_HTML)
-        ans->code = 200;
+        server_error(server, ans, 413, "the body is too long");
+    else if (request->fault.on[KME_F_RESET] || request->fault.on[KME_F_HANG])
+        *ans = (struct kme_answer){.note = "why=\"fault\""};
     else
         kme_answer(&server->kme, request, ans);
-    if (request->fault.bits & KME_F_TRUNCATED)
-        ans->len /= 2;
+}
+
+static const char *
+method_name(enum kme_method method)
+{
+    return method == KME_GET ? "GET" : method == KME_POST ? "POST" : "other";
 }
 
 static void
@@ -201,12 +153,9 @@ on_request(struct evhttp_request *req, void *arg)
     kme_tls_peer(ssl, sae);
     answer(server, req, &request, &ans);
     rk_log(RK_LOG_INFO, "ev=request kme=%s sae=%s method=%s path=%s code=%d%s%s%s", server->kme.conf->id, sae,
-           request.method == KME_GET ? "GET" : request.method == KME_POST ? "POST" : "other", request.path, ans.code,
-           ans.note[0] ? " " : "", ans.note, request.fault.bits || request.fault.slow_ms ? " fault=yes" : "");
-    /* a drop is held too: a connection must not be freed inside its own callback */
-    if ((request.fault.slow_ms == 0 && !(request.fault.bits & KME_F_DROP)) ||
-        hold(server, req, &request.fault, &ans) != RK_OK)
-        send_answer(req, &ans, request.fault.bits & KME_F_HTML);
+           method_name(request.method), request.path, ans.code, ans.note[0] ? " " : "", ans.note,
+           request.fault.any ? " fault=yes" : "");
+    kme_send(&server->sender, req, &ans, &request.fault);
 }
 
 /* Listen; where[] gets the address, with the port that the kernel chose. */
@@ -231,21 +180,20 @@ listen_on(struct kme_server *server, const struct kme_conf *conf)
 }
 
 struct kme_server *
-kme_server_new(struct event_base *base, const struct kme_conf *conf, char *why)
+kme_server_new(struct event_base *base, const struct kme_conf *conf, struct kme_ledger *ledger, char *why)
 {
     struct kme_server *server = calloc(1, sizeof *server);
 
     snprintf(why, KME_CONF_TEXT_MAX, "KME %s: out of memory", conf->id);
-    if (!server)
-        return NULL;
-    server->base = base;
-    kme_start(&server->kme, conf, rk_now_ns());
+    if (!server || kme_start(&server->kme, conf, ledger, rk_now_ns()) != RK_OK)
+        goto fail;
+    server->sender = (struct kme_sender){.base = base, .one_at_a_time = conf->personality->one_at_a_time};
     server->http = evhttp_new(base);
-    server->tls = kme_tls_new(conf, why);
-    if (!server->http || !server->tls)
+    if (!server->http || kme_tls_new(conf, &server->tls, why) < 0)
         goto fail;
     evhttp_set_bevcb(server->http, new_connection, server);
     evhttp_set_gencb(server->http, on_request, server);
+    evhttp_set_default_content_type(server->http, NULL); /* a type is ours to say, or not to say */
     evhttp_set_timeout(server->http, IDLE_S);
     evhttp_set_max_headers_size(server->http, HEADERS_MAX);
     evhttp_set_max_body_size(server->http, READ_MAX);
@@ -264,18 +212,12 @@ fail:
 void
 kme_server_free(struct kme_server *server)
 {
-    struct held *held;
-
     if (!server)
         return;
-    while ((held = server->held) != NULL) {
-        if (!evhttp_request_get_connection(held->req))
-            evhttp_request_free(held->req); /* its connection went away while it was held */
-        held_free(held);
-    }
+    kme_send_stop(&server->sender);
     if (server->http)
         evhttp_free(server->http);
-    SSL_CTX_free(server->tls);
+    kme_tls_free(&server->tls);
     kme_stop(&server->kme);
     free(server);
 }

@@ -10,33 +10,33 @@
 #define SLOTS_MIN 256
 
 void
-kme_pool_start(struct kme_pool *pool, int64_t max, int64_t per_s, int64_t now_ns)
+kme_pool_start(struct kme_pool *pool, const struct kme_pool_conf *conf, int64_t now_ns)
 {
-    *pool = (struct kme_pool){.keys = max, .max = max, .per_s = per_s, .filled_ns = now_ns};
+    *pool = (struct kme_pool){conf->start_bits, conf->max_bits, conf->bits_per_s, now_ns};
 }
 
 int64_t
 kme_pool_level(struct kme_pool *pool, int64_t now_ns)
 {
-    int64_t missing = pool->max - pool->keys, passed_ns = now_ns - pool->filled_ns, arrived;
+    int64_t missing = pool->max - pool->bits, passed_ns = now_ns - pool->filled_ns, arrived;
 
     if (pool->per_s == 0 || passed_ns <= 0)
-        return pool->keys;
+        return pool->bits;
     /* seconds first: a pool that was left alone for a year must not overflow */
     if (passed_ns / RK_NS_PER_S > missing / pool->per_s) {
-        pool->keys = pool->max;
+        pool->bits = pool->max;
         pool->filled_ns = now_ns;
-        return pool->keys;
+        return pool->bits;
     }
     arrived = passed_ns / RK_NS_PER_S * pool->per_s + passed_ns % RK_NS_PER_S * pool->per_s / RK_NS_PER_S;
     if (arrived >= missing) {
-        pool->keys = pool->max;
+        pool->bits = pool->max;
         pool->filled_ns = now_ns;
     } else {
-        pool->keys += arrived;
+        pool->bits += arrived;
         pool->filled_ns += arrived / pool->per_s * RK_NS_PER_S + arrived % pool->per_s * RK_NS_PER_S / pool->per_s;
     }
-    return pool->keys;
+    return pool->bits;
 }
 
 bool
@@ -44,18 +44,19 @@ kme_pool_take(struct kme_pool *pool, int64_t n, int64_t now_ns)
 {
     if (kme_pool_level(pool, now_ns) < n)
         return false;
-    pool->keys -= n;
+    pool->bits -= n;
     return true;
 }
 
-/* The random half of an ID: its first 8 bytes.  Never 0: the version nibble is 4 in an issued ID. */
+/* Both halves of an ID: neither is random enough alone.  Never 0, which is a free slot. */
 static uint64_t
 mark(const struct kme_id *id)
 {
-    uint64_t m;
+    uint64_t half[2], m;
 
-    memcpy(&m, id->bytes, sizeof m);
-    return m;
+    memcpy(half, id->bytes, sizeof half);
+    m = half[0] ^ half[1] * UINT64_C(0xff51afd7ed558ccd);
+    return m ? m : 1;
 }
 
 /* The slot that holds m, or the free one where it belongs. */

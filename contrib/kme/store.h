@@ -9,20 +9,32 @@
 
 #include <stdint.h>
 
-/* A pool of keys shared with one other KME.  Only their number: keys are derived when they are asked for. */
+/* How a pool is filled. */
+struct kme_pool_conf {
+    int64_t keys;       /* of the default size: when it is full */
+    int64_t start;      /* of these, at start; -1 all */
+    int64_t refill;     /* keys that arrive per second; -1: rate counts */
+    int64_t rate;       /* [bit/s] */
+    bool per_sae;       /* a pool for each SAE of a peer, not one for all */
+    int64_t max_bits, start_bits, bits_per_s; /* what it comes to */
+};
+
+#define KME_POOL_RATE_MAX INT64_C(9000000000) /* [bit/s]; a second of it in nanoseconds fits 64 bits */
+
+/* A pool of key bits shared with one other KME.  Only their number: keys are derived when they are asked for. */
 struct kme_pool {
-    int64_t keys, max;    /* now, and when full */
-    int64_t per_s;        /* keys that arrive per second; 0 none */
+    int64_t bits, max;    /* now, and when full */
+    int64_t per_s;        /* bits that arrive per second; 0 none */
     int64_t filled_ns;    /* monotonic time up to which arrivals are counted */
 };
 
-/* kme_pool_start - a full pool.   kme_pool_level - keys in it at now.
+/* kme_pool_start - a pool as configured.   kme_pool_level - bits in it at now.
  * kme_pool_take - take n of them, all or none; ret: false when there are fewer */
-void kme_pool_start(struct kme_pool *pool, int64_t max, int64_t per_s, int64_t now_ns);
+void kme_pool_start(struct kme_pool *pool, const struct kme_pool_conf *conf, int64_t now_ns);
 int64_t kme_pool_level(struct kme_pool *pool, int64_t now_ns);
 bool kme_pool_take(struct kme_pool *pool, int64_t n, int64_t now_ns);
 
-/* IDs fetched by dec_keys, known by their random half.  Two generations: when the younger one is full, the older
+/* IDs fetched by dec_keys, known by a hash of 64 bits.  Two generations: when the younger one is full, the older
  * one is forgotten.  So at least the last KME_SEEN_MAX are remembered, at most twice as many. */
 #define KME_SEEN_MAX 1000000
 

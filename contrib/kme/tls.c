@@ -25,12 +25,12 @@ on_info(const SSL *ssl, int where, int value)
 }
 
 static int
-use_files(SSL_CTX *ctx, const struct kme_conf *conf, char *why)
+use_files(SSL_CTX *ctx, const struct kme_conf *conf, const char *cert, char *why)
 {
     STACK_OF(X509_NAME) * names;
-    const char *what = conf->cert;
+    const char *what = cert;
 
-    if (SSL_CTX_use_certificate_chain_file(ctx, conf->cert) != 1)
+    if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
         goto fail;
     what = conf->key;
     if (SSL_CTX_use_PrivateKey_file(ctx, conf->key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1)
@@ -63,14 +63,14 @@ check_name(const SSL_CTX *ctx, const struct kme_conf *conf)
                cn);
 }
 
-SSL_CTX *
-kme_tls_new(const struct kme_conf *conf, char *why)
+static SSL_CTX *
+context_new(const struct kme_conf *conf, const char *cert, char *why)
 {
     static const unsigned char session_context[] = "rekey-kme";
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
     snprintf(why, KME_CONF_TEXT_MAX, "KME %s: TLS cannot be set up", conf->id);
-    if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 || use_files(ctx, conf, why) < 0)
+    if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 || use_files(ctx, conf, cert, why) < 0)
         goto fail;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
@@ -79,11 +79,38 @@ kme_tls_new(const struct kme_conf *conf, char *why)
     if (SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1) != 1 ||
         SSL_CTX_set_num_tickets(ctx, 1) != 1)
         goto fail;
-    check_name(ctx, conf);
     return ctx;
 fail:
     SSL_CTX_free(ctx);
     return NULL;
+}
+
+int
+kme_tls_new(const struct kme_conf *conf, struct kme_tls *out, char *why)
+{
+    *out = (struct kme_tls){0};
+    out->usual = context_new(conf, conf->cert, why);
+    if (!out->usual)
+        return -1;
+    check_name(out->usual, conf);
+    if (conf->cert_expired)
+        out->expired = context_new(conf, conf->cert_expired, why);
+    if (conf->cert_future && (out->expired || !conf->cert_expired))
+        out->future = context_new(conf, conf->cert_future, why);
+    if ((conf->cert_expired && !out->expired) || (conf->cert_future && !out->future)) {
+        kme_tls_free(out);
+        return -1;
+    }
+    return 0;
+}
+
+void
+kme_tls_free(struct kme_tls *tls)
+{
+    SSL_CTX_free(tls->usual);
+    SSL_CTX_free(tls->expired);
+    SSL_CTX_free(tls->future);
+    *tls = (struct kme_tls){0};
 }
 
 void

@@ -33,6 +33,7 @@ static const char pair_yaml[] =
 struct lab {
     struct kme_conf_set set;
     struct kme a, b;
+    struct kme_ledger *ledger;
     struct kme_answer ans;
     struct kme_fault fault;
     int64_t now_ns;
@@ -44,12 +45,13 @@ static int
 load(const char *yaml, struct kme_conf_set *set, char *why)
 {
     char path[] = "/tmp/kme-test-XXXXXX";
+    const struct kme_usual usual = {.personality = kme_personality_at(0), .seed = 1};
     int fd = mkstemp(path), err;
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, yaml, strlen(yaml)), strlen(yaml));
     close(fd);
-    err = kme_conf_load(path, set, why);
+    err = kme_conf_load(path, &usual, set, why);
     unlink(path);
     return err;
 }
@@ -62,10 +64,10 @@ lab_up(void **state)
 
     if (!lab || load(pair_yaml, &lab->set, why) != RK_OK)
         return -1;
-    kme_start(&lab->a, &lab->set.kme[0], 0);
-    kme_start(&lab->b, &lab->set.kme[1], 0);
+    lab->ledger = kme_ledger_new();
     *state = lab;
-    return 0;
+    return !lab->ledger || kme_start(&lab->a, &lab->set.kme[0], lab->ledger, 0) ||
+           kme_start(&lab->b, &lab->set.kme[1], lab->ledger, 0);
 }
 
 static int
@@ -77,9 +79,27 @@ lab_down(void **state)
     kme_answer_free(&lab->ans);
     kme_stop(&lab->a);
     kme_stop(&lab->b);
+    kme_ledger_free(lab->ledger);
     kme_conf_free(&lab->set);
     free(lab);
     return 0;
+}
+
+/* Exactly these faults from now on; those with a value of 1 for it. */
+static void
+faults(struct lab *lab, int n, ...)
+{
+    va_list ap;
+
+    lab->fault = (struct kme_fault){.any = n > 0, .retry_s = -1};
+    va_start(ap, n);
+    for (int i = 0; i < n; i++) {
+        int kind = va_arg(ap, int);
+
+        lab->fault.on[kind] = true;
+        lab->fault.value[kind] = 1;
+    }
+    va_end(ap);
 }
 
 struct ask {
@@ -93,7 +113,8 @@ ask(struct lab *lab, struct kme *kme, struct ask q)
 {
     const struct kme_request request = {.method = q.method, .path = q.path, .query = q.query,
                                         .body = q.body ? q.body : "", .body_len = q.body ? strlen(q.body) : 0,
-                                        .caller = q.caller, .fault = lab->fault, .now_ns = lab->now_ns};
+                                        .caller = q.caller, .fault = lab->fault, .now_ns = lab->now_ns,
+                                        .wall_ms = lab->now_ns / RK_NS_PER_MS};
 
     json_decref(lab->json);
     lab->json = NULL;
@@ -305,7 +326,7 @@ key_request_is_checked(void **state)
         {"{\"number\":1,\"number\":2}", "malformed JSON"},
         {"{\"number\":1", "malformed JSON"},
         {"", "malformed JSON"},
-        {"[]", "the body shall be a JSON object"},
+        {"[]", "malformed JSON"},
     };
     struct lab *lab = *state;
 
@@ -439,9 +460,9 @@ restarted_kme_gives_keys_of_before(void **state)
     ids_body(lab, body, sizeof body);
     snprintf(key, sizeof key, "%s", key_member(lab, 0, "key"));
     kme_stop(&lab->a);
-    kme_start(&lab->a, &lab->set.kme[0], 0);
+    assert_int_equal(kme_start(&lab->a, &lab->set.kme[0], lab->ledger, 0), RK_OK);
     kme_stop(&lab->b);
-    kme_start(&lab->b, &lab->set.kme[1], 0);
+    assert_int_equal(kme_start(&lab->b, &lab->set.kme[1], lab->ledger, 0), RK_OK);
     assert_int_equal(dec(lab, "SAE_B", body), 200);
     assert_string_equal(key_member(lab, 0, "key"), key);
 }
@@ -470,21 +491,21 @@ faults_of_keys(void **state)
     ids_body(lab, body, sizeof body);
     snprintf(id, sizeof id, "%s", key_member(lab, 0, "key_ID"));
     snprintf(key, sizeof key, "%s", key_member(lab, 0, "key"));
-    lab->fault.bits = KME_F_NOT_FOUND;
+    faults(lab, 1, KME_F_NOT_FOUND);
     assert_int_equal(dec(lab, "SAE_B", body), 400);
     assert_string_equal(message(lab), NOT_FOUND);
-    lab->fault.bits = KME_F_EMPTY;
+    faults(lab, 1, KME_F_EMPTY);
     assert_int_equal(dec(lab, "SAE_B", body), 200);
     assert_int_equal(key_count(lab), 0);
-    lab->fault.bits = KME_F_WRONG_KEY | KME_F_WRONG_ID; /* after faults that leave the key where it is */
+    faults(lab, 2, KME_F_WRONG_KEY, KME_F_WRONG_ID); /* after faults that leave the key where it is */
     assert_int_equal(dec(lab, "SAE_B", body), 200);
     assert_int_equal(strlen(key_member(lab, 0, "key")), 44);
     assert_string_not_equal(key_member(lab, 0, "key"), key);
     assert_string_not_equal(key_member(lab, 0, "key_ID"), id);
-    lab->fault.bits = KME_F_SHORT_KEY;
+    faults(lab, 1, KME_F_SHORT_KEY);
     assert_int_equal(enc(lab, "{}"), 200);
     assert_int_equal(strlen(key_member(lab, 0, "key")), 24);
-    lab->fault.bits = KME_F_LONG_KEY;
+    faults(lab, 1, KME_F_LONG_KEY);
     assert_int_equal(enc(lab, "{\"number\":4}"), 200);
     assert_int_equal(strlen(key_member(lab, 3, "key")), 88);
 }
@@ -493,14 +514,13 @@ static void
 faults_of_calls(void **state)
 {
     const struct {
-        unsigned bit;
+        enum kme_fault_kind kind;
         int status, enc, dec;
-    } rows[] = {{KME_F_REFUSE, 503, 503, 503},     {KME_F_REFUSE_ENC, 200, 503, 400}, {KME_F_REFUSE_DEC, 200, 200, 503},
-                {KME_F_UNAUTHORIZED, 401, 401, 401}, {KME_F_NOT_FOUND, 200, 200, 400}};
+    } rows[] = {{KME_F_REFUSE, 503, 503, 503}, {KME_F_UNAUTHORIZED, 401, 401, 401}, {KME_F_NOT_FOUND, 200, 200, 400}};
     struct lab *lab = *state;
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        lab->fault.bits = rows[i].bit;
+        faults(lab, 1, rows[i].kind);
         assert_int_equal(ask(lab, &lab->a, (struct ask){KME_GET, "SAE_A", B_PATH("status"), NULL, NULL}),
                          rows[i].status);
         assert_int_equal(enc(lab, "{}"), rows[i].enc);
@@ -540,7 +560,7 @@ config_errors_name_line_and_remedy(void **state)
         {"id: k", ":9: 'id' is there twice"},
         {"pool: 5", ":9: pool must be a map"},
         {"pool: { refill: 5 }", ":9: 'keys' is missing in pool"},
-        {"fault: smoke", ":9: fault: unknown fault 'smoke'"},
+        {"fault: smoke", ":9: fault 'smoke' is not known"},
         {"fault-file: [a]", ":9: must be the path of a file"},
         {"fault: [", ":10: YAML: "},
     };
@@ -574,8 +594,8 @@ config_of_pairs(void **state)
          ":2: name the pair-secret of a and b at both or at none"},
         {ONE("a", "[A]", "[{kme: a, saes: [A]}, {kme: a, saes: [A]}]"), ":2: peer a of a is there twice"},
         {ONE("a", "[A]", "[{kme: a, saes: [A]}]") ONE("a", "[A]", "[{kme: a, saes: [A]}]"), ":3: KME a is there twice"},
-        {ONE("a", "[A, A]", "[{kme: a, saes: [A]}]"), ":2: SAE 'A' is there twice"},
-        {ONE("a", "[]", "[{kme: a, saes: [A]}]"), ":2: saes must be a list of 1 to 256 SAE IDs"},
+        {ONE("a", "[A, A]", "[{kme: a, saes: [A]}]"), ":2: SAE ID 'A' is there twice"},
+        {ONE("a", "[]", "[{kme: a, saes: [A]}]"), ":2: SAE IDs must be a list of 1 to 1000"},
         {ONE("a b", "[A]", "[{kme: a, saes: [A]}]"), ":2: a KME ID is"},
         {ONE("a", "[A]", "[]"), ":2: peers must be a list of 1 to 16"},
         {"  - { id: a }\n", ":2: 'listen' is missing in an entry of kmes"},
@@ -584,6 +604,7 @@ config_of_pairs(void **state)
         {"  - x\n", ":2: an entry of kmes must be a map"},
         {"  {}\n", ":2: kmes must be a list of 1 to 16"},
     };
+    const struct kme_usual usual = {.personality = kme_personality_at(0)};
     struct kme_conf_set set;
     char why[KME_CONF_TEXT_MAX], yaml[1000];
 
@@ -596,7 +617,7 @@ config_of_pairs(void **state)
         assert_int_equal(set.n, 0);
     }
     assert_int_equal(load("", &set, why), RK_E_CONFIG);
-    assert_int_equal(kme_conf_load("/nonexistent", &set, why), RK_E_CONFIG);
+    assert_int_equal(kme_conf_load("/nonexistent", &usual, &set, why), RK_E_CONFIG);
     assert_non_null(strstr(why, "/nonexistent: No such file"));
 }
 
@@ -610,7 +631,7 @@ config_gives_pairs_one_secret_and_paths_a_folder(void **state)
     assert_string_equal(a->cert, "/tmp/a.crt");
     assert_string_equal(b->cert, "/b.crt");
     assert_int_equal(b->max_per_request, 128);
-    assert_int_equal(b->pool_keys, 10000);
+    assert_int_equal(b->pool.keys, 10000);
 }
 
 int

@@ -1,6 +1,7 @@
 /* kme_parts_test.c - key IDs, pools, the memory of fetched IDs, fault words.  No time but a parameter. */
 #include <contrib/kme/fault.h>
 #include <contrib/kme/keys.h>
+#include <contrib/kme/personality.h>
 #include <contrib/kme/store.h>
 
 #include <core/base/clock.h>
@@ -37,7 +38,7 @@ id_is_for_one_pair(void **state)
     struct kme_id id;
 
     (void)state;
-    assert_int_equal(kme_id_make(&s, &a_to_b, 32, &id), RK_OK);
+    assert_int_equal(kme_id_make(&s, &a_to_b, &(struct kme_about){.key_bytes = 32}, &id), RK_OK);
     assert_true(kme_id_issued(&s, &a_to_b, &id));
     assert_int_equal(kme_id_key_bytes(&id), 32);
     assert_false(kme_id_issued(&other, &a_to_b, &id));
@@ -53,7 +54,7 @@ id_with_a_changed_bit_was_not_issued(void **state)
     struct kme_id id;
 
     (void)state;
-    assert_int_equal(kme_id_make(&s, &a_to_b, 32, &id), RK_OK);
+    assert_int_equal(kme_id_make(&s, &a_to_b, &(struct kme_about){.key_bytes = 32}, &id), RK_OK);
     for (unsigned bit = 0; bit < 128; bit++) {
         id.bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
         assert_false(kme_id_issued(&s, &a_to_b, &id));
@@ -70,7 +71,7 @@ id_is_a_uuid(void **state)
     char text[KME_ID_TEXT], upper[KME_ID_TEXT];
 
     (void)state;
-    assert_int_equal(kme_id_make(&s, &a_to_b, KME_KEY_BYTES_MAX, &id), RK_OK);
+    assert_int_equal(kme_id_make(&s, &a_to_b, &(struct kme_about){.key_bytes = KME_KEY_BYTES_MAX}, &id), RK_OK);
     assert_int_equal(kme_id_key_bytes(&id), KME_KEY_BYTES_MAX);
     kme_id_put(&id, text);
     assert_int_equal(strlen(text), 36);
@@ -108,8 +109,8 @@ key_is_the_same_at_both_ends(void **state)
     unsigned char mine[64], theirs[64], next[64];
 
     (void)state;
-    assert_int_equal(kme_id_make(&s, &a_to_b, 64, &id), RK_OK);
-    assert_int_equal(kme_id_make(&s, &a_to_b, 64, &id2), RK_OK);
+    assert_int_equal(kme_id_make(&s, &a_to_b, &(struct kme_about){.key_bytes = 64}, &id), RK_OK);
+    assert_int_equal(kme_id_make(&s, &a_to_b, &(struct kme_about){.key_bytes = 64}, &id2), RK_OK);
     assert_int_equal(kme_key(&s, &a_to_b, &id, mine), RK_OK);
     assert_int_equal(kme_key(&s, &a_to_b, &id, theirs), RK_OK);
     assert_int_equal(kme_key(&s, &a_to_b, &id2, next), RK_OK);
@@ -180,11 +181,12 @@ pair_secret_file_is_checked(void **state)
 static void
 pool_empties_and_fills(void **state)
 {
-    struct kme_pool pool;
+    const struct kme_pool_conf conf = {.max_bits = 10, .start_bits = 10, .bits_per_s = 4};
     const int64_t t = 50 * RK_NS_PER_S;
+    struct kme_pool pool;
 
     (void)state;
-    kme_pool_start(&pool, 10, 4, t);
+    kme_pool_start(&pool, &conf, t);
     assert_false(kme_pool_take(&pool, 11, t));
     assert_true(kme_pool_take(&pool, 10, t));
     assert_false(kme_pool_take(&pool, 1, t + 249 * RK_NS_PER_MS));
@@ -197,14 +199,48 @@ pool_empties_and_fills(void **state)
 }
 
 static void
-pool_without_refill_stays_empty(void **state)
+pool_of_the_highest_rate(void **state)
 {
+    const struct kme_pool_conf conf = {.max_bits = INT64_C(100000000) * 65280, .bits_per_s = KME_POOL_RATE_MAX};
     struct kme_pool pool;
 
     (void)state;
-    kme_pool_start(&pool, 2, 0, 0);
+    kme_pool_start(&pool, &conf, 0);
+    assert_int_equal(kme_pool_level(&pool, RK_NS_PER_S - 1), KME_POOL_RATE_MAX - 9);
+    assert_int_equal(kme_pool_level(&pool, INT64_MAX / 2), conf.max_bits);
+}
+
+static void
+pool_without_refill_stays_empty(void **state)
+{
+    const struct kme_pool_conf conf = {.max_bits = 2, .start_bits = 2};
+    struct kme_pool pool;
+
+    (void)state;
+    kme_pool_start(&pool, &conf, 0);
     assert_true(kme_pool_take(&pool, 2, 1));
     assert_false(kme_pool_take(&pool, 1, INT64_MAX));
+}
+
+static void
+id_tells_its_age(void **state)
+{
+    const struct kme_about about = {.key_bytes = 32, .stamp = 0xfffffff0u}, ones = {32, 5, true};
+    struct kme_secret s = secret(1);
+    struct kme_id id, first;
+    char text[KME_ID_TEXT];
+
+    (void)state;
+    assert_int_equal(kme_id_make(&s, &a_to_b, &about, &id), RK_OK);
+    assert_int_equal(kme_id_age(&id, INT64_C(0xabcfffffff0)), 0);
+    assert_int_equal(kme_id_age(&id, INT64_C(0xabd00000010)), 32); /* over the end of the stamp */
+    assert_int_equal(kme_id_age(&id, INT64_C(0xabcffffffe0)), -16);
+    assert_int_equal(kme_id_make(&s, &a_to_b, &ones, &id), RK_OK);
+    kme_id_put(&id, text);
+    assert_memory_equal(text, "ffffffff-", 9);
+    assert_int_equal(kme_id_make(&s, &a_to_b, &(struct kme_about){32, 6, true}, &first), RK_OK);
+    assert_memory_not_equal(&id, &first, sizeof id);
+    assert_true(kme_id_issued(&s, &a_to_b, &id));
 }
 
 /* An ID whose random half is n, as an issued one has the version nibble. */
@@ -243,51 +279,155 @@ seen_remembers_the_last_million(void **state)
     kme_seen_free(&seen);
 }
 
+static struct kme_fault
+parsed(const char *text, unsigned call)
+{
+    struct kme_faults faults = {.n = 0};
+    char why[RK_WHY_MAX];
+    uint64_t dice = 1;
+
+    if (kme_faults_parse(text, &faults, why) != RK_OK)
+        fail_msg("%s: %s", text, why);
+    return kme_faults_roll(&faults, call, &dice);
+}
+
 static void
 fault_words(void **state)
 {
-    struct kme_fault f;
-    char why[RK_WHY_MAX];
+    struct kme_fault f = parsed("slow:3s, short-key\n", KME_C_ENC);
 
     (void)state;
-    assert_int_equal(kme_fault_parse("none", &f, why), RK_OK);
-    assert_int_equal(f.bits, 0);
-    assert_int_equal(kme_fault_parse(" \n", &f, why), RK_OK);
-    assert_int_equal(f.bits, 0);
-    assert_int_equal(kme_fault_parse("slow:3s, short-key\n", &f, why), RK_OK);
-    assert_int_equal(f.bits, KME_F_SHORT_KEY);
-    assert_int_equal(f.slow_ms, 3000);
-    assert_int_equal(kme_fault_parse("slow:250ms", &f, why), RK_OK);
-    assert_int_equal(f.slow_ms, 250);
-    assert_int_equal(kme_fault_parse("shortkey", &f, why), RK_E_CONFIG);
-    assert_non_null(strstr(why, "'shortkey'"));
-    assert_int_equal(kme_fault_parse("slow:3", &f, why), RK_E_CONFIG);
-    assert_int_equal(kme_fault_parse("slow:", &f, why), RK_E_CONFIG);
-    assert_int_equal(kme_fault_parse("slow:601s", &f, why), RK_E_CONFIG);
-    assert_int_equal(kme_fault_parse("slow:-1s", &f, why), RK_E_CONFIG);
+    assert_true(f.on[KME_F_SHORT_KEY] && f.on[KME_F_SLOW]);
+    assert_int_equal(f.value[KME_F_SLOW], 3000);
+    assert_false(parsed("none", KME_C_ENC).any);
+    assert_false(parsed(" \n", KME_C_ENC).any);
+    f = parsed("429:100%:2s", KME_C_STATUS);
+    assert_int_equal(f.value[KME_F_CODE], 429);
+    assert_int_equal(f.retry_s, 2);
+    assert_int_equal(parsed("503", KME_C_ENC).retry_s, -1);
+    assert_int_equal(parsed("clock:-3600s", KME_C_ENC).value[KME_F_CLOCK], -3600);
+    assert_int_equal(parsed("huge", KME_C_ENC).value[KME_F_HUGE], 128);
+    assert_int_equal(parsed("late:250ms", KME_C_DEC).value[KME_F_LATE], 250);
+}
+
+static void
+fault_words_are_for_some_calls(void **state)
+{
+    (void)state;
+    assert_false(parsed("refuse-enc", KME_C_DEC).any);
+    assert_true(parsed("refuse-enc", KME_C_ENC).on[KME_F_REFUSE]);
+    assert_false(parsed("hang@dec", KME_C_ENC).any);
+    assert_true(parsed("hang@dec", KME_C_DEC).on[KME_F_HANG]);
+    assert_false(parsed("expired", KME_C_ENC).any);
+    assert_true(parsed("expired", KME_C_CONNECT).on[KME_F_EXPIRED]);
+    assert_false(parsed("html", KME_C_CONNECT).any);
+}
+
+static void
+wrong_fault_words(void **state)
+{
+    static const char *const bad[] = {"shortkey", "slow", "slow:3", "slow:", "slow:601s", "slow:-1s", "html:3s", "503:101%",
+                                      "503:x%", "503@x", "late:1s@enc", "expired@dec", "418", "slow:1s:2s", "huge:0KiB",
+                                      "clock:99999999999999s", ":5%", "@dec"};
+    char why[RK_WHY_MAX], many[512] = "";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct kme_faults faults = {.n = 0};
+
+        if (kme_faults_parse(bad[i], &faults, why) != RK_E_CONFIG)
+            fail_msg("'%s' was taken", bad[i]);
+        assert_non_null(strstr(why, "fault '"));
+    }
+    for (int i = 0; i <= KME_FAULT_WORDS; i++)
+        strcat(many, "html ");
+    assert_int_equal(kme_faults_parse(many, &(struct kme_faults){.n = 0}, why), RK_E_CONFIG);
+}
+
+static void
+probability_repeats_with_its_seed(void **state)
+{
+    struct kme_faults faults = {.n = 0};
+    char why[RK_WHY_MAX];
+    uint64_t one = 7, two = 7;
+    int n = 0;
+
+    (void)state;
+    assert_int_equal(kme_faults_parse("503:10% hang:0%", &faults, why), RK_OK);
+    for (int i = 0; i < 10000; i++) {
+        struct kme_fault f = kme_faults_roll(&faults, KME_C_ENC, &one);
+
+        assert_false(f.on[KME_F_HANG]);
+        assert_int_equal(f.any, kme_faults_roll(&faults, KME_C_ENC, &two).any);
+        n += f.on[KME_F_CODE];
+    }
+    assert_in_range(n, 900, 1100);
+}
+
+/* What --list-faults prints can be used as it is. */
+static void
+listed_faults_are_faults(void **state)
+{
+    char *text = NULL, *save = NULL;
+    size_t size = 0, n = 0;
+    FILE *f = open_memstream(&text, &size);
+
+    (void)state;
+    assert_non_null(f);
+    kme_faults_list(f);
+    assert_int_equal(fclose(f), 0);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        *strchr(line, '\t') = '\0';
+        if (strcmp(line, "none") != 0)
+            assert_true(parsed(line, ~0u).any);
+        n++;
+    }
+    assert_true(n > 50);
+    free(text);
 }
 
 static void
 fault_file_counts_when_it_is_there(void **state)
 {
-    const struct kme_fault usual = {.bits = KME_F_HTML};
     char dir[] = "/tmp/kme-test-XXXXXX", path[64], why[RK_WHY_MAX];
-    struct kme_fault f;
+    struct kme_faults usual = {.n = 0}, f;
 
     (void)state;
+    assert_int_equal(kme_faults_parse("html", &usual, why), RK_OK);
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/fault", dir);
-    assert_int_equal(kme_fault_now(&usual, path, &f, why), RK_OK);
-    assert_int_equal(f.bits, KME_F_HTML);
+    assert_int_equal(kme_faults_now(&usual, path, &f, why), RK_OK);
+    assert_int_equal(f.word[0].kind, KME_F_HTML);
     write_file(path, 0644, "drop\n", 5);
-    assert_int_equal(kme_fault_now(&usual, path, &f, why), RK_OK);
-    assert_int_equal(f.bits, KME_F_DROP);
+    assert_int_equal(kme_faults_now(&usual, path, &f, why), RK_OK);
+    assert_int_equal(f.n, 1);
+    assert_int_equal(f.word[0].kind, KME_F_DROP);
     write_file(path, 0644, "", 0);
-    assert_int_equal(kme_fault_now(&usual, path, &f, why), RK_OK);
-    assert_int_equal(f.bits, 0);
-    assert_int_equal(kme_fault_now(&usual, dir, &f, why), RK_E_CONFIG);
+    assert_int_equal(kme_faults_now(&usual, path, &f, why), RK_OK);
+    assert_int_equal(f.n, 0);
+    assert_int_equal(kme_faults_now(&usual, dir, &f, why), RK_E_CONFIG);
     unlink(path);
     rmdir(dir);
+}
+
+static void
+personalities_are_whole(void **state)
+{
+    const struct kme_personality *as;
+
+    (void)state;
+    for (size_t i = 0; (as = kme_personality_at(i)) != NULL; i++) {
+        assert_ptr_equal(kme_personality_find(as->name), as);
+        assert_true(as->min_key_bits <= 256 && as->max_key_bits >= 256 && as->max_per_request > 0);
+        assert_non_null(as->key_id);
+        for (int what = 0; what < KME_R_COUNT; what++) {
+            struct kme_say say = kme_personality_say(as, (enum kme_refusal)what);
+
+            assert_in_range(say.code, 400, 599);
+            assert_non_null(say.message);
+        }
+    }
+    assert_null(kme_personality_find("rusty"));
 }
 
 int
@@ -301,10 +441,17 @@ main(void)
         cmocka_unit_test(key_is_the_same_at_both_ends),
         cmocka_unit_test(key_has_a_known_value),
         cmocka_unit_test(pair_secret_file_is_checked),
+        cmocka_unit_test(id_tells_its_age),
         cmocka_unit_test(pool_empties_and_fills),
+        cmocka_unit_test(pool_of_the_highest_rate),
         cmocka_unit_test(pool_without_refill_stays_empty),
         cmocka_unit_test(seen_remembers_the_last_million),
         cmocka_unit_test(fault_words),
+        cmocka_unit_test(fault_words_are_for_some_calls),
+        cmocka_unit_test(wrong_fault_words),
+        cmocka_unit_test(probability_repeats_with_its_seed),
+        cmocka_unit_test(listed_faults_are_faults),
+        cmocka_unit_test(personalities_are_whole),
         cmocka_unit_test(fault_file_counts_when_it_is_there),
     };
 

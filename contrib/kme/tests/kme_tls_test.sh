@@ -216,7 +216,7 @@ take
 check "fault short-key: half a key" [ ${#key} -eq 24 ]
 fault shortkey
 ask SAE_A kme-a SAE_B/status
-check "a misspelt fault is not taken for none" got 500 '*unknown fault*'
+check "a misspelt fault is not taken for none" got 500 '*is not known*'
 rm a.fault
 ask SAE_A kme-a SAE_B/status
 check "without the file all is well again" got 200
