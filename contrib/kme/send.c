@@ -6,11 +6,12 @@
 #include "send.h"
 
 #include <core/base/clock.h>
+#include <core/base/log.h>
 #include <rekey/err.h>
 
+#include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent_ssl.h>
-#include <openssl/ssl.h>
+#include <event2/bufferevent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #define ENDLESS_BYTES (256 * 1024 * 1024) /* a client that reads so much has no limit: enough was seen */
 #define ENDLESS_CHUNK 65536
 #define HEADER_BYTES 1000
+#define READ_AHEAD_MAX (1024 * 1024)
 
 /* What becomes of a held request when its time has come. */
 enum plan { SEND, CLOSE, RESET, HANG, DRIP, FLOOD };
@@ -140,12 +142,11 @@ cut(struct evhttp_request *req, bool reset)
 {
     struct evhttp_connection *conn = evhttp_request_get_connection(req);
     struct bufferevent *bev = evhttp_connection_get_bufferevent(conn);
-    const struct linger now = {1, 0};
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 
-    if (reset) {
-        SSL_set_quiet_shutdown(bufferevent_openssl_get_ssl(bev), 1);
-        setsockopt(bufferevent_getfd(bev), SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    }
+    /* SO_LINGER would not do: libevent shuts the connection down before it closes it */
+    if (reset && connect(bufferevent_getfd(bev), &nowhere, sizeof nowhere) < 0)
+        rk_log(RK_LOG_WARNING, "ev=fault res=failed the connection cannot be reset: %s", strerror(errno));
     evhttp_connection_free(conn); /* its request with it */
 }
 
@@ -283,6 +284,22 @@ delay_ms(struct kme_sender *sender, const struct kme_fault *fault)
     return (sender->busy_until_ns - now_ns) / RK_NS_PER_MS;
 }
 
+/* Notice when the client goes: libevent does not read while a request is worked on.  What the client sends meanwhile
+ * waits in the buffer, up to a limit; libevent takes its callbacks back when it sends the answer. */
+static void
+watch(struct evhttp_request *req)
+{
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
+    bufferevent_data_cb on_write;
+    bufferevent_event_cb on_event;
+    void *arg;
+
+    bufferevent_getcb(bev, NULL, &on_write, &on_event, &arg);
+    bufferevent_setcb(bev, NULL, on_write, on_event, arg);
+    bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD_MAX);
+    bufferevent_enable(bev, EV_READ);
+}
+
 /* Answer later; takes ans->text. */
 static int
 hold(struct kme_sender *sender, struct evhttp_request *req, struct kme_answer *ans, const struct kme_fault *fault,
@@ -309,6 +326,7 @@ hold(struct kme_sender *sender, struct evhttp_request *req, struct kme_answer *a
     }
     held->ans = *ans;
     ans->text = NULL;
+    watch(req);
     return RK_OK;
 }
 
