@@ -103,6 +103,17 @@ rk_call_fail(struct rk_call *c, int err, const char *fmt, ...)
 }
 
 void
+rk_call_expires(struct rk_call *c, const char *what, int64_t unix_s)
+{
+    if (unix_s < 1)
+        unix_s = 1; /* 0 is none, and what ended before 1970 has ended */
+    if (!c || (c->reply.ends_unix_s && c->reply.ends_unix_s <= unix_s))
+        return;
+    c->reply.ends_unix_s = unix_s;
+    rk_safe_copy(c->reply.ends_what, sizeof c->reply.ends_what, what);
+}
+
+void
 rk_call_end(struct rk_call *c, int err)
 {
     c->reply.err = rk_safe_err(err);

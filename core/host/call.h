@@ -59,6 +59,9 @@ int rk_call_fail(struct rk_call *call, int err, const char *fmt, ...) RK_PRINTF(
 int rk_call_left_ms(const struct rk_call *call);
 int rk_call_cancel_fd(const struct rk_call *call);
 
+/* rk_call_expires - struct rk_host.expires: the earliest end of the call is in its reply */
+void rk_call_expires(struct rk_call *call, const char *what, int64_t unix_s);
+
 /* rk_call_end - set what the reply says: err, made safe, and the text of the last fail() */
 void rk_call_end(struct rk_call *call, int err);
 

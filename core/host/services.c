@@ -65,17 +65,21 @@ host_conf_str(const struct rk_conf *conf, const char *name)
 }
 
 static int
+host_secret_read(struct rk_call *call, const char *name, const char *value, struct rk_secret **out)
+{
+    char why[RK_TEXT_MAX] = "";
+    int err = rk_conf_secret_read(value, out, why, sizeof why);
+
+    return err ? rk_call_fail(call, err, "%s: %.350s", name, why) : RK_OK;
+}
+
+static int
 host_conf_secret(struct rk_call *call, const struct rk_conf *conf, const char *name, struct rk_secret **out)
 {
     const char *value = rk_options_item(conf, name, 0);
-    char why[RK_TEXT_MAX] = "";
-    int err;
 
     *out = NULL;
-    if (!value)
-        return RK_OK;
-    err = rk_conf_secret_read(value, out, why, sizeof why);
-    return err ? rk_call_fail(call, err, "%s: %.350s", name, why) : RK_OK;
+    return value ? host_secret_read(call, name, value, out) : RK_OK;
 }
 
 const struct rk_host rk_services = {
@@ -96,4 +100,6 @@ const struct rk_host rk_services = {
     .conf_item = rk_options_item,
     .conf_int = rk_options_int,
     .conf_secret = host_conf_secret,
+    .expires = rk_call_expires,
+    .secret_read = host_secret_read,
 };

@@ -54,6 +54,7 @@ static const struct field call_fields[] = {
 static const struct field reply_fields[] = {
     F(rk_reply, 1, U32, err), F(rk_reply, 2, U32, took_us), F(rk_reply, 3, STR, text),
     F(rk_reply, 4, U64, stored_keys), F(rk_reply, 5, U64, max_per_request),
+    F(rk_reply, 40, U64, ends_unix_s), F(rk_reply, 41, STR, ends_what),
 };
 
 static const struct field hello_fields[] = {

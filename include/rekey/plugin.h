@@ -95,6 +95,17 @@ struct rk_host {
     int64_t (*conf_int)(const struct rk_conf *conf, const char *name);
     int (*conf_secret)(struct rk_call *call, const struct rk_conf *conf, const char *name,
                        struct rk_secret **out);
+
+    /* expires - a credential that this instance depends on ends: its certificate, its CA, that of its peer
+     * in: what  which one, for people, as a file name or "the certificate of https://kme-a"; printable ASCII, cut at
+     *     159 bytes;  unix_s  the last second in which it is valid [s since 1970]
+     * A call that states any states all that the instance knows; the earliest of the call counts, and takes the place
+     * of what earlier calls stated.  An alarm is raised from 30 days before, and cleared when a later end is stated.
+     * secret_read - read the file of a SECRET option again, with the checks of conf_secret
+     * in: name  the option's, for the text;  value  what conf_str gave for it, "file:/...".  out, ret: as conf_secret
+     * Both are there when size says so: a plugin that is to run on older hosts looks first. */
+    void (*expires)(struct rk_call *call, const char *what, int64_t unix_s);
+    int (*secret_read)(struct rk_call *call, const char *name, const char *value, struct rk_secret **out);
 };
 
 struct rk_plugin {

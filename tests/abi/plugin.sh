@@ -19,15 +19,26 @@ exports() { [ "$(nm -D --defined-only "$1" | awk '{ print $3 }' | grep -v '^_')"
 
 describe() { (cd "$tmp" && mkdir -p "$1" && cp "$2" "$1/derive.so" && "$host" --describe "$tmp/$1/derive.so"); }
 
-plan 6
+# The headers as they were before struct rk_host had its last members.
+older() {
+    mkdir -p "$tmp/older/rekey" && cp "$top_srcdir"/include/rekey/*.h "$tmp/older/rekey/" || return 1
+    sed -e '/(\*expires)(/d' -e '/(\*secret_read)(/d' "$top_srcdir/include/rekey/plugin.h" >"$tmp/older.h"
+    ! cmp -s "$tmp/older.h" "$top_srcdir/include/rekey/plugin.h" && cp -f "$tmp/older.h" "$tmp/older/rekey/plugin.h" &&
+        build "$tmp/older" "$tmp/derive-older.so"
+}
+
+plan 8
 ok "the page holds an example" extract
 ok "the example compiles" build "$top_srcdir/include" "$tmp/derive.so"
 ok "the example compiles with the headers of 1.0" build "$top_srcdir/tests/abi/v1.0" "$tmp/derive10.so"
 ok "it exports its one symbol" exports "$tmp/derive.so"
+ok "the example compiles with fewer services" older
 if [ -x "$host" ]; then
     ok "the example loads" describe now "$tmp/derive.so"
     ok "what was built with 1.0 loads" describe then "$tmp/derive10.so"
+    ok "what was built with fewer services loads" describe fewer "$tmp/derive-older.so"
 else
     skip "the example loads" "rekey-host is not built"
     skip "what was built with 1.0 loads" "rekey-host is not built"
+    skip "what was built with fewer services loads" "rekey-host is not built"
 fi

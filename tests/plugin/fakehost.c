@@ -119,6 +119,24 @@ host_conf_secret(struct rk_call *call, const struct rk_conf *conf, const char *n
     return err ? host_fail(call, err, "%s: %s", name, why) : RK_OK;
 }
 
+static void
+host_expires(struct rk_call *call, const char *what, int64_t unix_s)
+{
+    if (call->ends_unix_s && call->ends_unix_s <= unix_s)
+        return;
+    call->ends_unix_s = unix_s;
+    snprintf(call->ends_what, sizeof call->ends_what, "%s", what);
+}
+
+static int
+host_secret_read(struct rk_call *call, const char *name, const char *value, struct rk_secret **out)
+{
+    char why[400] = "";
+    int err = rk_conf_secret_read(value, out, why, sizeof why);
+
+    return err ? host_fail(call, err, "%s: %s", name, why) : RK_OK;
+}
+
 const struct rk_host fake_host = {
     .abi = RK_ABI,
     .size = sizeof fake_host,
@@ -137,6 +155,8 @@ const struct rk_host fake_host = {
     .conf_item = host_conf_item,
     .conf_int = host_conf_int,
     .conf_secret = host_conf_secret,
+    .expires = host_expires,
+    .secret_read = host_secret_read,
 };
 
 void

@@ -15,6 +15,8 @@ struct rk_call {          /* the fake's own call */
     int cancel[2];        /* pipe; [0] is the cancel descriptor */
     int err;              /* of the last fail() */
     char text[400];
+    int64_t ends_unix_s;  /* the earliest that expires() was told; 0: none */
+    char ends_what[160];
 };
 
 struct rk_conf {          /* options: name, value, ..., NULL.  Unset options get the default of the plugin's schema */

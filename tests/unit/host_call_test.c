@@ -70,6 +70,29 @@ test_left_ms(void **state)
     rk_call_free(&c);
 }
 
+/* The earliest end counts, and its name is shown as text of a plugin is. */
+static void
+test_expires(void **state)
+{
+    struct rk_call *c = rk_call_new(1, RK_V_APPLY, 0);
+
+    (void)state;
+    assert_int_equal(c->reply.ends_unix_s, 0);
+    rk_call_expires(c, "own", 2000);
+    rk_call_expires(c, "CA\n\x1b[m", 1000);
+    rk_call_expires(c, "peer", 1000);
+    rk_call_expires(c, "later", INT64_MAX);
+    assert_int_equal(c->reply.ends_unix_s, 1000);
+    assert_string_equal(c->reply.ends_what, "CA??[m");
+    rk_call_end(c, RK_E_BUSY); /* a call that fails states it too */
+    assert_int_equal(c->reply.ends_unix_s, 1000);
+    rk_call_expires(c, NULL, -5);
+    assert_int_equal(c->reply.ends_unix_s, 1); /* 0 would be: none */
+    assert_string_equal(c->reply.ends_what, "");
+    rk_call_expires(NULL, "no call", 5);
+    rk_call_free(&c);
+}
+
 static void
 test_texts(void **state)
 {
@@ -304,7 +327,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cancel_fd),  cmocka_unit_test(test_cancel_before_fd),
-        cmocka_unit_test(test_left_ms),    cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_left_ms),    cmocka_unit_test(test_expires), cmocka_unit_test(test_texts),
         cmocka_unit_test(test_safe),       cmocka_unit_test(test_lists),
         cmocka_unit_test(test_bindings),   cmocka_unit_test(test_instances),
         cmocka_unit_test(test_instances_are_bounded), cmocka_unit_test(test_options_checked),

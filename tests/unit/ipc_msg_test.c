@@ -314,13 +314,15 @@ test_call_full(void **state)
 static void
 test_reply(void **state)
 {
-    struct rk_reply m = {.number = 9, .err = RK_E_UNKNOWN, .took_us = 17, .stored_keys = -1, .max_per_request = 128};
+    struct rk_reply m = {.number = 9, .err = RK_E_UNKNOWN, .took_us = 17, .stored_keys = -1, .max_per_request = 128,
+                         .ends_unix_s = INT64_C(4102444800)};
     struct rk_reply got;
     size_t len, n;
     int fd = memfd();
 
     (void)state;
     fill(m.text, sizeof m.text, 'x');
+    fill(m.ends_what, sizeof m.ends_what, 'y');
     m.items = rk_items_new(3);
     m.n = 3;
     fill_item(&m.items[1], 1);
@@ -334,6 +336,8 @@ test_reply(void **state)
     assert_int_equal(got.stored_keys, -1);
     assert_int_equal(got.max_per_request, 128);
     assert_string_equal(got.text, m.text);
+    assert_int_equal(got.ends_unix_s, INT64_C(4102444800));
+    assert_string_equal(got.ends_what, m.ends_what);
     for (size_t i = 0; i < 3; i++)
         assert_item(got.items[i], m.items[i]);
     assert_int_equal(got.items[0].fd, -1);
