@@ -56,6 +56,12 @@
 #define RK_PUBLISH_BUDGET_MS 10000
 #define RK_WATCH_BUDGET_MS 30000
 
+/* From when on the end of a credential is an alarm [days]: an office that signs certificates answers within weeks, and
+ * certificates that live for 90 days are commonly renewed when 30 are left, so that what renews by itself is silent. */
+#define RK_EXPIRY_ALARM_DAYS 30
+/* How often the calendar is looked at for that [ms]: the clock may be set, and an alarm may be an hour late. */
+#define RK_EXPIRY_LOOK_MS 3600000
+
 /* Secret files [bytes]: a key or a short PEM. */
 #define RK_SECRET_FILE_MAX 4096
 

@@ -199,6 +199,20 @@ detail_refused(const struct rk_cli_io *io, const json_t *row)
     detail(io, RK_TONE_WARN, "refused", line);
 }
 
+/* Only what ends soon, or has ended, is in the row. */
+static void
+detail_expires(const struct rk_cli_io *io, const json_t *row)
+{
+    const json_t *expires = json_object_get(row, "expires");
+    char line[300];
+
+    if (!json_is_object(expires))
+        return;
+    snprintf(line, sizeof line, "%s at %s, %s", rk_row_text(expires, "what", "?"),
+             rk_row_text(expires, "instance", "?"), rk_row_text(expires, "time", "?"));
+    detail(io, RK_TONE_WARN, strcmp(rk_row_text(expires, "state", ""), "over") ? "ends" : "ended", line);
+}
+
 static void
 print_detail(const struct rk_cli_io *io, const json_t *row)
 {
@@ -221,6 +235,7 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
     detail_results(io, row);
     detail_peer(io, row);
     detail_refused(io, row);
+    detail_expires(io, row);
     rk_row_words(row, "alarms", line, sizeof line);
     detail(io, line[0] ? RK_TONE_BAD : RK_TONE_GOOD, "alarms", line[0] ? line : "none");
 }

@@ -90,6 +90,20 @@ add_policy(json_t *row, const struct end *end)
     json_object_set_new(row, "held", json_boolean(e->d.flags & RK_DF_HELD));
 }
 
+/* A credential of an instance, and when it ends. */
+static json_t *
+expires_of(const struct inst *inst)
+{
+    static const char *const states[] = {"none", "far", "soon", "over"}; /* enum rk_expiry */
+    char time[RK_EXPIRY_TIME_MAX];
+
+    if (!inst || inst->ends_unix_s == 0)
+        return json_null();
+    return json_pack("{ss ss sI ss ss}", "instance", inst->conf->name, "what", inst->ends_what, "unix_s",
+                     (json_int_t)inst->ends_unix_s, "time", rk_expiry_time(inst->ends_unix_s, time), "state",
+                     states[rk_expiry_state(rk_wall_now(), inst->ends_unix_s)]);
+}
+
 char *
 ctl_status_row(const struct end *end, int64_t now_ns)
 {
@@ -110,8 +124,10 @@ ctl_status_row(const struct end *end, int64_t now_ns)
         last_of(e, now_ns), "alarms", alarms_of(end, now_ns), "peer", peer_of(e, now_ns), "refused",
         refused_of(end->refused, now_ns));
 
-    if (row)
+    if (row) {
         add_policy(row, end);
+        json_object_set_new(row, "expires", expires_of(expiry_of(end)));
+    }
     return text_of(row);
 }
 
@@ -121,11 +137,15 @@ remedies_of(const struct end *end, int64_t now_ns)
 {
     uint32_t alarms = rk_end_alarms(&end->e, now_ns);
     json_t *list = json_array();
+    char renew[RK_WHY_MAX + RK_EXPIRY_TIME_MAX + 20];
 
     for (uint32_t bit = 1; alarms; bit <<= 1)
         if (alarms & bit) {
+            const char *remedy =
+                bit == RK_ALARM_CERT_EXPIRY ? expiry_remedy(end, renew, sizeof renew) : alarm_remedy(bit);
+
             json_array_append_new(list, json_pack("{ss so ss}", "alarm", rk_alarm_name(bit), "at",
-                                                  text_or_null(alarm_place(end, bit)), "do", alarm_remedy(bit)));
+                                                  text_or_null(alarm_place(end, bit)), "do", remedy));
             alarms &= ~bit;
         }
     return list;
@@ -194,6 +214,18 @@ instances_of(const struct host *h)
     return list;
 }
 
+/* Of its instances those that have stated when a credential ends. */
+static json_t *
+expire_list(const struct host *h)
+{
+    json_t *list = json_array();
+
+    for (const struct inst *i = h->d->insts; i; i = i->next)
+        if (i->host == h && !i->gone && i->ends_unix_s)
+            json_array_append_new(list, expires_of(i));
+    return list;
+}
+
 /* Of all channels of this plugin: how many in all, and the reason of the last one. */
 static json_t *
 refused_by(const struct host *h, int64_t now_ns)
@@ -230,13 +262,13 @@ ctl_plugin_row(const struct host *h)
     static const char *const kinds[] = {"?", "source", "device", "channel"};
     uint32_t kind = h->hello.kind <= RK_CHANNEL ? h->hello.kind : 0;
 
-    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so so}", "plugin", h->plugin, "kind", kinds[kind],
+    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so so so}", "plugin", h->plugin, "kind", kinds[kind],
                              "version", h->hello.version, "state", host_state(h), "pid",
                              h->pid > 0 ? json_integer(h->pid) : json_null(), "restarts", (json_int_t)h->restarts,
                              "instances", instances_of(h), "calls", (json_int_t)h->n_calls, "in_flight",
                              (json_int_t)sup_in_flight(h), "last_exit", text_or_null(h->last_exit), "caps",
                              caps_of(h->hello.caps), "error", error_of(h),
-                             "refused", refused_by(h, rk_now_ns())));
+                             "refused", refused_by(h, rk_now_ns()), "expires", expire_list(h)));
 }
 
 char *

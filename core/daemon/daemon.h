@@ -8,6 +8,7 @@
 #define RK_DAEMON_H
 
 #include "../base/clock.h"
+#include "../base/expiry.h"
 #include "../base/limits.h"
 #include "../base/quiet.h"
 #include "../conf/conf.h"
@@ -145,6 +146,9 @@ struct inst {
     int64_t tell_rest_ns;      /* CHANNEL: when to tell how many were left out; 0: none were */
     int64_t quiet_until_ns;    /* CHANNEL: nothing is published before, for the last one failed */
     struct end *post_first, **post_last; /* CHANNEL: ends with a record to publish */
+    int64_t ends_unix_s;       /* of its credentials the one that ends first; 0: none is known */
+    char ends_what[RK_WHY_MAX];
+    enum rk_expiry expiry;     /* as it was when it was looked at last */
 };
 
 /* inst_new - an instance with a copy of its options, in d->insts; NULL: no memory.   inst_find - by name; NULL
@@ -233,12 +237,26 @@ void end_failed(struct end *end, int err, const char *why);
 void end_release(struct end *end);
 struct end *end_find(struct daemon *d, const char *link, char which);
 
+/* end_show_alarms - tell of those that have come or gone */
+void end_show_alarms(struct end *end, int64_t now_ns);
+
 /* end_state - what people are shown of its state: "idle", "staged", ..., "held", "shut", "waiting-peer"
  * alarm_remedy - what helps against an alarm, one clause.   alarm_place - the instance that an alarm is about; "" none
  * own: the state's and the remedy's text is static, the place's is the instance's */
 const char *end_state(const struct end *end);
 const char *alarm_remedy(uint32_t bit);
 const char *alarm_place(const struct end *end, uint32_t bit);
+
+/* ---- expiry.c: credentials that end ---- */
+
+/* expiry_heard - an answer of the instance may state the end of a credential
+ * expiry_look - compare all of them with the calendar in this turn of the loop, and then each hour
+ * expiry_of - the instance of this end whose credential ends first, or has ended; NULL: none ends soon
+ * expiry_remedy - what helps, with the date: into text[size], which is returned */
+void expiry_heard(struct inst *inst, const struct rk_reply *reply);
+void expiry_look(struct daemon *d);
+const struct inst *expiry_of(const struct end *end);
+const char *expiry_remedy(const struct end *end, char *text, size_t size);
 
 /* ---- store.c: the journal, one group a turn of the loop ---- */
 
@@ -292,7 +310,7 @@ struct daemon {
     struct event_base *base;
     struct event *timer_ev, *turn_ev, *sig_ev[4];
     bool turn_due;
-    struct wake stop_wake;
+    struct wake stop_wake, expiry_wake;
     struct rk_heap heap;
     struct rk_conf_set *conf;
     struct host *hosts;

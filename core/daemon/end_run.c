@@ -179,6 +179,7 @@ static const struct {
     {RK_ALARM_SOURCE_DRY, "see that the source gets new keys"},
     {RK_ALARM_FALLBACK_IN_USE, "bring the first source back: the next rotation then uses it"},
     {RK_ALARM_UNPROVED, "connect devices whose classes have a proved rotation, see rekeyd.conf(5)"},
+    {RK_ALARM_CERT_EXPIRY, "renew the certificate that ends, see rekeyctl explain"},
 };
 
 const char *
@@ -203,6 +204,8 @@ alarm_place(const struct end *end, uint32_t bit)
         inst = end->device;
     else if (bit & RK_ALARM_NO_PEER)
         inst = end->channel;
+    else if (bit & RK_ALARM_CERT_EXPIRY)
+        inst = expiry_of(end);
     return inst ? inst->conf->name : "";
 }
 
@@ -221,10 +224,11 @@ end_state(const struct end *end)
 }
 
 /* Alarms are told when they come, with what helps, and when they go. */
-static void
-show_alarms(struct end *end, int64_t now_ns)
+void
+end_show_alarms(struct end *end, int64_t now_ns)
 {
     uint32_t alarms = rk_end_alarms(&end->e, now_ns), changed = alarms ^ end->shown_alarms;
+    char renew[RK_WHY_MAX + RK_EXPIRY_TIME_MAX + 20];
 
     for (uint32_t bit = 1; changed; bit <<= 1) {
         bool on = alarms & bit;
@@ -236,7 +240,11 @@ show_alarms(struct end *end, int64_t now_ns)
         rk_log(on ? RK_LOG_WARNING : RK_LOG_NOTICE, "ev=alarm link=%s end=%c alarm=%s state=%s why=\"%s\"%s%s%s%s%s",
                end->conf->name, end->e.d.end, rk_alarm_name(bit), on ? "raised" : "cleared",
                on && end->e.last_err ? end->e.last_why : "", at[0] ? " at=" : "", at,
-               on ? " do=\"" : "", on ? alarm_remedy(bit) : "", on ? "\"" : "");
+               on ? " do=\"" : "",
+               !on                           ? ""
+               : bit == RK_ALARM_CERT_EXPIRY ? expiry_remedy(end, renew, sizeof renew)
+                                             : alarm_remedy(bit),
+               on ? "\"" : "");
     }
     end->shown_alarms = alarms;
 }
@@ -336,7 +344,7 @@ end_event(struct end *end, const struct rk_event *ev)
         wake_at(end->d, &end->wake, end->e.wake_ns);
     else
         wake_off(end->d, &end->wake);
-    show_alarms(end, now_ns);
+    end_show_alarms(end, now_ns);
 }
 
 /* The answer to the action under way. */

@@ -445,6 +445,7 @@ setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size)
     for (struct inst *i = d->insts; i; i = i->next)
         inst_start(i);
     start_ends(d);
+    expiry_look(d);
     snprintf(text, size, "%zu links: %zu untouched, %zu changed, %zu new; %zu removed", set->n_links, c.kept, c.changed,
              c.added, c.removed);
     show_warnings(set);

@@ -433,10 +433,12 @@ take_reply(struct host *h, const void *frame, size_t len, int *fds, size_t n)
         return RK_E_PROTOCOL;
     for (c = h->calls; c && c->number != reply.number;)
         c = c->next;
-    if (c)
+    if (c) {
+        expiry_heard(c->inst, &reply);
         call_end(c, &reply);
-    else
+    } else {
         rk_items_free(reply.items, reply.n); /* of a dropped instance */
+    }
     return RK_OK;
 }
 

@@ -111,6 +111,7 @@ struct rk_todo {
 #define RK_ALARM_SOURCE_DRY 0x1000u /* the source has no key left */
 #define RK_ALARM_FALLBACK_IN_USE 0x2000u /* the key in use is from the fallback source, or in the fallback slot */
 #define RK_ALARM_UNPROVED 0x4000u   /* the classes of the two devices have no proved rotation together */
+#define RK_ALARM_CERT_EXPIRY 0x8000u /* a credential ends soon, or has ended; raised by who knows the calendar */
 
 /* What to do when a key is EXPIRED (option on-stale). */
 enum rk_stale { RK_STALE_HOLD, RK_STALE_FALLBACK, RK_STALE_SHUT };
