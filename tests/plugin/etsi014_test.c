@@ -501,7 +501,7 @@ test_status(void **state)
     assert_int_equal(st.max_per_request, 20);
     assert_int_equal(st.min_bits, 64);
     assert_int_equal(st.max_bits, 1024);
-    assert_string_equal(st.text, "KME KME_A to KME_B: 7 keys stored");
+    assert_int_equal(strncmp(st.text, "KME KME_A to KME_B: 7 keys stored", 33), 0);
     kme_play(&kme, "text {\"stored_key_count\":\"many\",\"max_key_per_request\":-4}");
     assert_int_equal(ops->status(inst, &call, "SAE_B", &st), RK_OK);
     assert_int_equal(st.stored_keys, -1);

@@ -11,13 +11,14 @@
 static const char *const schemes[] = {"https", NULL};
 static const char *const proxy_schemes[] = {"http", "socks5h", NULL};
 static const char *const methods[] = {"auto", "get", "post", NULL}; /* as enum method */
+static const char *const old_methods[] = {"get", "post", NULL};
 
 static const struct rk_opt options[] = {
     {.name = "url",
      .type = RK_OPT_URL,
-     .flags = RK_OPT_REQUIRED,
+     .flags = RK_OPT_LIST, /* required as well, but kme-host may stand for it */
      .choices = schemes,
-     .help = "the KME, as https://host:port; /api/v1/keys is added"},
+     .help = "the KME, as https://host:port, or a list of such: the first is preferred; /api/v1/keys is added"},
     {.name = "cert",
      .type = RK_OPT_PATH,
      .flags = RK_OPT_REQUIRED,
@@ -57,6 +58,12 @@ static const struct rk_opt options[] = {
      .max = 60000,
      .dflt = "3s",
      .help = "longest wait for a connection, within the budget of the call"},
+    {.name = "keep-alive",
+     .type = RK_OPT_DURATION,
+     .min = 1000,
+     .max = 3600000,
+     .dflt = "3s",
+     .help = "how long an idle connection is kept for the next request; less than the KME keeps it"},
     {.name = "sync-window",
      .type = RK_OPT_DURATION,
      .min = 0,
@@ -67,33 +74,13 @@ static const struct rk_opt options[] = {
      .type = RK_OPT_BOOL,
      .dflt = "no",
      .help = "also take key_id and keyId for key_ID, and base64 without padding or in the URL alphabet"},
+    {.name = "kme-host", .type = RK_OPT_STRING, .min = 1, .max = 253, .help = "old name: the host of url"},
+    {.name = "kme-port", .type = RK_OPT_INT, .min = 1, .max = 65535, .help = "old name: the port of url; 443 without it"},
+    {.name = "kme-ca", .type = RK_OPT_BOOL, .help = "old name: true; false, no check of the KME, is refused"},
+    {.name = "kme-method", .type = RK_OPT_ENUM, .choices = old_methods, .help = "old name of method"},
+    {.name = "kme-keyid-check", .type = RK_OPT_BOOL, .help = "old name: has no effect, a key ID is never used twice"},
     {.name = NULL},
 };
-
-/* Keep url without '/' at its end; what cannot be the beginning of a request URL is refused. */
-static int
-set_base(struct etsi *e, struct rk_call *call, const char *url)
-{
-    static const CURLUPart unwanted[] = {CURLUPART_QUERY, CURLUPART_FRAGMENT, CURLUPART_USER};
-    CURLU *u = curl_url();
-    char *part = NULL;
-    size_t len = strlen(url);
-    int err = u ? RK_OK : RK_E_NOMEM;
-
-    if (u && curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
-        err = e->host->fail(call, RK_E_CONFIG, "url: %s: not a URL as https://host:port", url);
-    for (size_t i = 0; !err && i < sizeof unwanted / sizeof unwanted[0]; i++)
-        if (curl_url_get(u, unwanted[i], &part, 0) == CURLUE_OK) {
-            curl_free(part);
-            err =
-                e->host->fail(call, RK_E_CONFIG, "url: a user, '?' or '#' has no place in it; give https://host:port");
-        }
-    curl_url_cleanup(u);
-    while (len > 0 && url[len - 1] == '/')
-        len--;
-    e->base = err ? NULL : strndup(url, len);
-    return err || e->base ? err : e->host->fail(call, RK_E_NOMEM, "out of memory");
-}
 
 static int
 copy_option(struct etsi *e, struct rk_call *call, const struct rk_conf *conf, const char *name, char **out)
@@ -110,9 +97,9 @@ etsi_fini(void *inst)
     struct etsi *e = inst;
 
     http_close(e);
-    tls_unload(e);
+    certs_close(e);
     pthread_mutex_destroy(&e->lock);
-    free(e->base);
+    urls_close(e);
     free(e->kme_id);
     free(e->proxy);
     free(e);
@@ -133,10 +120,12 @@ etsi_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf
     e->lenient = host->conf_int(conf, "lenient") != 0;
     e->connect_ms = (int)host->conf_int(conf, "connect-timeout");
     e->sync_ms = (int)host->conf_int(conf, "sync-window");
-    err = set_base(e, call, host->conf_str(conf, "url"));
+    e->keep_s = (long)(host->conf_int(conf, "keep-alive") / 1000);
+    err = urls_open(e, call, conf);
+    err = err ? err : legacy_check(e, call, conf);
     err = err ? err : copy_option(e, call, conf, "kme-id", &e->kme_id);
     err = err ? err : copy_option(e, call, conf, "proxy", &e->proxy);
-    err = err ? err : tls_load(e, call, conf);
+    err = err ? err : certs_open(e, call, conf);
     err = err ? err : http_open(e, call, (size_t)host->conf_int(conf, "connections"));
     if (err)
         etsi_fini(e);
@@ -149,7 +138,7 @@ static const struct rk_source_ops ops = {
     .size = sizeof ops,
     .get_new = etsi_get_new,
     .get_by_id = etsi_get_by_id,
-    .status = etsi_status,
+    .status = urls_status,
 };
 
 extern const struct rk_plugin etsi014_LTX_rk_plugin;

@@ -3,8 +3,11 @@
  * etsi014.c  options, life of an instance, the three operations
  * call.c     from an operation to HTTP requests and back: get_new, get_by_id, status
  * answer.c   what an answer that is not 200 means
+ * urls.c     the URLs of the KME: which one is asked, failover and return
  * http.c     connections: libcurl, budget, cancel, one request sent once
- * tls.c      certificates: checked at the start and in each handshake
+ * certs.c    certificate, key and CA: read, and read again when a file changes
+ * tls.c      the handshake: what the KME's certificate must be
+ * legacy.c   options by the names of the old script
  * container.c  reads key containers
  */
 #ifndef ETSI014_H
@@ -13,15 +16,21 @@
 #include <rekey/source.h>
 
 #include <curl/curl.h>
+#include <openssl/types.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
 
 #define BODY_MAX 65536       /* longest body that is read [bytes] */
 #define HEADERS_MAX 16384    /* longest header of an answer [bytes] */
 #define CONNECTIONS_MAX 64   /* as many as a host has workers */
 #define URL_MAX 2048         /* longest request URL [bytes]: base, SAE ID and key ID, percent-encoded */
 #define MESSAGE_MAX 120      /* how much of a server's own message is shown [bytes] */
-#define IDLE_MAX_S 3L        /* a connection idle for longer is not used again: servers close after 5 s and more */
+#define LIFE_MAX_S 3600L     /* a connection older than that is not used again: a new one shows new certificates */
+#define URLS_MAX 8           /* URLs of one KME */
+#define LEGACY_URL_MAX 300   /* kme-host and kme-port as a URL [bytes] */
 #define TLS_SAID_MAX 4096    /* what a server says before the first request: tickets, an alert [bytes] */
 #define BATCH_MAX 64         /* most keys of one operation (rekey/source.h) */
 #define PEER_MAX 64           /* longest SAE ID (RK_SAE_MAX) [bytes] */
@@ -29,8 +38,38 @@
 enum method { METHOD_AUTO, METHOD_GET, METHOD_POST };
 
 struct pem {
-    char *path, *text; /* text is NUL-ended */
+    char *text; /* NUL-ended */
     size_t len;
+};
+
+/* Certificate, key and CA as they were read; not changed any more. */
+struct creds {
+    atomic_uint refs;
+    struct pem cert, ca;
+    struct rk_secret *key; /* PEM text */
+    int64_t ends_s[2];     /* of the certificates in cert: the first and the last end [s since 1970] */
+    int64_t ca_ends_s;     /* when the last CA of the file ends */
+};
+
+/* What tells a file from another, or from what it was before. */
+struct stamp {
+    dev_t dev;
+    ino_t ino;
+    off_t size; /* -1: not there */
+    struct timespec mtim, ctim;
+};
+
+struct stamps { /* certificate, key, CA */
+    struct stamp of[3];
+};
+
+/* One URL of the KME; all but base under etsi.lock. */
+struct url {
+    char *base;         /* without '/' at its end */
+    unsigned failures;  /* in a row; 0: it is well */
+    int64_t retry_ms;   /* when it may be tried again */
+    int64_t seen_ms;    /* last handshake with it, 0: none; and what that has shown: */
+    int64_t cert_ends_s, ca_ends_s; /* when its certificate ends, and the first of its CAs; 0: not known */
 };
 
 struct etsi;
@@ -38,6 +77,9 @@ struct etsi;
 /* One connection to the KME, used by one worker at a time. */
 struct slot {
     struct etsi *e;
+    struct creds *creds;     /* that its connections are made with; NULL when it has none */
+    size_t url;              /* the one that is asked, and ... */
+    const char *base;        /* ... its text; the list's */
     CURL *easy;
     CURLM *multi;
     char *body;              /* BODY_MAX bytes of locked memory */
@@ -49,22 +91,34 @@ struct slot {
     int sent;                /* how often libcurl began to send the request: the second time is refused */
     int verify_err;          /* X509_V_ERR_... of the server's certificate, 0: none */
     bool wrong_kme;          /* the certificate does not name kme-id */
+    bool shown;              /* there was a handshake, and it has shown: */
+    int64_t cert_ends_s, ca_ends_s;
     int alert;               /* fatal TLS alert of the server, -1: none */
     char err_text[CURL_ERROR_SIZE];
 };
 
 struct etsi {
     const struct rk_host *host;
-    char *base, *kme_id, *proxy;  /* base: URL without '/' at its end */
-    struct pem cert, ca;
-    struct rk_secret *key;        /* PEM text */
+    const char *base;             /* the first URL, which stands for the KME in texts */
+    char *kme_id, *proxy;
+    char *cert_path, *ca_path;
+    char *key_value;              /* as configured: "file:/..."; NULL when the host hides it */
+    struct url urls[URLS_MAX];
+    size_t n_urls;
+    size_t in_use;                /* the one that worked last; under lock */
+    struct creds *creds;          /* the newest; under lock */
+    struct stamps stamps;         /* of the files as they were looked at last; of who is looking */
+    bool looking;                 /* under lock */
+    int64_t look_ms;              /* when they may be looked at again; under lock */
+    atomic_uint handshakes, requests;
+    long keep_s;                  /* how long an idle connection is kept */
     struct curl_slist *headers;
     enum method method;
     bool lenient;
     int connect_ms, sync_ms;
     struct slot slots[CONNECTIONS_MAX];
     int free_fd;                  /* semaphore of free slots */
-    pthread_mutex_t lock;         /* guards free_slots, n_free */
+    pthread_mutex_t lock;         /* guards free_slots, n_free, and what says so */
     unsigned char free_slots[CONNECTIONS_MAX]; /* the last used is on top: it has the warmest connection */
     size_t n_free;
 };
@@ -85,24 +139,76 @@ struct request {
 int http_open(struct etsi *e, struct rk_call *call, size_t n);
 void http_close(struct etsi *e);
 
+/* http_now_ms - CLOCK_MONOTONIC [ms] */
+int64_t http_now_ms(void);
+
 /* http_take - get a free slot, waiting within the budget
  * ret:   RK_OK, RK_E_TIMEOUT, RK_E_CANCELED, RK_E_NOMEM with text */
 int http_take(struct etsi *e, struct rk_call *call, struct slot **out);
 /* http_give - wipe the slot's body and free it; *s may be NULL */
 void http_give(struct etsi *e, struct slot **s);
 
-/* http_ask - send one request once and read its answer into s->body
+/* http_drop_old - end the free connections that were made with replaced certificates; others end when they are given */
+void http_drop_old(struct etsi *e);
+
+/* http_try - send one request once, to s->url, and read its answer into s->body
+ * in:    urls_left  how many other URLs may be asked after this one
  * out:   *http  status code
  * ret:   RK_OK: an answer is there, whatever its code; RK_E_UNKNOWN: sent, no (whole) answer; else a code that says
  *        that the server did not act on it, with text.   blocks: within the budget */
+int http_try(struct slot *s, struct rk_call *call, const struct request *q, long *http, size_t urls_left);
+
+/* urls.c */
+
+/* urls_open - read and check url, or what stands for it;  urls_close - free them.   ret: RK_OK or a code with its text */
+int urls_open(struct etsi *e, struct rk_call *call, const struct rk_conf *conf);
+void urls_close(struct etsi *e);
+
+/* http_ask - send one request, to the first URL that takes it; to a second one only when it was not sent to the first,
+ * or takes no key.   in, out, ret, blocks: as http_try; it is tried while there is budget */
 int http_ask(struct slot *s, struct rk_call *call, const struct request *q, long *http);
 
-/* tls.c */
+/* urls_next - the URL to ask next
+ * in:    tried  a bit for each that was asked in this call, and its own is added
+ * ret:   its index: the first that is well or is to be tried again, else one that failed; -1: all were asked
+ * urls_failed, urls_worked - what came of it.   urls_shown - keep what the handshake of the slot has shown
+ * urls_tell_ends - tell the host when certificates of the KME end.   thread: any */
+int urls_next(struct etsi *e, uint32_t *tried, int64_t now_ms);
+void urls_failed(struct etsi *e, struct rk_call *call, size_t i, const char *why);
+void urls_worked(struct etsi *e, struct rk_call *call, size_t i);
+void urls_shown(struct slot *s);
+void urls_tell_ends(struct etsi *e, struct rk_call *call);
 
-/* tls_load - read and check certificate, key and CA of the options
- * ret:   RK_OK or a code with a text that names file and remedy */
-int tls_load(struct etsi *e, struct rk_call *call, const struct rk_conf *conf);
-void tls_unload(struct etsi *e);
+/* urls_status - rk_source_ops.status: that of etsi_status, with the URL in use and how often it was connected */
+int urls_status(void *inst, struct rk_call *call, const char *peer_sae, struct rk_source_status *st);
+
+/* legacy.c */
+
+/* legacy_url - the URL that kme-host and kme-port say
+ * out:   url, "" when they are not given.   ret: RK_OK, or RK_E_CONFIG with text: no URL at all, or two
+ * legacy_check - the other old options: taken over, or refused with text */
+int legacy_url(struct etsi *e, struct rk_call *call, const struct rk_conf *conf, char url[LEGACY_URL_MAX]);
+int legacy_check(struct etsi *e, struct rk_call *call, const struct rk_conf *conf);
+
+/* certs.c */
+
+/* certs_open - read and check certificate, key and CA of the options;  certs_close - forget them, wiped
+ * ret:   RK_OK or a code with a text that names file and remedy.   thread: init and fini */
+int certs_open(struct etsi *e, struct rk_call *call, const struct rk_conf *conf);
+void certs_close(struct etsi *e);
+
+/* certs_look - once a second at most: have the files changed?  What is whole and fits together is taken and old
+ * connections end; else the old ones stay in use, and the log says why.   blocks: reads local files */
+void certs_look(struct etsi *e, struct rk_call *call);
+/* certs_ref - the newest; held until certs_unref, which sets *c to NULL.   thread: any */
+struct creds *certs_ref(struct etsi *e);
+void certs_unref(struct etsi *e, struct creds **c);
+/* certs_tell_ends - tell the host when certificate and CA end */
+void certs_tell_ends(struct etsi *e, struct rk_call *call);
+/* cert_ends_s - last second in which it is valid [s since 1970]; 0: it cannot be told */
+int64_t cert_ends_s(const X509 *cert);
+
+/* tls.c */
 
 /* tls_hook - CURLOPT_SSL_CTX_FUNCTION; arg is the slot */
 CURLcode tls_hook(CURL *easy, void *ctx, void *arg);

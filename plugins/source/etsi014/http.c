@@ -11,12 +11,22 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+int64_t
+http_now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 /* libcurl's memory is wiped when it is freed: its receive buffers held keys.  The process is this module's alone. */
 static void
@@ -150,8 +160,8 @@ set_transport(struct slot *s)
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_PATH_AS_IS, 1L); /* an SAE ID may be ".." */
     SET(CURLOPT_MAXCONNECTS, 1L);
-    SET(CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)s->e->connect_ms);
+    SET(CURLOPT_MAXAGE_CONN, s->e->keep_s);
+    SET(CURLOPT_MAXLIFETIME_CONN, LIFE_MAX_S);
     SET(CURLOPT_PROXY, s->e->proxy ? s->e->proxy : "");
     SET(CURLOPT_NOPROXY, s->e->proxy ? "" : "*"); /* never from the environment */
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -173,8 +183,8 @@ set_transport(struct slot *s)
 static CURLcode
 set_tls(struct slot *s)
 {
-    struct curl_blob cert = {s->e->cert.text, s->e->cert.len, CURL_BLOB_NOCOPY};
-    struct curl_blob ca = {s->e->ca.text, s->e->ca.len, CURL_BLOB_NOCOPY};
+    struct curl_blob cert = {s->creds->cert.text, s->creds->cert.len, CURL_BLOB_NOCOPY};
+    struct curl_blob ca = {s->creds->ca.text, s->creds->ca.len, CURL_BLOB_NOCOPY};
     CURLcode rc = CURLE_OK;
 
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -184,6 +194,7 @@ set_tls(struct slot *s)
     SET(CURLOPT_CAPATH, (char *)NULL);
     SET(CURLOPT_CAINFO_BLOB, &ca);
     SET(CURLOPT_SSLCERT_BLOB, &cert);
+    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L); /* a session taken up again would be that of the old certificates */
     SET(CURLOPT_SSL_CTX_FUNCTION, tls_hook);
     SET(CURLOPT_SSL_CTX_DATA, s);
     return rc;
@@ -202,6 +213,7 @@ slot_close(struct slot *s)
     s->easy = NULL;
     s->multi = NULL;
     s->body = NULL;
+    certs_unref(s->e, &s->creds);
 }
 
 static bool
@@ -210,10 +222,13 @@ slot_open(struct slot *s)
     void *body;
 
     s->fd = CURL_SOCKET_BAD;
+    s->creds = certs_ref(s->e);
     body = mmap(NULL, BODY_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (body == MAP_FAILED)
+    if (body == MAP_FAILED) {
+        certs_unref(s->e, &s->creds);
         return false;
+    }
     s->body = body;
     /* Locking may fail for want of RLIMIT_MEMLOCK, as with the host's own secrets. */
     (void)mlock(body, BODY_MAX);
@@ -260,12 +275,30 @@ void
 http_close(struct etsi *e)
 {
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
-        slot_close(&e->slots[i]);
+        if (e->slots[i].easy)
+            slot_close(&e->slots[i]);
     curl_slist_free_all(e->headers);
     if (e->free_fd >= 0) {
         close(e->free_fd);
         curl_global_cleanup();
     }
+}
+
+/* Are the slot's connections made with certificates that were replaced?  Under e->lock. */
+static bool
+is_old(const struct slot *s)
+{
+    return s->easy && s->creds != s->e->creds;
+}
+
+void
+http_drop_old(struct etsi *e)
+{
+    pthread_mutex_lock(&e->lock);
+    for (size_t i = 0; i < e->n_free; i++)
+        if (is_old(&e->slots[e->free_slots[i]]))
+            slot_close(&e->slots[e->free_slots[i]]);
+    pthread_mutex_unlock(&e->lock);
 }
 
 /* Wait until a slot may be free, cancel, or the end of the budget. */
@@ -293,6 +326,7 @@ http_take(struct etsi *e, struct rk_call *call, struct slot **out)
     uint64_t one;
     int err;
 
+    certs_look(e, call);
     while (read(e->free_fd, &one, sizeof one) != sizeof one)
         if ((err = wait_free(e, call)))
             return err;
@@ -317,6 +351,8 @@ http_give(struct etsi *e, struct slot **s)
     if ((*s)->body)
         explicit_bzero((*s)->body, BODY_MAX);
     pthread_mutex_lock(&e->lock);
+    if (is_old(*s))
+        slot_close(*s);
     e->free_slots[e->n_free++] = (unsigned char)(*s - e->slots);
     pthread_mutex_unlock(&e->lock);
     *s = NULL;
@@ -328,6 +364,7 @@ static CURLcode
 set_request(struct slot *s, const struct request *q)
 {
     CURLcode rc = CURLE_OK;
+    char url[URL_MAX];
 
     s->body_len = s->header_len = 0;
     s->too_long = s->wrong_kme = s->dead = s->said_alert = false;
@@ -335,7 +372,10 @@ set_request(struct slot *s, const struct request *q)
     s->verify_err = 0;
     s->alert = -1;
     s->err_text[0] = '\0';
-    SET(CURLOPT_URL, q->url);
+    /* q->url begins with e->base; another URL of the list may stand in its place */
+    if (snprintf(url, sizeof url, "%s%s", s->base, q->url + strlen(s->e->base)) >= (int)sizeof url)
+        return CURLE_URL_MALFORMAT;
+    SET(CURLOPT_URL, url);
     /* the first two are for a body */
     SET(CURLOPT_HTTPHEADER, q->post ? s->e->headers : s->e->headers->next->next);
     if (q->post) {
@@ -351,6 +391,7 @@ struct transfer {
     struct slot *s;
     struct rk_call *call;
     CURLcode result;
+    size_t urls_left; /* that may be asked after this one */
     int stopped; /* RK_OK, RK_E_TIMEOUT, RK_E_CANCELED: why it was given up */
 };
 
@@ -395,14 +436,25 @@ run_with_key(const unsigned char *bytes, size_t len, void *arg)
     return RK_OK;
 }
 
+/* The URLs that are left, should this one not answer, get their share of the budget. */
+static long
+connect_ms(const struct transfer *t)
+{
+    const struct etsi *e = t->s->e;
+    int share = e->host->left_ms(t->call) / (int)(t->urls_left + 1);
+
+    return share < 1 ? 1L : share < e->connect_ms ? share : e->connect_ms;
+}
+
 static int
 send_once(struct transfer *t, const struct request *q, bool fresh)
 {
     struct slot *s = t->s;
 
-    if (set_request(s, q) != CURLE_OK || curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, (long)fresh) != CURLE_OK)
+    if (set_request(s, q) != CURLE_OK || curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, (long)fresh) != CURLE_OK ||
+        curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms(t)) != CURLE_OK)
         return RK_E_NOMEM;
-    return s->e->host->secret_use(s->e->key, run_with_key, t);
+    return s->e->host->secret_use(s->creds->key, run_with_key, t);
 }
 
 /* The transfer ended before the request was sent: nothing was done. */
@@ -418,11 +470,11 @@ not_sent(const struct transfer *t)
     if (err)
         return err;
     if (t->stopped == RK_E_CANCELED)
-        return e->host->fail(t->call, RK_E_CANCELED, "%s: canceled before the request was sent", e->base);
+        return e->host->fail(t->call, RK_E_CANCELED, "%s: canceled before the request was sent", t->s->base);
     if (t->stopped == RK_E_TIMEOUT)
-        return e->host->fail(t->call, RK_E_TIMEOUT, "%s: no connection until the budget ended", e->base);
+        return e->host->fail(t->call, RK_E_TIMEOUT, "%s: no connection until the budget ended", t->s->base);
     return e->host->fail(t->call, RK_E_UNREACHABLE, "%s: no connection: %s; check url, the KME and the network",
-                         e->base, why);
+                         t->s->base, why);
 }
 
 /* It was sent, but no whole answer was seen. */
@@ -437,30 +489,28 @@ no_answer(const struct transfer *t, const struct request *q)
                                                    : curl_easy_strerror(t->result);
     int err = q->what != STATUS ? RK_E_UNKNOWN : t->stopped ? t->stopped : RK_E_UNREACHABLE;
 
-    return e->host->fail(t->call, err, "%s: %s was sent and no whole answer came: %s", e->base, what_name(q->what),
-                         why);
+    return e->host->fail(t->call, err, "%s: %s was sent and no whole answer came: %s", t->s->base,
+                         what_name(q->what), why);
 }
 
 int
-http_ask(struct slot *s, struct rk_call *call, const struct request *q, long *http)
+http_try(struct slot *s, struct rk_call *call, const struct request *q, long *http, size_t urls_left)
 {
-    struct transfer t = {.s = s, .call = call, .result = CURLE_FAILED_INIT};
+    struct transfer t = {.s = s, .call = call, .result = CURLE_FAILED_INIT, .urls_left = urls_left};
     int err;
 
     *http = 0;
-    if (s->e->host->left_ms(call) <= 0)
-        return s->e->host->fail(call, RK_E_TIMEOUT, "%s: no time left to send %s", s->e->base, what_name(q->what));
     err = send_once(&t, q, false);
     if (!err && s->dead && !is_new(s)) /* it was kept for too long; nothing was sent on it */
         err = send_once(&t, q, true);
     if (err)
-        return s->e->host->fail(call, err, "out of memory for a request to %s", s->e->base);
+        return s->e->host->fail(call, err, "out of memory for a request to %s", s->base);
     if (t.result == CURLE_OK && !t.stopped) {
         curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, http);
         return RK_OK;
     }
     if (s->too_long)
-        return s->e->host->fail(call, RK_E_PROTOCOL, "%s: the answer to %s is longer than %d bytes", s->e->base,
+        return s->e->host->fail(call, RK_E_PROTOCOL, "%s: the answer to %s is longer than %d bytes", s->base,
                                 what_name(q->what), BODY_MAX);
     if (s->sent == 0)
         return not_sent(&t);

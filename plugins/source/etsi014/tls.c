@@ -1,180 +1,15 @@
-/* tls.c - certificates: checked once when the instance is made, and in each handshake.
+/* tls.c - the handshake: what the KME's certificate must be, and why one has failed.
  *
- * tls_load runs at init, the hooks on the worker that owns the slot.  The private key is only ever in the host's secret
- * and in OpenSSL's own objects, which OpenSSL wipes.  Nothing here may relax verification.
+ * The hooks run on the worker that owns the slot.  Every handshake is a full one, so that each is checked and shows what
+ * the KME has now.  Nothing here may relax verification.
  */
 #include "etsi014.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define PEM_FILE_MAX 262144 /* a bundle of some hundred CAs [bytes] */
-
-static int
-read_all(int fd, char *text, size_t len)
-{
-    size_t got = 0;
-
-    while (got < len) {
-        ssize_t n = read(fd, text + got, len - got);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        got += (size_t)n;
-    }
-    return 0;
-}
-
-static int
-load_pem(struct etsi *e, struct rk_call *call, const struct rk_conf *conf, const char *option, struct pem *pem)
-{
-    const char *path = e->host->conf_str(conf, option);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = errno;
-    struct stat st;
-
-    if (fd < 0)
-        return e->host->fail(call,
-                             err == ENOENT   ? RK_E_NOENT
-                             : err == EACCES ? RK_E_AUTH
-                                             : RK_E_IO,
-                             "%s: %s: %s; the daemon's user must be able to read it", option, path, strerror(err));
-    err = RK_E_UNSAFE;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > PEM_FILE_MAX) {
-        e->host->fail(call, err, "%s: %s: not a regular file of 1 to %d bytes", option, path, PEM_FILE_MAX);
-        goto out;
-    }
-    pem->len = (size_t)st.st_size;
-    pem->path = strdup(path);
-    pem->text = calloc(1, pem->len + 1);
-    if (!pem->path || !pem->text)
-        err = e->host->fail(call, RK_E_NOMEM, "out of memory");
-    else if (read_all(fd, pem->text, pem->len) < 0)
-        err = e->host->fail(call, RK_E_IO, "%s: %s: cannot be read whole", option, path);
-    else
-        err = RK_OK;
-out:
-    close(fd);
-    return err;
-}
-
-/* The first certificate of a PEM text; NULL: there is none. */
-static X509 *
-first_cert(const struct pem *pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem->text, (int)pem->len);
-    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-
-    BIO_free(bio);
-    ERR_clear_error();
-    return cert;
-}
-
-static int
-load_certs(struct etsi *e, struct rk_call *call, const struct rk_conf *conf, const char *option, struct pem *pem)
-{
-    int err = load_pem(e, call, conf, option, pem);
-    X509 *cert;
-
-    if (err)
-        return err;
-    cert = first_cert(pem);
-    if (!cert)
-        return e->host->fail(call, RK_E_CONFIG,
-                             "%s: %s: holds no certificate in PEM form; convert it with "
-                             "\"openssl x509 -in FILE -inform DER -out NEW\"",
-                             option, pem->path);
-    if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
-        e->host->log(call, RK_LOG_WARNING, "ev=certificate option=%s file=%s res=expired renew it", option, pem->path);
-    X509_free(cert);
-    return RK_OK;
-}
-
-/* Never ask on the terminal for a passphrase. */
-static int
-no_passphrase(char *buf, int size, int rwflag, void *arg)
-{
-    (void)buf;
-    (void)size;
-    (void)rwflag;
-    (void)arg;
-    return -1;
-}
-
-enum key_state { KEY_FITS, KEY_UNREADABLE, KEY_OF_OTHER };
-
-static int
-check_key(const unsigned char *bytes, size_t len, void *arg)
-{
-    BIO *bio = BIO_new_mem_buf(bytes, (int)len);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-    int state = !key ? KEY_UNREADABLE : X509_check_private_key(arg, key) == 1 ? KEY_FITS : KEY_OF_OTHER;
-
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    ERR_clear_error();
-    return state;
-}
-
-static int
-load_key(struct etsi *e, struct rk_call *call, const struct rk_conf *conf)
-{
-    int err = e->host->conf_secret(call, conf, "key", &e->key), state;
-    const char *file = e->host->conf_str(conf, "key");
-    X509 *cert;
-
-    if (err)
-        return err;
-    if (!e->key)
-        return e->host->fail(call, RK_E_CONFIG, "key: not given; it is the private key of %s", e->cert.path);
-    file = file ? file : "its file"; /* a host may hide it */
-    cert = first_cert(&e->cert);
-    if (!cert)
-        return e->host->fail(call, RK_E_NOMEM, "out of memory");
-    state = e->host->secret_use(e->key, check_key, cert);
-    X509_free(cert);
-    if (state == KEY_UNREADABLE)
-        return e->host->fail(call, RK_E_CONFIG,
-                             "key: %s: not a private key in PEM form without passphrase; convert it "
-                             "with \"openssl pkey -in FILE -out NEW\"",
-                             file);
-    if (state == KEY_OF_OTHER)
-        return e->host->fail(call, RK_E_CONFIG, "key: %s: does not belong to the certificate %s", file, e->cert.path);
-    return RK_OK;
-}
-
-int
-tls_load(struct etsi *e, struct rk_call *call, const struct rk_conf *conf)
-{
-    int err = load_certs(e, call, conf, "cert", &e->cert);
-
-    err = err ? err : load_key(e, call, conf);
-    return err ? err : load_certs(e, call, conf, "ca", &e->ca);
-}
-
-void
-tls_unload(struct etsi *e)
-{
-    struct pem *pems[] = {&e->cert, &e->ca};
-
-    e->host->secret_free(&e->key);
-    for (size_t i = 0; i < 2; i++) {
-        free(pems[i]->path);
-        free(pems[i]->text);
-    }
-}
 
 static bool
 name_is(const ASN1_STRING *name, const char *id)
@@ -214,6 +49,25 @@ alternative_name_is(X509 *cert, const char *id)
     return hit;
 }
 
+/* Keep when the KME's certificate ends, and the first of its CAs.  Of a chain that is not accepted only that one has
+ * ended, for the rest of it may be anybody's. */
+static void
+note_ends(struct slot *s, X509_STORE_CTX *ctx, bool ok)
+{
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
+    bool expired = X509_STORE_CTX_get_error(ctx) == X509_V_ERR_CERT_HAS_EXPIRED;
+
+    s->shown = ok || expired;
+    s->cert_ends_s = s->ca_ends_s = 0;
+    for (int i = 0; s->shown && i < sk_X509_num(chain); i++) {
+        int64_t ends_s = cert_ends_s(sk_X509_value(chain, i));
+        int64_t *first_s = i ? &s->ca_ends_s : &s->cert_ends_s;
+
+        if ((ok || i == X509_STORE_CTX_get_error_depth(ctx)) && (*first_s == 0 || ends_s < *first_s))
+            *first_s = ends_s;
+    }
+}
+
 /* The chain as OpenSSL checks it, and then that the certificate names the KME (ETSI GS QKD 014 V1.1.1, 5.1). */
 static int
 verify(X509_STORE_CTX *ctx, void *arg)
@@ -222,13 +76,16 @@ verify(X509_STORE_CTX *ctx, void *arg)
     X509 *cert;
     int ok = X509_verify_cert(ctx);
 
+    note_ends(s, ctx, ok > 0);
     if (ok <= 0) {
         s->verify_err = X509_STORE_CTX_get_error(ctx);
         return ok;
     }
     cert = X509_STORE_CTX_get0_cert(ctx);
-    if (!s->e->kme_id || common_name_is(cert, s->e->kme_id) || alternative_name_is(cert, s->e->kme_id))
+    if (!s->e->kme_id || common_name_is(cert, s->e->kme_id) || alternative_name_is(cert, s->e->kme_id)) {
+        atomic_fetch_add(&s->e->handshakes, 1);
         return 1;
+    }
     s->wrong_kme = true;
     X509_STORE_CTX_set_error(ctx, X509_V_ERR_APPLICATION_VERIFICATION);
     return 0;
@@ -291,8 +148,8 @@ not_trusted(const struct slot *s, struct rk_call *call)
     default:
         remedy = "it must be signed by a CA of that file";
     }
-    return e->host->fail(call, RK_E_AUTH, "%s: the KME's certificate is not accepted: %s (ca %s); %s", e->base,
-                         X509_verify_cert_error_string(s->verify_err), e->ca.path, remedy);
+    return e->host->fail(call, RK_E_AUTH, "%s: the KME's certificate is not accepted: %s (ca %s); %s", s->base,
+                         X509_verify_cert_error_string(s->verify_err), e->ca_path, remedy);
 }
 
 /* Did the server end the handshake because of our certificate? */
@@ -327,37 +184,37 @@ tls_failed(const struct slot *s, struct rk_call *call, CURLcode curl_err)
         return e->host->fail(call, RK_E_AUTH,
                              "%s: the certificate names no KME \"%s\" (neither CN nor a SAN); check url "
                              "and kme-id",
-                             e->base, e->kme_id);
+                             s->base, e->kme_id);
     if (s->alert >= 0 && is_refusal(s->alert))
         return e->host->fail(call, RK_E_AUTH,
                              "%s: the KME refused the client certificate %s: TLS alert \"%s\"; it must be "
                              "valid and known to the KME",
-                             e->base, e->cert.path, SSL_alert_desc_string_long(s->alert));
+                             s->base, e->cert_path, SSL_alert_desc_string_long(s->alert));
     if (s->said_alert)
         return e->host->fail(
             call, RK_E_AUTH,
             "%s: the KME closed the connection with a TLS alert after the handshake: it does not accept the "
             "client certificate %s; it must be valid and known to the KME",
-            e->base, e->cert.path);
+            s->base, e->cert_path);
     if (s->alert == SSL_AD_PROTOCOL_VERSION || s->alert == SSL_AD_INSUFFICIENT_SECURITY)
         return e->host->fail(call, RK_E_UNSUPPORTED,
                              "%s: no common TLS version or cipher: TLS alert \"%s\"; TLS 1.2 or "
                              "newer is needed",
-                             e->base, SSL_alert_desc_string_long(s->alert));
+                             s->base, SSL_alert_desc_string_long(s->alert));
     if (curl_err == CURLE_PEER_FAILED_VERIFICATION)
         return e->host->fail(call, RK_E_AUTH,
                              "%s: the KME's certificate is for another host: %s; use a name of the "
                              "certificate in url",
-                             e->base, s->err_text);
+                             s->base, s->err_text);
     if (curl_err == CURLE_SSL_CERTPROBLEM)
-        return e->host->fail(call, RK_E_AUTH, "%s: the client certificate %s cannot be used: %s", e->base, e->cert.path,
+        return e->host->fail(call, RK_E_AUTH, "%s: the client certificate %s cannot be used: %s", s->base, e->cert_path,
                              s->err_text);
     if (curl_err == CURLE_SSL_CONNECT_ERROR && strstr(s->err_text, "wrong version number"))
-        return e->host->fail(call, RK_E_PROTOCOL, "%s: the server does not speak TLS; check the port", e->base);
+        return e->host->fail(call, RK_E_PROTOCOL, "%s: the server does not speak TLS; check the port", s->base);
     if (curl_err == CURLE_SSL_CONNECT_ERROR)
         return e->host->fail(call, RK_E_UNREACHABLE,
                              "%s: the TLS handshake failed: %s; some KMEs do this when they do not "
                              "accept the client certificate %s",
-                             e->base, s->err_text, e->cert.path);
+                             s->base, s->err_text, e->cert_path);
     return RK_OK;
 }

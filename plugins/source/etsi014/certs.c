@@ -1,0 +1,418 @@
+/* certs.c - certificate, key and CA: read at init, checked, and read again when a file has changed.
+ *
+ * What was read is a struct creds, which is never changed: each connection holds the one that it was made with.  The
+ * private key is only ever in a secret of the host and in OpenSSL's own objects, which OpenSSL wipes.  Runs at init and
+ * on the host's worker threads.
+ */
+#include "etsi014.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PEM_FILE_MAX 262144 /* a bundle of some hundred CAs [bytes] */
+#define LOOK_MS 1000        /* files are looked at once in that time at most */
+
+/* Why something cannot be used: at init the text of the call, later a line of the log. */
+struct why {
+    int err;
+    char text[320];
+};
+
+static int wrong(struct why *why, int err, const char *fmt, ...) RK_PRINTF(3, 4);
+
+static int
+wrong(struct why *why, int err, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(why->text, sizeof why->text, fmt, ap);
+    va_end(ap);
+    return why->err = err;
+}
+
+static int
+read_all(int fd, char *text, size_t len)
+{
+    size_t got = 0;
+
+    while (got < len) {
+        ssize_t n = read(fd, text + got, len - got);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        got += (size_t)n;
+    }
+    return 0;
+}
+
+static int
+load_pem(const char *option, const char *path, struct pem *pem, struct why *why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = errno;
+    struct stat st;
+
+    if (fd < 0)
+        return wrong(why,
+                     err == ENOENT   ? RK_E_NOENT
+                     : err == EACCES ? RK_E_AUTH
+                                     : RK_E_IO,
+                     "%s: %s: %s; the daemon's user must be able to read it", option, path, strerror(err));
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > PEM_FILE_MAX) {
+        err = wrong(why, RK_E_UNSAFE, "%s: %s: not a regular file of 1 to %d bytes", option, path, PEM_FILE_MAX);
+        goto out;
+    }
+    pem->len = (size_t)st.st_size;
+    pem->text = calloc(1, pem->len + 1);
+    if (!pem->text)
+        err = wrong(why, RK_E_NOMEM, "out of memory");
+    else if (read_all(fd, pem->text, pem->len) < 0)
+        err = wrong(why, RK_E_IO, "%s: %s: cannot be read whole", option, path);
+    else
+        err = RK_OK;
+out:
+    close(fd);
+    return err;
+}
+
+/* A time of a certificate [s since 1970]; 0: it cannot be told. */
+static int64_t
+unix_s(const ASN1_TIME *time)
+{
+    struct tm tm;
+
+    return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+int64_t
+cert_ends_s(const X509 *cert)
+{
+    return unix_s(X509_get0_notAfter(cert));
+}
+
+/* The certificates of a PEM text.   out: the first and the last of their ends [s since 1970], 0: none
+ * ret: how many; -1 when the text is cut off or broken within one */
+static int
+count_certs(const struct pem *pem, int64_t *first_s, int64_t *last_s)
+{
+    BIO *bio = BIO_new_mem_buf(pem->text, (int)pem->len);
+    X509 *cert;
+    int n = 0;
+
+    *first_s = *last_s = 0;
+    ERR_clear_error();
+    while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        int64_t ends_s = cert_ends_s(cert);
+
+        *first_s = *first_s == 0 || ends_s < *first_s ? ends_s : *first_s;
+        *last_s = ends_s > *last_s ? ends_s : *last_s;
+        X509_free(cert);
+        n++;
+    }
+    if (!bio || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        n = -1;
+    ERR_clear_error();
+    BIO_free(bio);
+    return n;
+}
+
+/* The first certificate of a PEM text; NULL: there is none. */
+static X509 *
+first_cert(const struct pem *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem->text, (int)pem->len);
+    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+    BIO_free(bio);
+    ERR_clear_error();
+    return cert;
+}
+
+static int
+load_certs(const char *option, const char *path, struct pem *pem, int64_t ends_s[2], struct why *why)
+{
+    int err = load_pem(option, path, pem, why), n;
+
+    if (err)
+        return err;
+    n = count_certs(pem, &ends_s[0], &ends_s[1]);
+    if (n < 0)
+        return wrong(why, RK_E_CONFIG, "%s: %s: not whole: a certificate in it is cut off or broken", option, path);
+    return n > 0 ? RK_OK
+                 : wrong(why, RK_E_CONFIG,
+                         "%s: %s: holds no certificate in PEM form; convert it with "
+                         "\"openssl x509 -in FILE -inform DER -out NEW\"",
+                         option, path);
+}
+
+/* Never ask on the terminal for a passphrase. */
+static int
+no_passphrase(char *buf, int size, int rwflag, void *arg)
+{
+    (void)buf;
+    (void)size;
+    (void)rwflag;
+    (void)arg;
+    return -1;
+}
+
+enum key_state { KEY_FITS, KEY_UNREADABLE, KEY_OF_OTHER };
+
+static int
+check_key(const unsigned char *bytes, size_t len, void *arg)
+{
+    BIO *bio = BIO_new_mem_buf(bytes, (int)len);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    int state = !key ? KEY_UNREADABLE : X509_check_private_key(arg, key) == 1 ? KEY_FITS : KEY_OF_OTHER;
+
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    ERR_clear_error();
+    return state;
+}
+
+static int
+check_pair(const struct etsi *e, const struct creds *c, struct why *why)
+{
+    const char *file = e->key_value ? e->key_value : "its file"; /* a host may hide it */
+    X509 *cert = first_cert(&c->cert);
+    int state;
+
+    if (!cert)
+        return wrong(why, RK_E_NOMEM, "out of memory");
+    state = e->host->secret_use(c->key, check_key, cert);
+    X509_free(cert);
+    if (state == KEY_UNREADABLE)
+        return wrong(why, RK_E_CONFIG,
+                     "key: %s: not a private key in PEM form without passphrase; convert it "
+                     "with \"openssl pkey -in FILE -out NEW\"",
+                     file);
+    if (state == KEY_OF_OTHER)
+        return wrong(why, RK_E_CONFIG, "key: %s: does not belong to the certificate %s", file, e->cert_path);
+    return RK_OK;
+}
+
+static struct stamp
+stamp_of(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return (struct stamp){.size = -1};
+    return (struct stamp){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
+}
+
+static bool
+same_stamp(const struct stamp *a, const struct stamp *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtim.tv_sec == b->mtim.tv_sec &&
+           a->mtim.tv_nsec == b->mtim.tv_nsec && a->ctim.tv_sec == b->ctim.tv_sec && a->ctim.tv_nsec == b->ctim.tv_nsec;
+}
+
+static void
+take_stamps(const struct etsi *e, struct stamps *s)
+{
+    s->of[0] = stamp_of(e->cert_path);
+    s->of[1] = stamp_of(strchr(e->key_value, '/'));
+    s->of[2] = stamp_of(e->ca_path);
+}
+
+static bool
+same_stamps(const struct stamps *a, const struct stamps *b)
+{
+    return same_stamp(&a->of[0], &b->of[0]) && same_stamp(&a->of[1], &b->of[1]) && same_stamp(&a->of[2], &b->of[2]);
+}
+
+static void
+creds_free(struct etsi *e, struct creds *c)
+{
+    e->host->secret_free(&c->key);
+    free(c->cert.text);
+    free(c->ca.text);
+    free(c);
+}
+
+/* Certificate, key (taken) and CA, whole and fitting, or why not. */
+static int
+load(struct etsi *e, struct rk_secret **key, struct creds **out, struct why *why)
+{
+    struct creds *c = calloc(1, sizeof *c);
+    int64_t ca_ends_s[2];
+    int err = c ? RK_OK : wrong(why, RK_E_NOMEM, "out of memory");
+
+    if (!err) {
+        atomic_init(&c->refs, 1);
+        c->key = *key;
+        *key = NULL;
+        err = load_certs("cert", e->cert_path, &c->cert, c->ends_s, why);
+    }
+    err = err ? err : check_pair(e, c, why);
+    err = err ? err : load_certs("ca", e->ca_path, &c->ca, ca_ends_s, why);
+    e->host->secret_free(key);
+    if (err) {
+        if (c)
+            creds_free(e, c);
+        return err;
+    }
+    c->ca_ends_s = ca_ends_s[1]; /* that of the KME is told by the handshake; this one for certain ends it all */
+    *out = c;
+    return RK_OK;
+}
+
+struct creds *
+certs_ref(struct etsi *e)
+{
+    struct creds *c;
+
+    pthread_mutex_lock(&e->lock);
+    c = e->creds;
+    atomic_fetch_add(&c->refs, 1);
+    pthread_mutex_unlock(&e->lock);
+    return c;
+}
+
+void
+certs_unref(struct etsi *e, struct creds **c)
+{
+    if (*c && atomic_fetch_sub(&(*c)->refs, 1) == 1)
+        creds_free(e, *c);
+    *c = NULL;
+}
+
+static void
+log_if_expired(struct etsi *e, struct rk_call *call, const struct creds *c)
+{
+    int64_t now_s = (int64_t)time(NULL);
+
+    if (c->ends_s[0] < now_s)
+        e->host->log(call, RK_LOG_WARNING, "ev=certificate option=cert file=%s res=expired renew it", e->cert_path);
+    if (c->ca_ends_s < now_s)
+        e->host->log(call, RK_LOG_WARNING, "ev=certificate option=ca file=%s res=expired renew it", e->ca_path);
+}
+
+static int
+copy(struct etsi *e, struct rk_call *call, const char *value, char **out)
+{
+    *out = value ? strdup(value) : NULL;
+    return !value || *out ? RK_OK : e->host->fail(call, RK_E_NOMEM, "out of memory");
+}
+
+int
+certs_open(struct etsi *e, struct rk_call *call, const struct rk_conf *conf)
+{
+    struct rk_secret *key = NULL;
+    struct why why;
+    int err = copy(e, call, e->host->conf_str(conf, "cert"), &e->cert_path);
+
+    err = err ? err : copy(e, call, e->host->conf_str(conf, "ca"), &e->ca_path);
+    err = err ? err : copy(e, call, e->host->conf_str(conf, "key"), &e->key_value);
+    if (!err && e->key_value && strncmp(e->key_value, "file:/", 6) == 0)
+        take_stamps(e, &e->stamps); /* before they are read: what changes meanwhile is seen */
+    err = err ? err : e->host->conf_secret(call, conf, "key", &key);
+    if (!err && !key)
+        err = e->host->fail(call, RK_E_CONFIG, "key: not given; it is the private key of %s", e->cert_path);
+    if (err)
+        return err;
+    if (load(e, &key, &e->creds, &why))
+        return e->host->fail(call, why.err, "%s", why.text);
+    log_if_expired(e, call, e->creds);
+    certs_tell_ends(e, call);
+    return RK_OK;
+}
+
+void
+certs_close(struct etsi *e)
+{
+    certs_unref(e, &e->creds);
+    free(e->cert_path);
+    free(e->ca_path);
+    free(e->key_value);
+}
+
+/* Is it time to look, and for this caller to do so? */
+static bool
+may_look(struct etsi *e)
+{
+    bool can = e->host->size >= offsetof(struct rk_host, secret_read) + sizeof e->host->secret_read && e->key_value &&
+               strncmp(e->key_value, "file:/", 6) == 0;
+    int64_t now = http_now_ms();
+
+    pthread_mutex_lock(&e->lock);
+    can = can && !e->looking && now >= e->look_ms;
+    if (can) {
+        e->looking = true;
+        e->look_ms = now + LOOK_MS;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return can;
+}
+
+/* What is there now in the place of what is in use; that what cannot be used is said once. */
+static void
+load_again(struct etsi *e, struct rk_call *call, const struct stamps *now)
+{
+    struct rk_secret *key = NULL;
+    struct creds *new = NULL, *old;
+    struct why why;
+    int err = e->host->secret_read(call, "key", e->key_value, &key);
+
+    if (err)
+        wrong(&why, err, "key: %s: cannot be read, or is not safe; it must be the daemon's alone", e->key_value);
+    else
+        err = load(e, &key, &new, &why);
+    e->stamps = *now;
+    if (err) {
+        e->host->log(call, RK_LOG_WARNING, "ev=certificate res=refused why=\"%s\" do=\"the old ones stay in use\"",
+                     why.text);
+        return;
+    }
+    pthread_mutex_lock(&e->lock);
+    old = e->creds;
+    e->creds = new;
+    pthread_mutex_unlock(&e->lock);
+    certs_unref(e, &old);
+    http_drop_old(e);
+    e->host->log(call, RK_LOG_NOTICE, "ev=certificate file=%s res=renewed", e->cert_path);
+    log_if_expired(e, call, new);
+}
+
+void
+certs_look(struct etsi *e, struct rk_call *call)
+{
+    struct stamps now;
+
+    if (!may_look(e))
+        return;
+    take_stamps(e, &now);
+    if (!same_stamps(&now, &e->stamps))
+        load_again(e, call, &now);
+    pthread_mutex_lock(&e->lock);
+    e->looking = false;
+    pthread_mutex_unlock(&e->lock);
+}
+
+void
+certs_tell_ends(struct etsi *e, struct rk_call *call)
+{
+    struct creds *c;
+
+    if (e->host->size < offsetof(struct rk_host, expires) + sizeof e->host->expires)
+        return;
+    c = certs_ref(e);
+    e->host->expires(call, e->cert_path, c->ends_s[0]);
+    e->host->expires(call, e->ca_path, c->ca_ends_s);
+    certs_unref(e, &c);
+}
