@@ -101,6 +101,13 @@ certs_make(const char *dir)
         {{"rogue", "KME_A", "IP:127.0.0.1", -DAY, DAY}, 1},
         {{"sae", "SAE_A", "DNS:sae-a.example", -DAY, DAY}, 0},
         {{"rogue-sae", "SAE_A", "DNS:sae-a.example", -DAY, DAY}, 1},
+        {{"sae2", "SAE_A_RENEWED", "DNS:sae-a.example", -DAY, DAY}, 0},
+        {{"sae-short", "SAE_A", "DNS:sae-a.example", -DAY, DAY / 4}, 0},
+        {{"sae-long", "SAE_A", "DNS:sae-a.example", -DAY, 2 * DAY}, 0},
+        {{"short", "KME_A", "IP:127.0.0.1", -DAY, DAY / 2}, 0},
+        {{"long", "KME_A", "IP:127.0.0.1", -DAY, 2 * DAY}, 0},
+        {{"cn-only", "KME_A", "IP:127.0.0.1", -DAY, DAY}, 0},
+        {{"several", "front", "IP:127.0.0.1,DNS:a.example,DNS:b.example,URI:urn:kme:x,URI:urn:kme:a", -DAY, DAY}, 0},
     };
     struct party ca[2] = {{0}}, p = {0};
     int ok = 1;

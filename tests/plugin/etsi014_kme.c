@@ -3,6 +3,7 @@
 
 #include "etsi014_certs.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -85,9 +86,9 @@ kme_start(struct kme *k)
 void
 kme_stop(struct kme *k)
 {
-    static const char *const names[] = {"ca",    "rogue-ca", "kme",       "expired",   "other-host",
-                                        "rogue", "sae",      "rogue-sae", "sae-locked"};
     char path[PATH_MAX];
+    struct dirent *file;
+    DIR *dir;
 
     if (k->to)
         fclose(k->to);
@@ -97,12 +98,13 @@ kme_stop(struct kme *k)
         kill(k->pid, SIGTERM);
         waitpid(k->pid, NULL, 0);
     }
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s.pem", k->dir, names[i]);
-        unlink(path);
-        snprintf(path, sizeof path, "%s/%s.key", k->dir, names[i]);
-        unlink(path);
-    }
+    for (dir = opendir(k->dir); dir && (file = readdir(dir));)
+        if (file->d_name[0] != '.') {
+            snprintf(path, sizeof path, "%s/%s", k->dir, file->d_name);
+            unlink(path);
+        }
+    if (dir)
+        closedir(dir);
     rmdir(k->dir);
 }
 
@@ -146,6 +148,35 @@ kme_ended(struct kme *k)
     command(k, "ended", "");
 }
 
+const char *
+kme_peer(struct kme *k)
+{
+    command(k, "peer", "");
+    k->log[strcspn(k->log, "\n")] = '\0';
+    return k->log;
+}
+
+void
+kme_cert(struct kme *k, const char *listener, const char *cert)
+{
+    char words[80];
+
+    snprintf(words, sizeof words, "%s %s", listener, cert);
+    command(k, "cert", words);
+}
+
+void
+kme_down(struct kme *k, const char *listener)
+{
+    command(k, "down", listener);
+}
+
+void
+kme_up(struct kme *k, const char *listener)
+{
+    command(k, "up", listener);
+}
+
 int
 etsi_open(const struct kme *k, const char *listener, const char *const *extra, struct rk_call *call, void **inst)
 {
@@ -154,13 +185,14 @@ etsi_open(const struct kme *k, const char *listener, const char *const *extra, s
     struct rk_conf conf = {pairs, etsi014_LTX_rk_plugin.opts};
     size_t n = 0;
 
-    snprintf(url, sizeof url, "https://127.0.0.1:%d", kme_port(k, listener));
+    snprintf(url, sizeof url, "https://127.0.0.1:%d", listener ? kme_port(k, listener) : 0);
     snprintf(cert, sizeof cert, "%s/sae.pem", k->dir);
     snprintf(key, sizeof key, "file:%s/sae.key", k->dir);
     snprintf(ca, sizeof ca, "%s/ca.pem", k->dir);
     for (; extra && extra[0] && n < 20; extra++)
         pairs[n++] = *extra;
-    memcpy(pairs + n, usual, sizeof usual); /* the first of a name counts */
+    /* the first of a name counts */
+    memcpy(pairs + n, usual + (listener ? 0 : 2), sizeof usual - (listener ? 0 : 2 * sizeof usual[0]));
     *inst = NULL;
     return etsi014_LTX_rk_plugin.init(&fake_host, call, &conf, inst);
 }

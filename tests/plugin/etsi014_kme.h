@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define KME_PORTS 16
+#define KME_PORTS 32
 
 struct kme {
     char dir[64];        /* certificates; removed by kme_stop */
@@ -38,10 +38,19 @@ void kme_log(struct kme *k);
 void kme_wait(struct kme *k);
 void kme_ended(struct kme *k);
 
+/* kme_peer - CN of the client certificate of the last request; valid until the next command
+ * kme_cert - the certificate of a listener from its next connection on
+ * kme_down - end a listener and its connections;  kme_up - let it listen again, at the same port */
+const char *kme_peer(struct kme *k);
+void kme_cert(struct kme *k, const char *listener, const char *cert);
+void kme_down(struct kme *k, const char *listener);
+void kme_up(struct kme *k, const char *listener);
+
 extern const struct rk_plugin etsi014_LTX_rk_plugin;
 
 /* etsi_open - init an instance as SAE_A with the certificates of k, at listener
- * in:   extra  more options as name, value, ..., NULL; each goes before the usual one; may be NULL
+ * in:   listener  NULL: no option url, so that extra has it.   extra  more options as name, value, ..., NULL; each
+ *       goes before the usual one; may be NULL
  * out:  *inst.   ret: what init returned; its text is in call->text */
 int etsi_open(const struct kme *k, const char *listener, const char *const *extra, struct rk_call *call, void **inst);
 

@@ -6,6 +6,9 @@ Writes "name port" lines and "." to stdout, then obeys lines on stdin:
   log                  one line for each request since the last log, then "."
   wait                 answers "." as soon as a request has arrived since the last log
   ended                answers "." as soon as a connection was ended by the part close-idle or fin-idle
+  peer                 the CN of the client certificate of the last request, then "."
+  cert NAME CERT       the listener's certificate from the next connection on
+  down NAME, up NAME   end a listener and its connections; let it listen at the same port again
 Ends when stdin ends.
 """
 import base64
@@ -13,9 +16,11 @@ import json
 import os
 import socket
 import ssl
+import struct
 import sys
 import threading
 import urllib.parse
+import warnings
 
 DIR = sys.argv[1]
 lock = threading.Condition()
@@ -25,6 +30,8 @@ given = [0]  # number of the last key
 asked = {}   # key ID -> how often dec_keys asked for it
 connections = [0]
 ended = [0]
+peer = ["-"]
+listeners = {}  # name -> Listener
 
 
 def key_of(number, bits):
@@ -112,7 +119,7 @@ STATUS = {"source_KME_ID": "KME_A", "target_KME_ID": "KME_B", "master_SAE_ID": "
           "max_key_size": 1024, "min_key_size": 64, "max_SAE_ID_count": 0}
 
 
-def respond(method, target, body, served):
+def respond(listener, method, target, body, served):
     """Bytes to send; None: close without an answer; then whether to close after it."""
     name = part[0]
     url = urllib.parse.urlsplit(target)
@@ -128,6 +135,10 @@ def respond(method, target, body, served):
         return answer(200, b'{"keys": [' + b" " * 70000 + b"]}"), False
     if name == "huge-header":
         return answer(200, "{}", ["X-%d: %s" % (i, "y" * 1000) for i in range(40)]), False
+    if name == "huge-key":
+        return answer(200, json.dumps({"keys": [entry(id_of(0x42), 256)]})[:-1] + " " * 70000 + "}"), False
+    if name == "gateway" and listener == "kme":
+        return answer(int(part[1]), "<html><body>Bad gateway</body></html>"), False
     if name == "redirect":
         return answer(302, "", ["Location: /s/elsewhere"]), False
     if name == "drop" or (name == "drop-reused" and served > 0) or (name == "drop-once" and not asked):
@@ -155,10 +166,11 @@ def read_request(stream):
     return line[0], line[1], headers, stream.read(int(headers.get("content-length", 0)))
 
 
-def record(number, method, target, headers, body):
+def record(number, method, target, headers, body, listener="kme"):
     kept = ["%s=%s" % (h, headers[h]) for h in ("accept", "content-type", "cache-control", "expect") if h in headers]
     with lock:
-        requests.append("c%d %s %s %s %s" % (number, method, target, ",".join(kept), body.decode()))
+        requests.append("c%d %s %s %s %s%s" % (number, method, target, ",".join(kept), body.decode(),
+                                               "" if listener == "kme" else " @" + listener))
         lock.notify_all()
 
 
@@ -178,13 +190,21 @@ def end_idle(conn, notify):
         lock.notify_all()
 
 
-def serve(sock, context):
+def wait_and_reset(sock):
+    """Leave the next request unread, so that the end of the connection is a reset."""
+    sock.recv(1, socket.MSG_PEEK)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def serve(sock, context, listener):
     conn = None
     try:
         conn = context.wrap_socket(sock, server_side=True)
         with lock:
             connections[0] += 1
             number = connections[0]
+            listeners[listener].open.add(conn)
+        name = dict(pair for rdn in conn.getpeercert()["subject"] for pair in rdn)["commonName"]
         stream = conn.makefile("rb")
         served = 0
         while True:
@@ -192,51 +212,86 @@ def serve(sock, context):
             if not request:
                 break
             method, target, headers, body = request
-            record(number, method, target, headers, body)
+            peer[0] = name
+            record(number, method, target, headers, body, listener)
             if part[0] == "slow":
                 stream.read(1)  # until the client gives up
                 break
-            reply, last = respond(method, target, body, served)
+            reply, last = respond(listener, method, target, body, served)
             served += 1
             if reply:
                 conn.sendall(reply)
             if last and reply and part[0] in ("close-idle", "fin-idle"):
                 end_idle(conn, part[0] == "close-idle")
                 stream.read(1)
+            if part[0] == "reset-reused":
+                raw = socket.socket(fileno=os.dup(conn.fileno()))
+                wait_and_reset(raw)
+                raw.close()
+                break
             if last:
                 break
     except (OSError, ValueError):
         pass
     finally:
+        with lock:
+            listeners[listener].open.discard(conn)
         (conn or sock).close()
 
 
-def listen():
-    sock = socket.create_server(("127.0.0.1", 0), backlog=64)
-    return sock, sock.getsockname()[1]
+class Listener:
+    def __init__(self, name, handle, context=None):
+        self.name, self.handle, self.context, self.port, self.open = name, handle, context, 0, set()
+        listeners[name] = self
+
+    def up(self):
+        self.sock = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self.port = self.sock.getsockname()[1]
+        threading.Thread(target=self.accept, args=(self.sock,), daemon=True).start()
+
+    def down(self):
+        self.sock.shutdown(socket.SHUT_RDWR)  # wakes accept()
+        self.sock.close()
+        with lock:
+            for conn in self.open:
+                try:
+                    socket.socket.shutdown(conn, socket.SHUT_RDWR)  # not TLS's: its thread is reading
+                except OSError:
+                    pass
+
+    def accept(self, sock):
+        while True:
+            try:
+                conn, _ = sock.accept()
+            except OSError:
+                return
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what was sent is there when the test goes on
+            threading.Thread(target=self.handle, args=(conn,), daemon=True).start()
 
 
-def accept(sock, handle):
-    while True:
-        conn, _ = sock.accept()
-        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what was sent is there when the test goes on
-        threading.Thread(target=handle, args=(conn,), daemon=True).start()
+def start(name, handle, context=None):
+    listener = Listener(name, handle, context)
+    listener.up()
+    print(name, listener.port)
 
 
-def start(name, handle):
-    sock, port = listen()
-    threading.Thread(target=accept, args=(sock, handle), daemon=True).start()
-    print(name, port)
-
-
-def tls(cert, newest=None):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def load(context, cert):
     context.load_cert_chain(os.path.join(DIR, cert + ".pem"), os.path.join(DIR, cert + ".key"))
+
+
+def start_tls(name, cert, newest=None, oldest=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load(context, cert)
     context.load_verify_locations(os.path.join(DIR, "ca.pem"))
     context.verify_mode = ssl.CERT_REQUIRED
+    if newest == ssl.TLSVersion.TLSv1_1:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
     if newest:
         context.maximum_version = newest
-    return lambda sock: serve(sock, context)
+    if oldest:
+        context.minimum_version = oldest
+    start(name, lambda sock: serve(sock, context, name), context)
 
 
 def plain(sock):
@@ -284,19 +339,29 @@ def command(line):
             lock.wait_for(lambda: requests)
         elif words[0] == "ended":
             lock.wait_for(lambda: ended[0])
+        elif words[0] == "peer":
+            print(peer[0])
+        elif words[0] == "cert":
+            load(listeners[words[1]].context, words[2])
+    if words[0] == "down":
+        listeners[words[1]].down()
+    elif words[0] == "up":
+        listeners[words[1]].up()
     print(".", flush=True)
 
 
-start("kme", tls("kme"))
-start("tls12", tls("kme", ssl.TLSVersion.TLSv1_2))
-start("expired", tls("expired"))
-start("other-host", tls("other-host"))
-start("rogue", tls("rogue"))
+warnings.simplefilter("ignore", DeprecationWarning)  # of TLS 1.1, which is offered to see it refused
+for tls_name in ("kme", "kme2", "cn-only", "several", "short", "long", "expired", "other-host", "rogue"):
+    start_tls(tls_name, "kme" if tls_name == "kme2" else tls_name)
+start_tls("tls11", "kme", ssl.TLSVersion.TLSv1_1)
+start_tls("tls12", "kme", ssl.TLSVersion.TLSv1_2)
+start_tls("tls13", "kme", oldest=ssl.TLSVersion.TLSv1_3)
 start("plain", plain)
 start("reset", lambda sock: sock.close())
 start("silent", lambda sock: sock.recv(1) and threading.Event().wait())
 start("proxy", proxy)
-closed, closed_port = listen()
+closed = socket.create_server(("127.0.0.1", 0))
+closed_port = closed.getsockname()[1]
 closed.close()
 print("closed", closed_port)
 print(".", flush=True)

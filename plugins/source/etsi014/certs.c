@@ -342,12 +342,18 @@ certs_close(struct etsi *e)
     free(e->key_value);
 }
 
+/* Has the host expires() and secret_read()? */
+static bool
+has_services(const struct etsi *e)
+{
+    return e->host->size >= offsetof(struct rk_host, secret_read) + sizeof e->host->secret_read;
+}
+
 /* Is it time to look, and for this caller to do so? */
 static bool
 may_look(struct etsi *e)
 {
-    bool can = e->host->size >= offsetof(struct rk_host, secret_read) + sizeof e->host->secret_read && e->key_value &&
-               strncmp(e->key_value, "file:/", 6) == 0;
+    bool can = has_services(e) && e->key_value && strncmp(e->key_value, "file:/", 6) == 0;
     int64_t now = http_now_ms();
 
     pthread_mutex_lock(&e->lock);
@@ -409,10 +415,11 @@ certs_tell_ends(struct etsi *e, struct rk_call *call)
 {
     struct creds *c;
 
-    if (e->host->size < offsetof(struct rk_host, expires) + sizeof e->host->expires)
+    if (!has_services(e))
         return;
     c = certs_ref(e);
     e->host->expires(call, e->cert_path, c->ends_s[0]);
     e->host->expires(call, e->ca_path, c->ca_ends_s);
     certs_unref(e, &c);
+    urls_tell_ends(e, call);
 }

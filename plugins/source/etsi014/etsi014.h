@@ -203,7 +203,7 @@ void certs_look(struct etsi *e, struct rk_call *call);
 /* certs_ref - the newest; held until certs_unref, which sets *c to NULL.   thread: any */
 struct creds *certs_ref(struct etsi *e);
 void certs_unref(struct etsi *e, struct creds **c);
-/* certs_tell_ends - tell the host when certificate and CA end */
+/* certs_tell_ends - tell the host when certificate and CA end, and what urls_tell_ends knows */
 void certs_tell_ends(struct etsi *e, struct rk_call *call);
 /* cert_ends_s - last second in which it is valid [s since 1970]; 0: it cannot be told */
 int64_t cert_ends_s(const X509 *cert);

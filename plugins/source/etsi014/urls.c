@@ -233,7 +233,6 @@ http_ask(struct slot *s, struct rk_call *call, const struct request *q, long *ht
             break;
     }
     certs_tell_ends(e, call);
-    urls_tell_ends(e, call);
     return err;
 }
 
