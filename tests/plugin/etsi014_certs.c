@@ -93,7 +93,7 @@ certs_make(const char *dir)
     static const struct wish cas[] = {{"ca", "Test CA", NULL, -DAY, DAY}, {"rogue-ca", "Rogue CA", NULL, -DAY, DAY}};
     static const struct {
         struct wish w;
-        int ca;
+        int ca; /* -1: signed by itself */
     } leaves[] = {
         {{"kme", "KME_A", "IP:127.0.0.1,DNS:kme-a.example,URI:urn:kme:a", -DAY, DAY}, 0},
         {{"expired", "KME_A", "IP:127.0.0.1", -2 * DAY, -DAY}, 0},
@@ -106,6 +106,7 @@ certs_make(const char *dir)
         {{"sae-long", "SAE_A", "DNS:sae-a.example", -DAY, 2 * DAY}, 0},
         {{"short", "KME_A", "IP:127.0.0.1", -DAY, DAY / 2}, 0},
         {{"long", "KME_A", "IP:127.0.0.1", -DAY, 2 * DAY}, 0},
+        {{"self", "KME_A", "IP:127.0.0.1", -DAY, DAY}, -1},
         {{"cn-only", "KME_A", "IP:127.0.0.1", -DAY, DAY}, 0},
         {{"several", "front", "IP:127.0.0.1,DNS:a.example,DNS:b.example,URI:urn:kme:x,URI:urn:kme:a", -DAY, DAY}, 0},
     };
@@ -115,7 +116,7 @@ certs_make(const char *dir)
     for (int i = 0; i < 2; i++)
         ok = ok && make(&cas[i], NULL, &ca[i]) && save(dir, cas[i].name, &ca[i]);
     for (size_t i = 0; ok && i < sizeof leaves / sizeof leaves[0]; i++) {
-        ok = make(&leaves[i].w, &ca[leaves[i].ca], &p) && save(dir, leaves[i].w.name, &p);
+        ok = make(&leaves[i].w, leaves[i].ca < 0 ? NULL : &ca[leaves[i].ca], &p) && save(dir, leaves[i].w.name, &p);
         if (ok && i == 4)
             ok = save_locked(dir, "sae-locked", &p);
         X509_free(p.cert);

@@ -351,7 +351,7 @@ def command(line):
 
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of TLS 1.1, which is offered to see it refused
-for tls_name in ("kme", "kme2", "cn-only", "several", "short", "long", "expired", "other-host", "rogue"):
+for tls_name in ("kme", "kme2", "cn-only", "several", "short", "long", "self", "expired", "other-host", "rogue"):
     start_tls(tls_name, "kme" if tls_name == "kme2" else tls_name)
 start_tls("tls11", "kme", ssl.TLSVersion.TLSv1_1)
 start_tls("tls12", "kme", ssl.TLSVersion.TLSv1_2)

@@ -2,6 +2,7 @@
 #include "etsi014_kme.h"
 #include "etsi014_memory.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -130,6 +131,25 @@ test_kme_id_places(void **state)
     }
 }
 
+/* A KME that has signed its own certificate is trusted when that certificate is named as CA, and only then. */
+static void
+test_signed_by_itself(void **state)
+{
+    char path[PATH_MAX];
+    const char *extra[] = {"ca", path, NULL};
+
+    (void)state;
+    open_at("self", NULL);
+    assert_int_equal(get_new(), RK_E_AUTH);
+    assert_says("a CA of that file");
+    snprintf(path, sizeof path, "%s/self.pem", kme.dir);
+    open_at("self", extra);
+    assert_int_equal(get_new(), RK_OK);
+    open_at("kme", extra);
+    assert_int_equal(get_new(), RK_E_AUTH);
+    assert_requests(1);
+}
+
 /* One handshake serves until the connection ends, and how many there were can be seen. */
 static void
 test_one_handshake_for_many_calls(void **state)
@@ -222,6 +242,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_version_floor),
         TEST(test_kme_id_places),
+        TEST(test_signed_by_itself),
         TEST(test_one_handshake_for_many_calls),
         TEST(test_reset_on_kept_connection),
         TEST(test_long_answer_is_wiped),

@@ -160,7 +160,8 @@ int http_try(struct slot *s, struct rk_call *call, const struct request *q, long
 
 /* urls.c */
 
-/* urls_open - read and check url, or what stands for it;  urls_close - free them.   ret: RK_OK or a code with its text */
+/* urls_open - read and check url, or what stands for it;  urls_close - free them
+ * ret:   RK_OK or a code with its text */
 int urls_open(struct etsi *e, struct rk_call *call, const struct rk_conf *conf);
 void urls_close(struct etsi *e);
 

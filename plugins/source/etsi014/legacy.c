@@ -52,11 +52,12 @@ legacy_check(struct etsi *e, struct rk_call *call, const struct rk_conf *conf)
 
     if (e->host->conf_str(conf, "kme-ca") && !e->host->conf_int(conf, "kme-ca"))
         return e->host->fail(call, RK_E_CONFIG,
-                             "kme-ca: false would take keys from whoever answers in the KME's place, and is never done; "
-                             "give the KME's CA certificate in ca, and leave kme-ca out");
+                             "kme-ca: false would take keys from whoever answers in the KME's place, and is "
+                             "refused; give the KME's CA certificate in ca, and leave kme-ca out");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         old = old || e->host->conf_str(conf, names[i]);
     if (old)
-        e->host->log(call, RK_LOG_NOTICE, "ev=options names=old do=\"use url, ca and method, see rekey-source-etsi014(5)\"");
+        e->host->log(call, RK_LOG_NOTICE,
+                     "ev=options names=old do=\"use url, ca and method, see rekey-source-etsi014(5)\"");
     return take_method(e, call, conf);
 }

@@ -1,7 +1,7 @@
 /* tls.c - the handshake: what the KME's certificate must be, and why one has failed.
  *
- * The hooks run on the worker that owns the slot.  Every handshake is a full one, so that each is checked and shows what
- * the KME has now.  Nothing here may relax verification.
+ * The hooks run on the worker that owns the slot.  Every handshake is a full one, so that each is checked and shows
+ * what the KME has now.  Nothing here may relax verification.
  */
 #include "etsi014.h"
 
