@@ -23,7 +23,9 @@ look_at_inst(struct inst *inst, struct rk_wall now)
     inst->expiry = rk_expiry_state(now, inst->ends_unix_s);
     if (inst->expiry == was || (was == RK_EXPIRY_NONE && inst->expiry == RK_EXPIRY_FAR))
         return;
-    rk_log(inst->expiry == RK_EXPIRY_OVER ? RK_LOG_ERR : is_near(inst) ? RK_LOG_WARNING : RK_LOG_NOTICE,
+    rk_log(inst->expiry == RK_EXPIRY_OVER ? RK_LOG_ERR
+           : is_near(inst)                ? RK_LOG_WARNING
+                                          : RK_LOG_NOTICE,
            "ev=expiry inst=%s what=\"%s\" ends=\"%s\" state=%s", inst->conf->name, inst->ends_what,
            rk_expiry_time(inst->ends_unix_s, time), names[inst->expiry]);
 }
@@ -97,8 +99,8 @@ expiry_remedy(const struct end *end, char *text, size_t size)
     char time[RK_EXPIRY_TIME_MAX];
 
     if (inst)
-        snprintf(text, size, "renew %s: it %s %s", inst->ends_what,
-                 inst->expiry == RK_EXPIRY_OVER ? "ended" : "ends", rk_expiry_time(inst->ends_unix_s, time));
+        snprintf(text, size, "renew %s: it %s %s", inst->ends_what, inst->expiry == RK_EXPIRY_OVER ? "ended" : "ends",
+                 rk_expiry_time(inst->ends_unix_s, time));
     else
         snprintf(text, size, "nothing, it was renewed");
     return text;

@@ -28,8 +28,8 @@ test_old_names_work(void **state)
 {
     const struct rk_source_ops *ops = etsi014_LTX_rk_plugin.ops;
     char port[16];
-    const char *const old[] = {"kme-host", "127.0.0.1",  "kme-port", port,              "kme-ca", "true",
-                               "kme-method", "post", "kme-keyid-check", "true", NULL};
+    const char *const old[] = {"kme-host",   "127.0.0.1", "kme-port",        port,   "kme-ca", "true",
+                               "kme-method", "post",      "kme-keyid-check", "true", NULL};
     struct rk_key key;
 
     (void)state;
@@ -52,7 +52,8 @@ test_default_port_and_ipv6(void **state)
 {
     static const struct {
         const char *host, *base;
-    } cases[] = {{"kme.invalid", "https://kme.invalid:443"}, {"::1", "https://[::1]:443"}, {"[::1]", "https://[::1]:443"}};
+    } cases[] = {
+        {"kme.invalid", "https://kme.invalid:443"}, {"::1", "https://[::1]:443"}, {"[::1]", "https://[::1]:443"}};
     const struct rk_source_ops *ops = etsi014_LTX_rk_plugin.ops;
 
     (void)state;

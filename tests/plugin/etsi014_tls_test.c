@@ -1,4 +1,4 @@
-/* etsi014_tls_test.c - the etsi014 plugin's handshakes and kept connections: versions, names, how many, what is left. */
+/* etsi014_tls_test.c - the etsi014 plugin's handshakes and kept connections: versions, names, how many, traces. */
 #include "etsi014_kme.h"
 #include "etsi014_memory.h"
 

@@ -1,12 +1,11 @@
 /* urls.c - the URLs of one KME: which one is asked, and what happens when it does not answer.
  *
- * Runs on the host's worker threads; what is known of a URL is under etsi.lock.  The first of the list is preferred: when
- * it has failed it is tried again after a pause that grows, by one call at a time.  A request goes to a second URL only
- * when it certainly was not sent to the first, or takes no key.
+ * Runs on the host's worker threads; what is known of a URL is under etsi.lock.  The first of the list is preferred:
+ * when it has failed it is tried again after a pause that grows, by one call at a time.  A request goes to a second URL
+ * only when it certainly was not sent to the first, or takes no key.
  */
 #include "etsi014.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +106,8 @@ urls_failed(struct etsi *e, struct rk_call *call, size_t i, const char *why)
     u->retry_ms = http_now_ms() + pause_ms(u);
     pthread_mutex_unlock(&e->lock);
     if (e->n_urls > 1)
-        e->host->log(call, failures == 1 ? RK_LOG_WARNING : RK_LOG_INFO, "ev=url kme=%s url=%s res=failed n=%u why=\"%s\"",
-                     e->base, u->base, failures, why);
+        e->host->log(call, failures == 1 ? RK_LOG_WARNING : RK_LOG_INFO,
+                     "ev=url kme=%s url=%s res=failed n=%u why=\"%s\"", e->base, u->base, failures, why);
 }
 
 void
