@@ -33,6 +33,11 @@
 
 /* Worker threads of one host (design 3). */
 #define RK_WORKERS_MAX 64
+/* Steps of one test of a source: a plugin that states more has gone mad. */
+#define RK_STEPS_MAX 200
+/* Budget of a test of a source, all its peers together [ms]: the default, and the most that an operator may ask for. */
+#define RK_SOURCE_TEST_MS 20000
+#define RK_SOURCE_TEST_MAX_MS 600000
 /* Instances in one host. */
 #define RK_INSTANCES_MAX 16384
 /* What a plugin gets after its cancel descriptor became readable, before its host is killed [ms]. */

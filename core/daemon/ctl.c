@@ -37,8 +37,11 @@ struct ctl_client {
     size_t at;                          /* cursor of row */
     char only[RK_LINK_MAX + 1];         /* STATUS: one link; "" all */
     bool footer_done;
-    char **rows; /* HISTORY: made at once, n_rows */
+    char **rows; /* HISTORY: made at once, n_rows; or as they come, while `later` */
     size_t n_rows;
+    bool later;                 /* ctl_wait() */
+    void (*forget)(void *arg);
+    void *forget_arg;
     char *held; /* a row that the socket had no room for */
     struct rk_done done;
 };
@@ -52,6 +55,8 @@ client_free(struct ctl_client *c)
             c->d->n_clients--;
             break;
         }
+    if (c->later)
+        c->forget(c->forget_arg);
     wake_off(c->d, &c->wake);
     if (c->read_ev)
         event_free(c->read_ev);
@@ -65,18 +70,25 @@ client_free(struct ctl_client *c)
     free(c);
 }
 
-static void
-client_quiet(struct daemon *d, struct wake *w)
-{
-    (void)d;
-    client_free((struct ctl_client *)w);
-}
+static void client_quiet(struct daemon *d, struct wake *w);
 
 static void
 stay_awake(struct ctl_client *c)
 {
     c->wake.fn = client_quiet;
     wake_at(c->d, &c->wake, rk_now_ns() + CLIENT_QUIET_MS * RK_NS_PER_MS);
+}
+
+static void
+client_quiet(struct daemon *d, struct wake *w)
+{
+    struct ctl_client *c = (struct ctl_client *)w;
+
+    (void)d;
+    if (c->later && c->at == c->n_rows)
+        stay_awake(c); /* it is not the client who is slow */
+    else
+        client_free(c);
 }
 
 /* ---- rows of the commands ---- */
@@ -271,6 +283,46 @@ do_reload(struct ctl_client *c, const struct rk_ask *ask)
     answer(c, err ? CTL_FAILED : CTL_OK, "%s", text);
 }
 
+/* ---- answers that are made later ---- */
+
+void
+ctl_wait(struct ctl_client *c, void (*forget)(void *arg), void *arg)
+{
+    c->row = history_row;
+    c->later = true;
+    c->forget = forget;
+    c->forget_arg = arg;
+}
+
+void
+ctl_push(struct ctl_client *c, char *row)
+{
+    char **rows = reallocarray(c->rows, c->n_rows + 1, sizeof *rows);
+
+    if (!rows || !row) {
+        free(row);
+        c->rows = rows ? rows : c->rows;
+        return;
+    }
+    c->rows = rows;
+    rows[c->n_rows++] = row;
+    event_add(c->write_ev, NULL);
+}
+
+void
+ctl_over(struct ctl_client *c, uint32_t code, const char *text)
+{
+    c->later = false;
+    answer(c, code, "%s", text);
+    event_add(c->write_ev, NULL);
+}
+
+static void
+do_source(struct ctl_client *c, const struct rk_ask *ask)
+{
+    do_source_test(c->d, c, ask);
+}
+
 static char *
 version_row(struct ctl_client *c)
 {
@@ -290,6 +342,7 @@ static const struct {
 } commands[] = {
     {"status", do_status},   {"rotate", do_rotate}, {"explain", do_explain}, {"adopt", do_adopt},
     {"history", do_history}, {"plugins", do_plugins}, {"reload", do_reload}, {"version", do_version},
+    {"source-test", do_source},
 };
 
 static void
@@ -357,6 +410,10 @@ on_client_writable(evutil_socket_t sock, short what, void *arg)
         int sent;
 
         row = next_row(c);
+        if (!row && c->later) {
+            event_del(c->write_ev); /* until ctl_push() or ctl_over() */
+            return;
+        }
         if (!row) {
             client_end(c, buf);
             return;

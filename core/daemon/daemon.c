@@ -310,6 +310,8 @@ usage(FILE *to)
                 "  -c, --config FILE     configuration (" RK_CONFIG_FILE ")\n"
                 "      --check [FILE]    check the configuration, plugin options included; change nothing\n"
                 "      --json            with --check: errors as a JSON array\n"
+                "      --test-source NAME [--peer SAE] [--fetch] [--budget MS]\n"
+                "                        go the way to a key, for rekeyctl source test --config\n"
                 "      --plugin-dir DIR  plugins (" RK_PLUGIN_DIR ")\n"
                 "      --host PATH       the host program (" RK_HOST_PATH ")\n"
                 "      --log-level L     err, warning, notice, info or debug; else as configured\n"
@@ -326,11 +328,13 @@ parse_options(struct daemon *d, int argc, char **argv)
         {"json", no_argument, NULL, 'j'},             {"plugin-dir", required_argument, NULL, 'p'},
         {"host", required_argument, NULL, 'x'},       {"log-level", required_argument, NULL, 'l'},
         {"foreground", no_argument, NULL, 'f'},       {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},          {NULL, 0, NULL, 0},
+        {"version", no_argument, NULL, 'v'},          {"test-source", required_argument, NULL, 't'},
+        {"peer", required_argument, NULL, 'P'},       {"fetch", no_argument, NULL, 'F'},
+        {"budget", required_argument, NULL, 'b'},     {NULL, 0, NULL, 0},
     };
     int o;
 
-    d->opt = (struct options){RK_CONFIG_FILE, RK_PLUGIN_DIR, RK_HOST_PATH, false, false, -1};
+    d->opt = (struct options){RK_CONFIG_FILE, RK_PLUGIN_DIR, RK_HOST_PATH, false, false, -1, {NULL, "", false, 0}};
     while ((o = getopt_long(argc, argv, "c:fhv", longs, NULL)) != -1) {
         switch (o) {
         case 'c': d->opt.config = optarg; break;
@@ -339,6 +343,10 @@ parse_options(struct daemon *d, int argc, char **argv)
         case 'p': d->opt.plugin_dir = optarg; break;
         case 'x': d->opt.host_path = optarg; break;
         case 'f': break;
+        case 't': d->opt.test.name = optarg; break;
+        case 'P': d->opt.test.peer = optarg; break;
+        case 'F': d->opt.test.fetch = true; break;
+        case 'b': d->opt.test.budget_ms = (uint32_t)strtoul(optarg, NULL, 10); break;
         case 'l':
             d->opt.log_level = rk_log_level_parse(optarg);
             if (d->opt.log_level >= 0)
@@ -385,10 +393,12 @@ rk_daemon_main(int argc, char **argv)
     struct rk_conf_errors errors = {.n = 0};
     struct rk_conf_set *set = NULL;
     int status = parse_options(&d, argc, argv);
+    bool quiet;
 
     if (status >= 0)
         return status;
-    rk_log_start("rekeyd", d.opt.log_level >= 0 ? d.opt.log_level : d.opt.check ? RK_LOG_ERR : RK_LOG_INFO);
+    quiet = d.opt.check || d.opt.test.name;
+    rk_log_start("rekeyd", d.opt.log_level >= 0 ? d.opt.log_level : quiet ? RK_LOG_ERR : RK_LOG_INFO);
     d.commit_last = &d.commit;
     d.inbox_last = &d.inbox;
     d.started_ns = rk_now_ns();
@@ -397,7 +407,9 @@ rk_daemon_main(int argc, char **argv)
         rk_log(RK_LOG_ERR, "ev=start res=fatal why=\"%s\"", strerror(errno));
         return 3;
     }
-    if (d.opt.check) {
+    if (d.opt.test.name) {
+        status = source_test_only(&d);
+    } else if (d.opt.check) {
         status = check_only(&d);
     } else if (setup_check(&d, d.opt.config, &set, &errors) != RK_OK) {
         show_errors(&d, &errors);
@@ -406,7 +418,7 @@ rk_daemon_main(int argc, char **argv)
         status = run(&d, set);
     }
     rk_conf_errors_free(&errors);
-    if (d.opt.check)
+    if (quiet)
         rk_log_level_set(RK_LOG_ERR);
     finish(&d);
     return status;

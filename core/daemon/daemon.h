@@ -66,6 +66,7 @@ struct host {
 
 /* reply and its items: valid during the call; take fds by setting -1 */
 typedef void call_done(void *arg, struct rk_reply *reply);
+typedef void call_step(void *arg, const struct rk_step *step);
 
 struct call {
     struct wake wake; /* budget and grace are over: the host is killed */
@@ -75,6 +76,7 @@ struct call {
     uint32_t number;
     uint32_t verb; /* 0: CONFIG */
     call_done *done;
+    call_step *step; /* SOURCE_TEST */
     void *arg;
 };
 
@@ -87,10 +89,12 @@ int sup_wait_hello(struct host *h, int64_t deadline_ns);
 /* sup_call - begin a call.  in: m without number and inst; the items' descriptors are taken on RK_OK (set to -1)
  *            ret: RK_OK, and done() comes exactly once: with the reply, or with RK_E_UNKNOWN when the host or the
  *            instance goes; RK_E_UNREACHABLE, RK_E_NOMEM, RK_E_CONTRACT: it does not come.   done may be NULL
+ * sup_steps - have the steps of the call that was begun last told to step(), with its arg
  * sup_config - the same for the making of the instance; done gets the instance
  * sup_drop - end the instance in its host: its calls are canceled there, and still answered
  * sup_forget - answer its calls under way with RK_E_UNKNOWN now, whatever the host does */
 int sup_call(struct inst *inst, struct rk_call_msg *m, call_done *done, void *arg);
+void sup_steps(struct inst *inst, call_step *step);
 int sup_config(struct inst *inst, call_done *done);
 void sup_drop(struct inst *inst);
 void sup_forget(struct inst *inst);
@@ -138,6 +142,7 @@ struct inst {
     unsigned failures;
     struct queue queue; /* DEVICE: actions; SOURCE: key requests */
     size_t in_flight;   /* calls; one that is gone waits for them, and its successor for it */
+    size_t holds;       /* inst_hold(): the same, of who does not take a turn */
     struct rk_bucket bucket; /* SOURCE: how often a KME is asked */
     bool dirty;         /* in d->dirty */
     struct inst *next_dirty;
@@ -168,6 +173,11 @@ void inst_fetch_paid(struct end *end);
 void inst_mark(struct inst *inst);
 void inst_dispatch(struct inst *inst);
 void inst_retire(struct inst *inst);
+/* inst_hold - it is not freed before inst_release(), even when it goes;  inst_retry - when it could not be made, try
+ * again now */
+void inst_hold(struct inst *inst);
+void inst_release(struct inst *inst);
+void inst_retry(struct inst *inst);
 struct inst *inst_find(struct daemon *d, const char *name);
 
 /* ---- chan.c: records out and in ---- */
@@ -283,11 +293,47 @@ int setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t si
 int setup_reload(struct daemon *d, char *text, size_t size);
 void setup_drop_hosts(struct daemon *d);
 
-/* ---- ctl.c, ctl_rows.c: the control socket ---- */
+/* ---- source_test.c: rekeyctl source test ---- */
+
+struct source_test_want {
+    const char *name, *peer; /* peer: "" those of the links that use the source */
+    bool fetch;
+    uint32_t budget_ms; /* of all together */
+};
+
+/* Who hears of it: each row is the hearer's (free); over comes once, and then nothing more. */
+struct source_test_hearer {
+    void (*row)(void *arg, char *row);
+    void (*over)(void *arg, bool ok, const char *text);
+    void *arg;
+};
+
+struct source_test;
+/* source_test_begin - go the way to a key with each peer, as the source's plugin does; rows come from the loop
+ *                     ret: NULL with a text in why: there is no such source, no memory
+ * source_test_forget - its hearer goes: what is under way ends by itself, unheard
+ * source_test_find - the source of a configuration, by name; NULL with why: none, and what it may have meant */
+struct source_test *source_test_begin(struct daemon *d, const struct source_test_want *want,
+                                      const struct source_test_hearer *to, char *why, size_t size);
+void source_test_forget(struct source_test *t);
+const struct rk_instance_conf *source_test_find(const struct rk_conf_set *set, const char *name, char *why, size_t size);
+
+/* source_test_only - rekeyd --test-source: one source of the configuration, without journal or links; rows to stdout,
+ *                    each a line, at the end {"over": ...}.   ret: exit status */
+int source_test_only(struct daemon *d);
+
+/* ---- ctl.c, ctl_rows.c, ctl_source.c: the control socket ---- */
 
 struct ctl_client;
-/* ctl_open - listen on d->control.  ret: RK_OK, RK_E_BUSY (another rekeyd answers there), RK_E_IO, RK_E_NOMEM; why
+/* ctl_wait - the answer is made later: rows by ctl_push() (taken), its end by ctl_over();  forget(arg) is called when
+ *            the client goes before that
+ * do_source_test - the command source-test
+ * ctl_open - listen on d->control.  ret: RK_OK, RK_E_BUSY (another rekeyd answers there), RK_E_IO, RK_E_NOMEM; why
  * ctl_..._row - one JSON object, to be freed; NULL: no memory.   check_print_json - the result of --check, to stdout */
+void ctl_wait(struct ctl_client *c, void (*forget)(void *arg), void *arg);
+void ctl_push(struct ctl_client *c, char *row);
+void ctl_over(struct ctl_client *c, uint32_t code, const char *text);
+void do_source_test(struct daemon *d, struct ctl_client *c, const struct rk_ask *ask);
 int ctl_open(struct daemon *d, char *why, size_t size);
 void ctl_close(struct daemon *d);
 char *ctl_status_row(const struct end *end, int64_t now_ns);
@@ -303,6 +349,7 @@ struct options {
     const char *config, *plugin_dir, *host_path;
     bool check, json;
     int log_level; /* -1: as configured */
+    struct source_test_want test; /* --test-source; name NULL: not given */
 };
 
 struct daemon {

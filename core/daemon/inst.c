@@ -567,7 +567,7 @@ end_gone(struct daemon *d, struct wake *w)
 static void
 call_over(struct inst *inst)
 {
-    if (!inst->gone || inst->in_flight || inst->configuring)
+    if (!inst->gone || inst->in_flight || inst->holds || inst->configuring)
         return;
     inst->wake.fn = end_gone;
     wake_at(inst->d, &inst->wake, rk_now_ns());
@@ -584,8 +584,30 @@ inst_retire(struct inst *inst)
     fail_all(inst, RK_E_UNREACHABLE, "the instance was taken out of the configuration");
     chan_drop_posts(inst);
     wake_off(inst->d, &inst->wake);
-    if (inst->in_flight || inst->configuring)
+    if (inst->in_flight || inst->holds || inst->configuring)
         inst->d->n_gone++;
     else
         inst_free(inst);
+}
+
+void
+inst_hold(struct inst *inst)
+{
+    inst->holds++;
+}
+
+void
+inst_release(struct inst *inst)
+{
+    inst->holds--;
+    call_over(inst);
+}
+
+void
+inst_retry(struct inst *inst)
+{
+    if (inst->ready || inst->configuring || inst->gone)
+        return;
+    wake_off(inst->d, &inst->wake);
+    configure(inst);
 }

@@ -331,6 +331,12 @@ sup_call(struct inst *inst, struct rk_call_msg *m, call_done *done, void *arg)
     return RK_OK;
 }
 
+void
+sup_steps(struct inst *inst, call_step *step)
+{
+    inst->host->calls->step = step; /* the newest is the first */
+}
+
 static bool
 add_setting(struct rk_config *config, const char *name, const char *value)
 {
@@ -443,6 +449,21 @@ take_reply(struct host *h, const void *frame, size_t len, int *fds, size_t n)
 }
 
 static int
+take_step(struct host *h, const void *frame, size_t len)
+{
+    struct rk_step step;
+
+    if (rk_step_get(frame, len, &step) != RK_OK)
+        return RK_E_PROTOCOL;
+    for (const struct call *c = h->calls; c; c = c->next)
+        if (c->number == step.number && c->step) {
+            c->step(c->arg, &step);
+            break;
+        }
+    return RK_OK;
+}
+
+static int
 take_frame(struct host *h, const void *frame, size_t len, int *fds, size_t n)
 {
     uint32_t type, number;
@@ -450,6 +471,8 @@ take_frame(struct host *h, const void *frame, size_t len, int *fds, size_t n)
     if (rk_msg_head(frame, len, &type, &number)) {
         if (type == RK_MSG_REPLY && h->state == HOST_UP)
             return take_reply(h, frame, len, fds, n);
+        if (type == RK_MSG_STEP && h->state == HOST_UP && n == 0)
+            return take_step(h, frame, len);
         if (type == RK_MSG_HELLO && h->state == HOST_STARTING && n == 0)
             return take_hello(h, frame, len);
     }

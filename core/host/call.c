@@ -26,6 +26,7 @@ rk_call_new(uint32_t number, uint32_t verb, uint32_t budget_ms)
     c->deadline_ns = rk_now_ns() + budget_ms * RK_NS_PER_MS;
     c->cancel_fd = -1;
     c->reply.number = number;
+    c->steps_end = &c->steps;
     pthread_mutex_init(&c->lock, NULL);
     return c;
 }
@@ -39,6 +40,8 @@ rk_call_free(struct rk_call **call)
         return;
     if (c->cancel_fd >= 0)
         close(c->cancel_fd);
+    for (struct rk_call_step *s; (s = rk_call_step_first(c));)
+        free(s);
     pthread_mutex_destroy(&c->lock);
     rk_items_free(c->msg.items, c->msg.n);
     rk_items_free(c->reply.items, c->reply.n);
@@ -102,6 +105,83 @@ rk_call_fail(struct rk_call *c, int err, const char *fmt, ...)
     return err;
 }
 
+/* ---- steps of a test ---- */
+
+static bool
+step_name_ok(const char *name)
+{
+    size_t len = name ? strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
+
+    return len > 0 && len <= RK_STEP_NAME_MAX && !name[len];
+}
+
+static void
+step_keep(struct rk_call *c, struct rk_call_step *s)
+{
+    s->step.number = c->number;
+    s->next = NULL;
+    pthread_mutex_lock(&c->lock);
+    *c->steps_end = s;
+    c->steps_end = &s->next;
+    pthread_mutex_unlock(&c->lock);
+    if (c->pool)
+        rk_pool_wake(c->pool);
+}
+
+int
+rk_call_step(struct rk_call *c, const char *name, int result, const char *fmt, ...)
+{
+    bool kind = result == RK_STEP_WARNING || result == RK_STEP_SKIPPED;
+    int err = kind ? RK_OK : rk_safe_err(result);
+    struct rk_call_step *s;
+    va_list ap;
+
+    if (!c || c->verb != RK_V_SOURCE_TEST)
+        return err;
+    if (err && !c->step_err)
+        c->step_err = err;
+    if (++c->n_steps > RK_STEPS_MAX || !(s = calloc(1, sizeof *s)))
+        return err; /* the result of the test is right still */
+    va_start(ap, fmt);
+    vsnprintf(s->step.text, sizeof s->step.text, fmt, ap);
+    va_end(ap);
+    if (err && !s->step.text[0])
+        strcpy(s->step.text, c->text[0] ? c->text : "the plugin gave no reason");
+    rk_safe_text(s->step.text, sizeof s->step.text);
+    snprintf(s->step.name, sizeof s->step.name, "%s", step_name_ok(name) ? name : "?");
+    s->step.result = kind ? result : err;
+    step_keep(c, s);
+    return err;
+}
+
+struct rk_call_step *
+rk_call_step_first(struct rk_call *c)
+{
+    struct rk_call_step *s;
+
+    pthread_mutex_lock(&c->lock);
+    s = c->steps;
+    if (s)
+        c->steps = s->next;
+    if (!c->steps)
+        c->steps_end = &c->steps;
+    pthread_mutex_unlock(&c->lock);
+    return s;
+}
+
+void
+rk_call_step_back(struct rk_call *c, struct rk_call_step *s)
+{
+    pthread_mutex_lock(&c->lock);
+    s->next = c->steps;
+    if (!c->steps)
+        c->steps_end = &s->next;
+    c->steps = s;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- the end ---- */
+
 void
 rk_call_expires(struct rk_call *c, const char *what, int64_t unix_s)
 {
@@ -145,7 +225,7 @@ rk_verb_name(uint32_t verb)
     static const char *const names[] = {
         [RK_V_GET_NEW] = "get-new", [RK_V_GET_BY_ID] = "get-by-id", [RK_V_SOURCE_STATUS] = "source-status",
         [RK_V_APPLY] = "apply",     [RK_V_OBSERVE] = "observe",     [RK_V_PUBLISH] = "publish",
-        [RK_V_WATCH] = "watch",     [RK_V_BIND] = "bind",
+        [RK_V_WATCH] = "watch",     [RK_V_BIND] = "bind",           [RK_V_SOURCE_TEST] = "source-test",
     };
 
     if (verb == RK_V_INIT || verb == RK_V_FINI)

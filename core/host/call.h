@@ -24,6 +24,11 @@ enum rk_call_state {
     RK_CALL_DONE
 };
 
+struct rk_call_step { /* a step that is to be sent */
+    struct rk_call_step *next;
+    struct rk_step step;
+};
+
 struct rk_call {
     struct rk_job job;             /* first: the pool gives it back */
     struct rk_call *prev, *next;   /* in the list of its state */
@@ -39,6 +44,10 @@ struct rk_call {
     struct rk_config config;       /* RK_V_INIT */
     struct rk_reply reply;
     char text[RK_TEXT_MAX];        /* of the last fail() */
+    struct rk_pool *pool;          /* that runs it */
+    struct rk_call_step *steps, **steps_end; /* RK_V_SOURCE_TEST, under lock: stated and not sent yet */
+    unsigned n_steps;              /* stated so far */
+    int step_err;                  /* of the first step that failed */
 };
 
 struct rk_calls { /* a list, in the order of adding */
@@ -61,6 +70,12 @@ int rk_call_cancel_fd(const struct rk_call *call);
 
 /* rk_call_expires - struct rk_host.expires: the earliest end of the call is in its reply */
 void rk_call_expires(struct rk_call *call, const char *what, int64_t unix_s);
+/* rk_call_step - struct rk_host.step: keep it for the main thread, and wake that
+ * rk_call_step_first - the oldest step that is kept, the caller's (free); NULL: none.   thread: main
+ * rk_call_step_back - put it back: it could not be sent now */
+int rk_call_step(struct rk_call *call, const char *name, int result, const char *fmt, ...) RK_PRINTF(4, 5);
+struct rk_call_step *rk_call_step_first(struct rk_call *call);
+void rk_call_step_back(struct rk_call *call, struct rk_call_step *step);
 
 /* rk_call_end - set what the reply says: err, made safe, and the text of the last fail() */
 void rk_call_end(struct rk_call *call, int err);

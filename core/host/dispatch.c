@@ -133,6 +133,7 @@ start(struct rk_dispatch *d, struct rk_call *c, int64_t now_ns)
     int err;
 
     c->job.run = rk_run;
+    c->pool = d->pool;
     c->begun_ns = now_ns;
     err = rk_pool_submit(d->pool, &c->job);
     if (err == RK_E_BUSY || (err && d->running.n))

@@ -175,6 +175,12 @@ rk_pool_fd(const struct rk_pool *p)
     return p->fd;
 }
 
+void
+rk_pool_wake(struct rk_pool *p)
+{
+    tell(p);
+}
+
 struct rk_job *
 rk_pool_done(struct rk_pool *p)
 {

@@ -29,8 +29,11 @@ void rk_pool_free(struct rk_pool **pool);
  * thread: owner.  blocks: never */
 int rk_pool_submit(struct rk_pool *pool, struct rk_job *job);
 
-/* rk_pool_fd - readable when a job has finished since the last rk_pool_done */
+/* rk_pool_fd - readable when a job has finished, or rk_pool_wake was called, since the last rk_pool_done */
 int rk_pool_fd(const struct rk_pool *pool);
+
+/* rk_pool_wake - make rk_pool_fd readable.   thread: any */
+void rk_pool_wake(struct rk_pool *pool);
 
 /* rk_pool_done - take the finished jobs, oldest first, linked by next; NULL: none.   thread: owner.  blocks: never */
 struct rk_job *rk_pool_done(struct rk_pool *pool);

@@ -29,6 +29,8 @@ run_verb(struct rk_call *c)
         return rk_run_get(c);
     case RK_V_SOURCE_STATUS:
         return rk_run_source_status(c);
+    case RK_V_SOURCE_TEST:
+        return rk_run_source_test(c);
     case RK_V_APPLY:
         return rk_run_apply(c);
     case RK_V_OBSERVE:
@@ -66,6 +68,7 @@ kind_of(uint32_t verb)
     case RK_V_GET_NEW:
     case RK_V_GET_BY_ID:
     case RK_V_SOURCE_STATUS:
+    case RK_V_SOURCE_TEST:
         return RK_SOURCE;
     case RK_V_APPLY:
     case RK_V_OBSERVE:
@@ -117,7 +120,7 @@ wrong_item(const struct rk_call *c, const struct rk_item *item)
 int
 rk_run_check(struct rk_call *c)
 {
-    bool wants_items = c->verb != RK_V_SOURCE_STATUS && c->verb != RK_V_WATCH;
+    bool wants_items = c->verb != RK_V_SOURCE_STATUS && c->verb != RK_V_SOURCE_TEST && c->verb != RK_V_WATCH;
     const char *wrong = NULL;
 
     if (kind_of(c->verb) != c->inst->module->kind)

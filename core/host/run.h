@@ -17,6 +17,7 @@ int rk_run_check(struct rk_call *call);
 /* The verbs of each kind: fill call->reply.items, return what the reply says; a text by rk_call_fail. */
 int rk_run_get(struct rk_call *call);
 int rk_run_source_status(struct rk_call *call);
+int rk_run_source_test(struct rk_call *call);
 int rk_run_apply(struct rk_call *call);
 int rk_run_observe(struct rk_call *call);
 int rk_run_publish(struct rk_call *call);

@@ -4,10 +4,13 @@
 #include "kdf.h"
 #include "safe.h"
 
+#include "../base/log.h"
 #include "../base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define TEST_BITS 256 /* of a key that is taken for a test, when no link says */
 
 /* Drop a key, stating why in its entry. */
 static void
@@ -188,4 +191,67 @@ rk_run_source_status(struct rk_call *c)
     rk_safe_text(st.text, sizeof st.text);
     strcpy(c->reply.text, st.text);
     return RK_OK;
+}
+
+/* ---- test ---- */
+
+/* A plugin without a test of its own. */
+static int
+test_by_status(struct rk_call *c)
+{
+    int err;
+
+    if (!c->msg.peer_sae[0])
+        return RK_OK;
+    err = rk_run_source_status(c);
+    if (err == RK_E_UNSUPPORTED && !c->inst->module->source.status)
+        return rk_call_step(c, "status", RK_STEP_SKIPPED, "%s", c->text);
+    return rk_call_step(c, "status", err, "%s", err ? "" : c->reply.text);
+}
+
+static int
+test_by_plugin(struct rk_call *c)
+{
+    const struct rk_source_test t = {.size = sizeof t,
+                                     .min_bits = c->msg.min_bits,
+                                     .max_bits = c->msg.bits,
+                                     .peer_sae = c->msg.peer_sae};
+    int err = c->inst->module->source.test(c->inst->data, c, &t);
+
+    if (err && !c->step_err) /* else the reason would not be shown */
+        return rk_call_step(c, "test", err, "%s", "");
+    return c->step_err;
+}
+
+/* Take one key as a link would, and drop it. */
+static int
+test_fetch(struct rk_call *c)
+{
+    struct rk_key key = {.err = RK_E_CONTRACT};
+    uint32_t bits = c->msg.bits ? c->msg.bits : TEST_BITS;
+    int err;
+
+    c->msg.bits = bits; /* what check_key() compares with */
+    err = c->inst->module->source.get_new(c->inst->data, c, c->msg.peer_sae, bits, &key, 1);
+    key.err = err ? err : key.err;
+    check_key(c, &key, NULL);
+    if (key.err)
+        return rk_call_step(c, "fetch", key.err, "%s", "");
+    rk_secret_free(&key.secret);
+    rk_log(RK_LOG_WARNING, "ev=key-dropped inst=%s peer=%s key_id=%s why=\"taken for a test, and not used\"",
+           c->inst->name, c->msg.peer_sae, key.id);
+    return rk_call_step(c, "fetch", RK_OK, "key %s of %u bits was taken and dropped: it is wasted, as asked for", key.id,
+                        bits);
+}
+
+int
+rk_run_source_test(struct rk_call *c)
+{
+    int err = c->inst->module->source.test ? test_by_plugin(c) : test_by_status(c);
+
+    if (!c->msg.fetch || !c->msg.peer_sae[0])
+        return err;
+    if (err)
+        (void)rk_call_step(c, "fetch", RK_STEP_SKIPPED, "no key was taken, because of what failed before");
+    return err ? err : test_fetch(c);
 }

@@ -81,13 +81,47 @@ ends_host(const struct rk_call *c)
     return fatal;
 }
 
+/* Why nothing can be sent now, by errno. */
+static void
+not_sent(struct serve *s, int64_t now_ns)
+{
+    if (errno == EAGAIN)
+        s->full = true;
+    else if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
+        s->retry_ns = now_ns + RETRY_NS; /* descriptors under way are limited per user, sockets of others count too */
+    else
+        s->gone = true;
+}
+
+/* What its test has stated so far.  false: not all of it can be sent now */
+static bool
+send_steps(struct serve *s, struct rk_call *c, int64_t now_ns)
+{
+    struct rk_call_step *step;
+
+    while (c->verb == RK_V_SOURCE_TEST && (step = rk_call_step_first(c))) {
+        size_t len = rk_step_put(s->frame, &step->step);
+
+        if (rk_frame_send(s->sock, s->frame, len, NULL, 0) != 0) {
+            not_sent(s, now_ns);
+            rk_call_step_back(c, step);
+            return false;
+        }
+        free(step);
+    }
+    return true;
+}
+
 /* false: not now */
 static bool
 send_reply(struct serve *s, struct rk_call *c, int64_t now_ns)
 {
     int fds[RK_FRAME_FDS];
-    size_t n = 0, len = rk_reply_put(s->frame, &c->reply, fds, &n);
+    size_t n = 0, len;
 
+    if (!send_steps(s, c, now_ns))
+        return false;
+    len = rk_reply_put(s->frame, &c->reply, fds, &n);
     if (len == 0) { /* 64 items with all texts full do fit: so this is a bug of ours, and the call has its answer */
         rk_items_free(c->reply.items, c->reply.n);
         c->reply.items = NULL;
@@ -100,12 +134,7 @@ send_reply(struct serve *s, struct rk_call *c, int64_t now_ns)
         s->fatal |= ends_host(c);
         return true;
     }
-    if (errno == EAGAIN)
-        s->full = true;
-    else if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
-        s->retry_ns = now_ns + RETRY_NS; /* descriptors under way are limited per user, sockets of others count too */
-    else
-        s->gone = true;
+    not_sent(s, now_ns);
     return false;
 }
 
@@ -116,6 +145,8 @@ send_replies(struct serve *s, int64_t now_ns)
 
     s->full = false;
     s->retry_ns = RK_NEVER;
+    for (c = s->d.running.first; c && send_steps(s, c, now_ns); c = c->next)
+        ;
     while (!s->fatal && (c = s->d.outbox.first) && send_reply(s, c, now_ns)) {
         rk_calls_remove(&s->d.outbox, c);
         rk_call_free(&c);

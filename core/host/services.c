@@ -102,4 +102,5 @@ const struct rk_host rk_services = {
     .conf_secret = host_conf_secret,
     .expires = rk_call_expires,
     .secret_read = host_secret_read,
+    .step = rk_call_step,
 };

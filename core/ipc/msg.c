@@ -48,13 +48,18 @@ static const struct field key_fields[] = {
 
 static const struct field call_fields[] = {
     F(rk_call_msg, 1, U32, verb), F(rk_call_msg, 2, U32, inst), F(rk_call_msg, 3, U32, budget_ms),
-    F(rk_call_msg, 4, U32, bits), F(rk_call_msg, 5, STR, peer_sae),
+    F(rk_call_msg, 4, U32, bits), F(rk_call_msg, 5, STR, peer_sae), F(rk_call_msg, 6, U32, min_bits),
+    F(rk_call_msg, 7, U32, fetch),
 };
 
 static const struct field reply_fields[] = {
     F(rk_reply, 1, U32, err), F(rk_reply, 2, U32, took_us), F(rk_reply, 3, STR, text),
     F(rk_reply, 4, U64, stored_keys), F(rk_reply, 5, U64, max_per_request),
     F(rk_reply, 40, U64, ends_unix_s), F(rk_reply, 41, STR, ends_what),
+};
+
+static const struct field step_fields[] = {
+    F(rk_step, 1, U32, result), F(rk_step, 2, STR, name), F(rk_step, 3, STR, text),
 };
 
 static const struct field hello_fields[] = {
@@ -65,7 +70,8 @@ static const struct field hello_fields[] = {
 static const struct field setting_fields[] = {F(rk_setting, 1, STR, name), F(rk_setting, 2, STR, value)};
 static const struct field config_fields[] = {F(rk_config, 1, U32, inst)};
 static const struct field ask_fields[] = {
-    F(rk_ask, 1, STR, command), F(rk_ask, 2, STR, arg), F(rk_ask, 3, U32, limit),
+    F(rk_ask, 1, STR, command), F(rk_ask, 2, STR, arg),   F(rk_ask, 3, U32, limit),
+    F(rk_ask, 4, STR, peer),    F(rk_ask, 5, U32, fetch), F(rk_ask, 6, U32, budget_ms),
 };
 static const struct field done_fields[] = {F(rk_done, 1, U32, exit_code), F(rk_done, 2, STR, text)};
 
@@ -375,6 +381,27 @@ rk_reply_get(const void *frame, size_t len, int *fds, size_t n, struct rk_reply 
         err = get_items(r, fds, n, &m->items, &m->n);
     close_left(fds, n);
     return err;
+}
+
+/* ---- step ---- */
+
+size_t
+rk_step_put(void *buf, const struct rk_step *m)
+{
+    struct rk_tlv_w w = begin(buf, RK_MSG_STEP, m->number);
+
+    put_fields(&w, step_fields, COUNT(step_fields), m);
+    return finish(&w);
+}
+
+int
+rk_step_get(const void *frame, size_t len, struct rk_step *m)
+{
+    struct rk_tlv_r r;
+
+    memset(m, 0, sizeof *m);
+    return open_frame(frame, len, RK_MSG_STEP, &m->number, &r) && get_fields(step_fields, COUNT(step_fields), r, m)
+               ? RK_OK : RK_E_PROTOCOL;
 }
 
 /* ---- config ---- */

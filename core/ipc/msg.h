@@ -8,6 +8,7 @@
  *   rekeyd -> host   DROP         end instance `inst` (no answer)
  *   rekeyd -> host   CALL         run a verb on an instance; answered by REPLY
  *   rekeyd -> host   CANCEL       make the cancel descriptor of call `number` readable (no answer)
+ *   host -> rekeyd   STEP         one step of the test that call `number` runs; before its REPLY
  *   rekeyctl -> rekeyd  ASK       one command
  *   rekeyd -> rekeyctl  ROW       one JSON object of the answer; DONE ends it
  */
@@ -23,12 +24,13 @@
 #include <rekey/source.h>
 
 enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK_MSG_CANCEL, RK_MSG_REPLY,
+                   RK_MSG_STEP,
                    RK_MSG_ASK = 20, RK_MSG_ROW, RK_MSG_DONE };
 
 /* BIND is done by the host itself, for a channel instance: items (link, sae) say which links the instance carries and
  * who the peer of each is; sae "" ends one.  WATCH returns records of bound links only. */
 enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
-               RK_V_WATCH, RK_V_BIND };
+               RK_V_WATCH, RK_V_BIND, RK_V_SOURCE_TEST };
 
 /* What a module says of itself.  Texts and options point into the message, valid as long as it is. */
 struct rk_hello {
@@ -74,10 +76,18 @@ struct rk_item {
 struct rk_call_msg {
     uint32_t number, verb, inst;
     uint32_t budget_ms;
-    uint32_t bits;                     /* GET_* */
-    char peer_sae[RK_SAE_MAX + 1];     /* GET_*, SOURCE_STATUS */
+    uint32_t bits;                     /* GET_*; SOURCE_TEST: the longest, 0: not known */
+    uint32_t min_bits;                 /* SOURCE_TEST: the shortest */
+    uint32_t fetch;                    /* SOURCE_TEST: 1: take a key at the end, and drop it */
+    char peer_sae[RK_SAE_MAX + 1];     /* GET_*, SOURCE_STATUS, SOURCE_TEST */
     struct rk_item *items;             /* n of them, one block */
     size_t n;
+};
+
+struct rk_step {
+    uint32_t number;                   /* of the call */
+    int32_t result;                    /* RK_OK, RK_STEP_... or a code */
+    char name[RK_STEP_NAME_MAX + 1], text[RK_TEXT_MAX];
 };
 
 struct rk_reply {
@@ -96,6 +106,9 @@ struct rk_ask {
     char command[RK_NAME_MAX + 1];     /* "status", "rotate", ... */
     char arg[RK_VALUE_MAX];            /* link, plugin, file; "" none */
     uint32_t limit;                    /* most rows; 0: the command's default */
+    char peer[RK_SAE_MAX + 1];         /* source-test: "" those of the source's links */
+    uint32_t fetch;                    /* source-test: 1: take a key, and drop it */
+    uint32_t budget_ms;                /* source-test: 0: the default */
 };
 
 struct rk_done {
@@ -127,6 +140,9 @@ int rk_call_get(const void *frame, size_t len, int *fds, size_t n, struct rk_cal
 
 size_t rk_reply_put(void *buf, const struct rk_reply *m, int *fds, size_t *n);
 int rk_reply_get(const void *frame, size_t len, int *fds, size_t n, struct rk_reply *m);
+
+size_t rk_step_put(void *buf, const struct rk_step *m);
+int rk_step_get(const void *frame, size_t len, struct rk_step *m);
 
 /* rk_items_new - n zeroed items with fd -1; NULL: no memory.   rk_items_free - close, wipe, free; items may be NULL
  * rk_items_sent - the descriptors were sent: close ours without wiping, for the pages are the receiver's now */

@@ -106,7 +106,19 @@ struct rk_host {
      * Both are there when size says so: a plugin that is to run on older hosts looks first. */
     void (*expires)(struct rk_call *call, const char *what, int64_t unix_s);
     int (*secret_read)(struct rk_call *call, const char *name, const char *value, struct rk_secret **out);
+
+    /* step - state what one step of a test came to (rk_source_ops.test); it is shown as soon as it is stated
+     * in:   name  1..RK_STEP_NAME_MAX of [a-z0-9-], as "tls";  result  RK_OK, RK_STEP_WARNING, RK_STEP_SKIPPED or a
+     *       code;  fmt  one line for a person: what was seen, and the remedy; never a key.  When it comes out empty and
+     *       result is a code: the text of the last fail() of this call
+     * ret:  RK_OK, or the code that result is */
+    int (*step)(struct rk_call *call, const char *name, int result, const char *fmt, ...) RK_PRINTF(4, 5);
 };
+
+/* Results of a step beside the codes: it works, and a person should know something; it was not done. */
+#define RK_STEP_WARNING 1
+#define RK_STEP_SKIPPED 2
+#define RK_STEP_NAME_MAX 16 /* longest name of a step [bytes] */
 
 struct rk_plugin {
     uint32_t abi;  /* RK_ABI */

@@ -28,6 +28,13 @@ struct rk_source_status {
     char text[160];          /* one line for a person, NUL-ended */
 };
 
+/* struct rk_source_test - what is to be tested; it grows at its end only */
+struct rk_source_test {
+    uint32_t size;               /* sizeof(struct rk_source_test) in the core's build */
+    uint32_t min_bits, max_bits; /* shortest and longest key that the links want [bits]; 0: not known */
+    const char *peer_sae;        /* as in status; "": all that does not depend on it, which is tested first and once */
+};
+
 struct rk_source_ops {
     uint32_t size; /* sizeof(struct rk_source_ops) in the plugin's build */
 
@@ -58,6 +65,14 @@ struct rk_source_ops {
      */
     int (*status)(void *inst, struct rk_call *call, const char *peer_sae,
                   struct rk_source_status *st);
+
+    /* test - go the way to a key step by step, as far as it goes, for a person who wants to know what is wrong;
+     * consumes nothing.  When all is well without a peer, it is called for each.  NULL: status is the only step
+     * in:    t.   out: each step by host->step(), in order, with what to do about it
+     * ret:   RK_OK when no step failed, else the code of one that did
+     * thread, blocks: as get_new.   src: design
+     */
+    int (*test)(void *inst, struct rk_call *call, const struct rk_source_test *t);
 };
 
 #ifdef __cplusplus
