@@ -65,11 +65,12 @@ connect_daemon(const struct exchange *x)
 static bool
 send_ask(struct exchange *x, const char *command)
 {
-    struct rk_ask ask = {.limit = x->o->limit};
+    struct rk_ask ask = {.limit = x->o->limit, .fetch = x->o->fetch, .budget_ms = x->o->budget_ms};
     size_t len;
 
     if (!rk_copy(ask.command, sizeof ask.command, command) ||
-        !rk_copy(ask.arg, sizeof ask.arg, x->o->arg ? x->o->arg : "")) {
+        !rk_copy(ask.arg, sizeof ask.arg, x->o->arg ? x->o->arg : "") ||
+        !rk_copy(ask.peer, sizeof ask.peer, x->o->peer ? x->o->peer : "")) {
         fprintf(x->io->err, "rekeyctl: the argument is longer than %d bytes\n", RK_VALUE_MAX - 1);
         return false;
     }

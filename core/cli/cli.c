@@ -18,6 +18,7 @@ static const struct rk_cli_command commands[] = {
     {"history", "LINK", "show what was done on a link, newest first", rk_cli_history},
     {"plugins", "", "show the plugins in use and their processes", rk_cli_plugins},
     {"plugin", "NAME", "describe a plugin and its options", rk_cli_plugin},
+    {"source test", "NAME", "go the way to a key step by step, and say what is wrong", rk_cli_source_test},
     {"check", "FILE", "check a configuration file, touching nothing", rk_cli_check},
     {"reload", "", "read the configuration again", rk_cli_reload},
     {"version", "", "show versions", rk_cli_version},

@@ -36,7 +36,7 @@ struct rk_cli_opts;
 typedef int rk_cli_run_fn(struct rk_cli_opts *o, struct rk_cli_io *io);
 
 struct rk_cli_command {
-    const char *name, *args; /* args: "LINK", "[LINK]" or "" */
+    const char *name, *args; /* name: one word or two;  args: "LINK", "[LINK]" or "" */
     const char *help;
     rk_cli_run_fn *run;      /* ret: enum rk_cli_exit */
 };
@@ -45,11 +45,13 @@ struct rk_cli_opts {
     const struct rk_cli_command *command;
     const char *arg;         /* NULL: none given */
     const char *socket_path, *rekeyd, *host, *plugin_dir;
-    bool json, wait, check_alarms, help;
+    const char *peer, *config; /* NULL: not given */
+    bool json, wait, check_alarms, fetch, help;
     enum rk_cli_color color;
     int64_t timeout_ms;      /* 0: not given */
     int64_t watch_ms;        /* 0: once */
     uint32_t limit;          /* 0: not given */
+    uint32_t budget_ms;      /* of the daemon, for source test */
     int columns;             /* -1: not given */
 };
 
@@ -70,6 +72,6 @@ void rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_comm
 
 /* The commands; each returns enum rk_cli_exit.   src: rekeyctl(8) */
 rk_cli_run_fn rk_cli_status, rk_cli_rotate, rk_cli_history, rk_cli_plugins, rk_cli_reload, rk_cli_version,
-    rk_cli_check, rk_cli_plugin, rk_cli_explain, rk_cli_adopt;
+    rk_cli_check, rk_cli_plugin, rk_cli_explain, rk_cli_adopt, rk_cli_source_test;
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "cli.h"
 
+#include <rekey/channel.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -11,10 +13,11 @@
 #include <sys/un.h>
 
 enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALARMS, O_WAIT, O_LIMIT, O_REKEYD, O_HOST,
-       O_PLUGIN_DIR, O_HELP };
+       O_PLUGIN_DIR, O_HELP,
+       O_PEER, O_FETCH, O_CONFIG };
 
-#define ASKING " status rotate explain adopt history plugins reload version "
-#define TABLES " status explain history plugins "
+#define ASKING " status rotate explain adopt history plugins reload version source test "
+#define TABLES " status explain history plugins source test "
 
 static const struct option_row {
     const char *name, *arg;
@@ -24,16 +27,19 @@ static const struct option_row {
 } rows[] = {
     {"json", NULL, no_argument, O_JSON, NULL, "write JSON"},
     {"socket", "PATH", required_argument, O_SOCKET, ASKING, "control socket of rekeyd (" RK_CLI_SOCKET ")"},
-    {"timeout", "TIME", required_argument, O_TIMEOUT, ASKING, "longest wait for an answer (10s; rotate --wait: 60s)"},
+    {"timeout", "TIME", required_argument, O_TIMEOUT, ASKING, "longest wait (10s; rotate --wait: 60s; source test: 20s)"},
     {"color", "WHEN", required_argument, O_COLOR, TABLES, "auto, always or never (auto)"},
     {"width", "N", required_argument, O_WIDTH, TABLES, "cut or fold to N columns, 0: never (the terminal's)"},
     {"watch", "[=TIME]", optional_argument, O_WATCH, " status ", "show again and again, every TIME (1s)"},
     {"check-alarms", NULL, no_argument, O_CHECK_ALARMS, " status ", "exit with 4 when there is an alarm"},
     {"wait", NULL, no_argument, O_WAIT, " rotate ", "until the rotation is done or has failed"},
     {"limit", "N", required_argument, O_LIMIT, " history ", "at most N rows (50)"},
-    {"rekeyd", "PATH", required_argument, O_REKEYD, " check ", "program to run (" RK_SBINDIR "/rekeyd)"},
-    {"host", "PATH", required_argument, O_HOST, " check plugin ", "program to run (" RK_LIBEXECDIR "/rekey-host)"},
-    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin ", "plugins (" RK_PLUGINDIR ")"},
+    {"peer", "SAE", required_argument, O_PEER, " source test ", "the SAE to share a key with (those of the links)"},
+    {"fetch", NULL, no_argument, O_FETCH, " source test ", "take a key with each peer at the end, and drop it"},
+    {"config", "FILE", required_argument, O_CONFIG, " source test ", "test the source of this file, without the daemon"},
+    {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test ", "program to run (" RK_SBINDIR "/rekeyd)"},
+    {"host", "PATH", required_argument, O_HOST, " check plugin source test ", "program to run (" RK_LIBEXECDIR "/rekey-host)"},
+    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test ", "plugins (" RK_PLUGINDIR ")"},
     {"help", NULL, no_argument, O_HELP, NULL, "show this help"},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
@@ -58,7 +64,7 @@ rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_command *
     } else {
         fprintf(out, "usage: rekeyctl COMMAND [options] [argument]\n\ncommands:\n");
         for (; commands->name; commands++)
-            fprintf(out, "  %-8s %-8s %s\n", commands->name, commands->args, commands->help);
+            fprintf(out, "  %-11s %-8s %s\n", commands->name, commands->args, commands->help);
         fprintf(out, "\noptions, of all commands or some (rekeyctl COMMAND --help):\n");
     }
     for (size_t i = 0; i < N_ROWS; i++) {
@@ -138,6 +144,11 @@ take_value(struct rk_cli_opts *o, int code, const char *value)
             return "wants a number of rows, 1..1000000";
         o->limit = (uint32_t)n;
         return NULL;
+    case O_PEER:
+        if (!value[0] || strlen(value) > RK_SAE_MAX)
+            return "wants an SAE ID";
+        o->peer = value;
+        return NULL;
     case O_SOCKET:
         if (strlen(value) >= sizeof ((struct sockaddr_un *)0)->sun_path)
             return "is too long: a socket's path has at most 107 bytes";
@@ -156,6 +167,8 @@ take_option(struct rk_cli_opts *o, int code, const char *value)
     case O_WAIT: o->wait = true; return NULL;
     case O_CHECK_ALARMS: o->check_alarms = true; return NULL;
     case O_HELP: o->help = true; return NULL;
+    case O_FETCH: o->fetch = true; return NULL;
+    case O_CONFIG: o->config = value; return NULL;
     case O_REKEYD: o->rekeyd = value; return NULL;
     case O_HOST: o->host = value; return NULL;
     case O_PLUGIN_DIR: o->plugin_dir = value; return NULL;
@@ -163,11 +176,33 @@ take_option(struct rk_cli_opts *o, int code, const char *value)
     }
 }
 
+/* Is it the command that words[n] begin with?  ret: how many of them are its name */
+static int
+words_of(const struct rk_cli_command *c, char **words, int n)
+{
+    size_t first = strcspn(c->name, " ");
+
+    if (strncmp(c->name, words[0], first) != 0 || words[0][first])
+        return 0;
+    return !c->name[first] ? 1 : n > 1 && strcmp(c->name + first + 1, words[1]) == 0 ? 2 : 0;
+}
+
+/* The command of which only the first of two words was given; NULL: none. */
+static const struct rk_cli_command *
+begun(const struct rk_cli_command *commands, const char *word)
+{
+    for (; commands->name; commands++)
+        if (strncmp(commands->name, word, strlen(word)) == 0 && commands->name[strlen(word)] == ' ')
+            return commands;
+    return NULL;
+}
+
 /* Command and argument, from what was no option. */
 static int
 take_words(char **words, int n, const struct rk_cli_command *commands, struct rk_cli_opts *o, FILE *err)
 {
     const struct rk_cli_command *c = commands;
+    int own = 0;
 
     if (n == 0) {
         if (o->help)
@@ -175,12 +210,19 @@ take_words(char **words, int n, const struct rk_cli_command *commands, struct rk
         rk_cli_usage(NULL, commands, err);
         return RK_CLI_USAGE;
     }
-    while (c->name && strcmp(c->name, words[0]) != 0)
+    while (c->name && (own = words_of(c, words, n)) == 0)
         c++;
+    if (!c->name && (o->command = begun(commands, words[0]))) {
+        if (!o->help)
+            rk_cli_usage(o->command, commands, err);
+        return o->help ? RK_CLI_OK : RK_CLI_USAGE;
+    }
     if (!c->name) {
         fprintf(err, "rekeyctl: no such command; rekeyctl --help shows all\n");
         return RK_CLI_USAGE;
     }
+    words += own - 1;
+    n -= own - 1;
     o->command = c;
     o->arg = n > 1 ? words[1] : NULL;
     if (o->help)
