@@ -62,7 +62,8 @@ others_check(struct kme_call *call, const struct kme_want *want)
             if (conf->peers[at].same_process && kme_saes_at(&conf->peers[at].saes, want->other[i]) >= 0)
                 break;
         if (at == conf->n_peers || strcmp(want->other[i], call->sae) == 0) {
-            kme_refuse(call, KME_R_SAE, (struct kme_detail){"additional_slave_SAE_IDs", want->other[i]});
+            kme_bad(call, 400, "one of additional_slave_SAE_IDs is not known on this KME",
+                    (struct kme_detail){"SAE_ID", want->other[i]});
             return false;
         }
     }

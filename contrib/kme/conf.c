@@ -9,7 +9,6 @@
 #include <rekey/err.h>
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,15 +17,7 @@
 
 #define MAP_KEYS_MAX 32 /* bits of a word */
 
-struct reader {
-    const struct kme_usual *usual;
-    const char *path;
-    int dir_len;           /* of path up to its last '/', that one included */
-    yaml_document_t doc;
-    char *why;
-};
-
-typedef int set_fn(struct reader *r, const yaml_node_t *node, void *value);
+typedef int set_fn(struct kme_reader *r, const yaml_node_t *node, void *value);
 
 struct field {
     const char *name;
@@ -42,68 +33,33 @@ struct fields {
     const char *of; /* what the map is, for error texts */
 };
 
-static int fail(struct reader *r, unsigned long line, const char *fmt, ...) RK_PRINTF(3, 4);
-
 static int
-fail(struct reader *r, unsigned long line, const char *fmt, ...)
+unknown(struct kme_reader *r, const yaml_node_t *key, const struct fields *fields)
 {
-    char text[KME_CONF_TEXT_MAX / 2];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    return kme_conf_fail(r->why, r->path, line, text);
-}
-
-static unsigned long
-line_of(const yaml_node_t *node)
-{
-    return node->start_mark.line + 1;
-}
-
-/* The text of a scalar without NUL in it; NULL when it is something else. */
-static const char *
-scalar(const yaml_node_t *node)
-{
-    if (node->type != YAML_SCALAR_NODE || strlen((const char *)node->data.scalar.value) != node->data.scalar.length)
-        return NULL;
-    return (const char *)node->data.scalar.value;
-}
-
-static yaml_node_t *
-child(struct reader *r, int index)
-{
-    return yaml_document_get_node(&r->doc, index);
-}
-
-static int
-unknown(struct reader *r, const yaml_node_t *key, const struct fields *fields)
-{
-    const char *names[MAP_KEYS_MAX], *word = scalar(key), *near;
+    const char *names[MAP_KEYS_MAX], *word = kme_scalar(key), *near;
 
     if (!word)
-        return fail(r, line_of(key), "a key of %s must be text", fields->of);
+        return kme_fail(r, kme_line_of(key), "a key of %s must be text", fields->of);
     for (size_t i = 0; i < fields->n; i++)
         names[i] = fields->field[i].name;
     near = rk_nearest(word, names, fields->n);
-    return fail(r, line_of(key), "'%.40s' is not known in %s%s%s%s", word, fields->of, near ? "; did you mean '" : "",
-                near ? near : "", near ? "'?" : "");
+    return kme_fail(r, kme_line_of(key), "'%.40s' is not known in %s%s%s%s", word, fields->of,
+                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-static int set_number(struct reader *r, const yaml_node_t *node, void *value, const struct field *f);
+static int set_number(struct kme_reader *r, const yaml_node_t *node, void *value, const struct field *f);
 
 /* Fill an object from a map: each key once, all required ones there. */
 static int
-walk(struct reader *r, const yaml_node_t *map, const struct fields *fields, void *object)
+walk(struct kme_reader *r, const yaml_node_t *map, const struct fields *fields, void *object)
 {
     uint32_t seen = 0;
 
     if (map->type != YAML_MAPPING_NODE)
-        return fail(r, line_of(map), "%s must be a map", fields->of);
+        return kme_fail(r, kme_line_of(map), "%s must be a map", fields->of);
     for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = child(r, p->key), *value = child(r, p->value);
-        const char *word = scalar(key);
+        const yaml_node_t *key = kme_child(r, p->key), *value = kme_child(r, p->value);
+        const char *word = kme_scalar(key);
         const struct field *f;
         size_t i = 0;
         int err;
@@ -114,7 +70,7 @@ walk(struct reader *r, const yaml_node_t *map, const struct fields *fields, void
             return unknown(r, key, fields);
         f = &fields->field[i];
         if (seen & 1u << i)
-            return fail(r, line_of(key), "'%s' is there twice", f->name);
+            return kme_fail(r, kme_line_of(key), "'%s' is there twice", f->name);
         seen |= 1u << i;
         err = f->set ? f->set(r, value, (char *)object + f->offset)
                      : set_number(r, value, (char *)object + f->offset, f);
@@ -123,14 +79,14 @@ walk(struct reader *r, const yaml_node_t *map, const struct fields *fields, void
     }
     for (size_t i = 0; i < fields->n; i++)
         if (fields->field[i].required && !(seen & 1u << i))
-            return fail(r, line_of(map), "'%s' is missing in %s", fields->field[i].name, fields->of);
+            return kme_fail(r, kme_line_of(map), "'%s' is missing in %s", fields->field[i].name, fields->of);
     return RK_OK;
 }
 
 static int
-set_number(struct reader *r, const yaml_node_t *node, void *value, const struct field *f)
+set_number(struct kme_reader *r, const yaml_node_t *node, void *value, const struct field *f)
 {
-    const char *text = scalar(node);
+    const char *text = kme_scalar(node);
     int64_t n = 0;
 
     for (const char *c = text; c && *c; c++) {
@@ -141,211 +97,23 @@ set_number(struct reader *r, const yaml_node_t *node, void *value, const struct 
         n = 10 * n + (*c - '0');
     }
     if (!text || !*text || n < f->lo || n > f->hi)
-        return fail(r, line_of(node), "%s must be a number from %lld to %lld", f->name, (long long)f->lo,
+        return kme_fail(r, kme_line_of(node), "%s must be a number from %lld to %lld", f->name, (long long)f->lo,
                     (long long)f->hi);
     *(int64_t *)value = n;
     return RK_OK;
 }
 
-static int
-set_kme_id(struct reader *r, const yaml_node_t *node, void *value)
-{
-    const char *text = scalar(node);
-
-    if (!text || !rk_name_ok(text, KME_NAME_MAX))
-        return fail(r, line_of(node), "a KME ID is 1 to %d letters, digits, '.', '_', '-'", KME_NAME_MAX);
-    rk_copy(value, KME_NAME_MAX + 1, text);
-    return RK_OK;
-}
-
-/* A path; a relative one is meant from the folder of the configuration. */
-static int
-set_path(struct reader *r, const yaml_node_t *node, void *value)
-{
-    const char *text = scalar(node);
-    int n;
-
-    if (!text || !*text)
-        return fail(r, line_of(node), "must be the path of a file");
-    n = asprintf(value, "%.*s%s", text[0] == '/' ? 0 : r->dir_len, r->path, text);
-    if (n < 0)
-        *(char **)value = NULL;
-    return n < 0 ? RK_E_NOMEM : RK_OK;
-}
-
-static int
-set_listen(struct reader *r, const yaml_node_t *node, void *value)
-{
-    struct kme_conf *kme = value;
-    const char *text = scalar(node), *colon = text ? strrchr(text, ':') : NULL;
-    size_t n = colon ? (size_t)(colon - text) : 0;
-    char *end = NULL;
-    unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
-
-    if (n > 2 && text[0] == '[' && colon[-1] == ']') { /* [::1]:8443 */
-        text++;
-        n -= 2;
-    }
-    if (n == 0 || n >= sizeof kme->host || colon[1] < '0' || colon[1] > '9' || *end || port > 65535)
-        return fail(r, line_of(node), "listen must be ADDRESS:PORT, as 127.0.0.1:8443");
-    memcpy(kme->host, text, n);
-    kme->host[n] = '\0';
-    kme->port = (uint16_t)port;
-    return RK_OK;
-}
-
-static int
-set_fault(struct reader *r, const yaml_node_t *node, void *value)
-{
-    const char *text = scalar(node);
-    char why[RK_WHY_MAX];
-
-    if (!text)
-        return fail(r, line_of(node), "fault must be words, as: fault: slow:500ms short-key");
-    if (kme_faults_parse(text, value, why) != RK_OK)
-        return fail(r, line_of(node), "%s", why);
-    return RK_OK;
-}
-
-static int
-set_personality(struct reader *r, const yaml_node_t *node, void *value)
-{
-    const char *text = scalar(node);
-    const struct kme_personality *as = text ? kme_personality_find(text) : NULL;
-
-    if (!as)
-        return fail(r, line_of(node), "personality must be one of rekey-kme --list-personalities");
-    *(const struct kme_personality **)value = as;
-    return RK_OK;
-}
-
-/* One of some words, by its number. */
-static int
-choice(struct reader *r, const yaml_node_t *node, const char *const *words, size_t n, const char *what)
-{
-    const char *text = scalar(node);
-
-    for (size_t i = 0; text && i < n; i++)
-        if (strcmp(text, words[i]) == 0)
-            return (int)i;
-    return fail(r, line_of(node), "%s", what);
-}
-
-static int
-set_sae_ids(struct reader *r, const yaml_node_t *node, void *value)
-{
-    static const char *const words[] = {"any", "integer"};
-    int i = choice(r, node, words, 2, "sae-ids must be any or integer");
-
-    *(bool *)value = i == 1;
-    return i < 0 ? i : RK_OK;
-}
-
-static int
-set_optional(struct reader *r, const yaml_node_t *node, void *value)
-{
-    static const char *const words[] = {"ignore", "refuse"};
-    int i = choice(r, node, words, 2, "extension-optional must be ignore or refuse");
-
-    *(bool *)value = i == 1;
-    return i < 0 ? i : RK_OK;
-}
-
-static int
-set_status(struct reader *r, const yaml_node_t *node, void *value)
-{
-    static const char *const words[] = {"offered", "first", "none"};
-    int i = choice(r, node, words, 3, "status must be offered, first or none");
-
-    if (i >= 0)
-        *(enum kme_status_use *)value = (enum kme_status_use)i;
-    return i < 0 ? i : RK_OK;
-}
-
-static int
-set_key_id(struct reader *r, const yaml_node_t *node, void *value)
-{
-    static const char *const words[] = {"key_ID", "key_id", "keyId"};
-    int i = choice(r, node, words, 3, "key-id-name must be key_ID, key_id or keyId");
-
-    if (i >= 0)
-        *(const char **)value = words[i];
-    return i < 0 ? i : RK_OK;
-}
-
-static size_t
-count_of(const yaml_node_t *node)
-{
-    if (node->type != YAML_SEQUENCE_NODE)
-        return 0;
-    return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-}
-
-static int
-compare(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-/* A list of 1 to max texts of the length of an SAE ID, sorted. */
-static int
-set_texts(struct reader *r, const yaml_node_t *node, struct kme_saes *out, size_t max, const char *what)
-{
-    size_t n = count_of(node);
-
-    if (n == 0 || n > max)
-        return fail(r, line_of(node), "%ss must be a list of 1 to %zu", what, max);
-    out->id = calloc(n, sizeof *out->id);
-    if (!out->id)
-        return RK_E_NOMEM;
-    for (size_t i = 0; i < n; i++) {
-        const yaml_node_t *item = child(r, node->data.sequence.items.start[i]);
-        const char *text = scalar(item);
-
-        if (!text || !*text || !rk_copy(out->id[i], sizeof out->id[i], text))
-            return fail(r, line_of(item), "an %s is 1 to %d bytes", what, RK_SAE_MAX);
-        out->n++;
-    }
-    qsort(out->id, n, sizeof *out->id, compare);
-    for (size_t i = 1; i < n; i++)
-        if (strcmp(out->id[i - 1], out->id[i]) == 0)
-            return fail(r, line_of(node), "%s '%s' is there twice", what, out->id[i]);
-    return RK_OK;
-}
-
-static int
-set_saes(struct reader *r, const yaml_node_t *node, void *value)
-{
-    return set_texts(r, node, value, KME_SAES_MAX, "SAE ID");
-}
-
-static int
-set_extensions(struct reader *r, const yaml_node_t *node, void *value)
-{
-    return set_texts(r, node, value, KME_EXTENSIONS_MAX, "extension");
-}
-
-static int
-set_per(struct reader *r, const yaml_node_t *node, void *value)
-{
-    static const char *const words[] = {"kme", "sae"};
-    int i = choice(r, node, words, 2, "per must be kme or sae");
-
-    *(bool *)value = i == 1;
-    return i < 0 ? i : RK_OK;
-}
-
 #define POOL(member) offsetof(struct kme_pool_conf, member)
 
 static int
-set_pool(struct reader *r, const yaml_node_t *node, void *value)
+set_pool(struct kme_reader *r, const yaml_node_t *node, void *value)
 {
     static const struct field field[] = {
         {"keys", NULL, POOL(keys), 0, 100000000, true},
         {"start", NULL, POOL(start), 0, 100000000, false},
         {"refill", NULL, POOL(refill), 0, 100000000, false},
         {"rate", NULL, POOL(rate), 0, 999999999, false},
-        {"per", set_per, POOL(per_sae), 0, 0, false},
+        {"per", kme_set_per, POOL(per_sae), 0, 0, false},
     };
     static const struct fields fields = {field, sizeof field / sizeof field[0], "pool"};
     struct kme_pool_conf *pool = value;
@@ -354,9 +122,9 @@ set_pool(struct reader *r, const yaml_node_t *node, void *value)
     *pool = (struct kme_pool_conf){.start = -1, .refill = -1, .rate = -1};
     err = walk(r, node, &fields, pool);
     if (!err && pool->refill >= 0 && pool->rate >= 0)
-        err = fail(r, line_of(node), "a pool has refill, in keys per second, or rate, in bits per second");
+        err = kme_fail(r, kme_line_of(node), "a pool has refill, in keys per second, or rate, in bits per second");
     if (!err && pool->start > pool->keys)
-        err = fail(r, line_of(node), "start is more than keys");
+        err = kme_fail(r, kme_line_of(node), "start is more than keys");
     return err;
 }
 
@@ -374,28 +142,28 @@ finish_pool(struct kme_conf *kme)
 }
 
 static int
-set_peers(struct reader *r, const yaml_node_t *node, void *value)
+set_peers(struct kme_reader *r, const yaml_node_t *node, void *value)
 {
     static const struct field field[] = {
-        {"kme", set_kme_id, offsetof(struct kme_peer_conf, kme), 0, 0, true},
-        {"saes", set_saes, offsetof(struct kme_peer_conf, saes), 0, 0, true},
-        {"pair-secret", set_path, offsetof(struct kme_peer_conf, secret_path), 0, 0, false},
+        {"kme", kme_set_kme_id, offsetof(struct kme_peer_conf, kme), 0, 0, true},
+        {"saes", kme_set_saes, offsetof(struct kme_peer_conf, saes), 0, 0, true},
+        {"pair-secret", kme_set_path, offsetof(struct kme_peer_conf, secret_path), 0, 0, false},
     };
     static const struct fields fields = {field, sizeof field / sizeof field[0], "an entry of peers"};
     struct kme_conf *kme = value;
-    size_t n = count_of(node);
+    size_t n = kme_count_of(node);
 
     if (n == 0 || n > KME_PEERS_MAX)
-        return fail(r, line_of(node), "peers must be a list of 1 to %d", KME_PEERS_MAX);
+        return kme_fail(r, kme_line_of(node), "peers must be a list of 1 to %d", KME_PEERS_MAX);
     kme->peers = calloc(n, sizeof *kme->peers);
     if (!kme->peers)
         return RK_E_NOMEM;
     for (size_t i = 0; i < n; i++) {
-        const yaml_node_t *item = child(r, node->data.sequence.items.start[i]);
+        const yaml_node_t *item = kme_child(r, node->data.sequence.items.start[i]);
         int err;
 
         kme->n_peers++;
-        kme->peers[i].line = line_of(item);
+        kme->peers[i].line = kme_line_of(item);
         err = walk(r, item, &fields, &kme->peers[i]);
         if (err)
             return err;
@@ -407,28 +175,28 @@ set_peers(struct reader *r, const yaml_node_t *node, void *value)
 #define BITS_MAX (8 * KME_KEY_BYTES_MAX)
 
 static const struct field kme_field[] = {
-    {"id", set_kme_id, AT(id), 0, 0, true},
-    {"listen", set_listen, 0, 0, 0, true},
-    {"cert", set_path, AT(cert), 0, 0, true},
-    {"key", set_path, AT(key), 0, 0, true},
-    {"ca", set_path, AT(ca), 0, 0, true},
-    {"saes", set_saes, AT(saes), 0, 0, true},
+    {"id", kme_set_kme_id, AT(id), 0, 0, true},
+    {"listen", kme_set_listen, 0, 0, 0, true},
+    {"cert", kme_set_path, AT(cert), 0, 0, true},
+    {"key", kme_set_path, AT(key), 0, 0, true},
+    {"ca", kme_set_path, AT(ca), 0, 0, true},
+    {"saes", kme_set_saes, AT(saes), 0, 0, true},
     {"peers", set_peers, 0, 0, 0, true},
     {"key-size", NULL, AT(key_bits), 8, BITS_MAX, false},
     {"min-key-size", NULL, AT(min_key_bits), 8, BITS_MAX, false},
     {"max-key-size", NULL, AT(max_key_bits), 8, BITS_MAX, false},
     {"max-key-per-request", NULL, AT(max_per_request), 1, KME_REQUEST_KEYS_MAX, false},
     {"pool", set_pool, AT(pool), 0, 0, false},
-    {"fault", set_fault, AT(faults), 0, 0, false},
-    {"fault-file", set_path, AT(fault_file), 0, 0, false},
-    {"cert-expired", set_path, AT(cert_expired), 0, 0, false},
-    {"cert-future", set_path, AT(cert_future), 0, 0, false},
-    {"personality", set_personality, AT(personality), 0, 0, false},
-    {"sae-ids", set_sae_ids, AT(integer_saes), 0, 0, false},
-    {"status", set_status, AT(status_use), 0, 0, false},
-    {"key-id-name", set_key_id, AT(key_id), 0, 0, false},
-    {"extensions", set_extensions, AT(extensions), 0, 0, false},
-    {"extension-optional", set_optional, AT(refuse_optional), 0, 0, false},
+    {"fault", kme_set_fault, AT(faults), 0, 0, false},
+    {"fault-file", kme_set_path, AT(fault_file), 0, 0, false},
+    {"cert-expired", kme_set_path, AT(cert_expired), 0, 0, false},
+    {"cert-future", kme_set_path, AT(cert_future), 0, 0, false},
+    {"personality", kme_set_personality, AT(personality), 0, 0, false},
+    {"sae-ids", kme_set_sae_ids, AT(integer_saes), 0, 0, false},
+    {"status", kme_set_status, AT(status_use), 0, 0, false},
+    {"key-id-name", kme_set_key_id, AT(key_id), 0, 0, false},
+    {"extensions", kme_set_extensions, AT(extensions), 0, 0, false},
+    {"extension-optional", kme_set_optional, AT(refuse_optional), 0, 0, false},
     {"max-sae-id-count", NULL, AT(max_saes), 0, KME_OTHERS_MAX, false},
 };
 _Static_assert(sizeof kme_field / sizeof kme_field[0] <= MAP_KEYS_MAX, "a bit for each key");
@@ -436,16 +204,16 @@ static const struct fields kme_fields = {kme_field, sizeof kme_field / sizeof km
 
 /* The personality decides what the other keys are when they are not there: it is read first. */
 static int
-find_personality(struct reader *r, const yaml_node_t *map, const struct kme_personality **out)
+find_personality(struct kme_reader *r, const yaml_node_t *map, const struct kme_personality **out)
 {
     *out = r->usual->personality;
     if (map->type != YAML_MAPPING_NODE)
         return RK_OK; /* walk says so */
     for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const char *word = scalar(child(r, p->key));
+        const char *word = kme_scalar(kme_child(r, p->key));
 
         if (word && strcmp(word, "personality") == 0)
-            return set_personality(r, child(r, p->value), out);
+            return kme_set_personality(r, kme_child(r, p->value), out);
     }
     return RK_OK;
 }
@@ -460,20 +228,20 @@ has_fault(const struct kme_conf *kme, enum kme_fault_kind kind)
 }
 
 static int
-check_kme(struct reader *r, const struct kme_conf *kme)
+check_kme(struct kme_reader *r, const struct kme_conf *kme)
 {
     if (kme->key_bits % 8 || kme->min_key_bits % 8 || kme->max_key_bits % 8)
-        return fail(r, kme->line, "key sizes of %s are in bits, multiples of 8", kme->id);
+        return kme_fail(r, kme->line, "key sizes of %s are in bits, multiples of 8", kme->id);
     if (kme->min_key_bits > kme->key_bits || kme->key_bits > kme->max_key_bits)
-        return fail(r, kme->line, "%s needs min-key-size <= key-size <= max-key-size", kme->id);
+        return kme_fail(r, kme->line, "%s needs min-key-size <= key-size <= max-key-size", kme->id);
     if ((has_fault(kme, KME_F_EXPIRED) && !kme->cert_expired) || (has_fault(kme, KME_F_FUTURE) && !kme->cert_future))
-        return fail(r, kme->line, "%s needs cert-expired and cert-future for those faults: make-certs --dates",
+        return kme_fail(r, kme->line, "%s needs cert-expired and cert-future for those faults: make-certs --dates",
                     kme->id);
     return RK_OK;
 }
 
 static int
-read_kme(struct reader *r, const yaml_node_t *node, struct kme_conf *kme)
+read_kme(struct kme_reader *r, const yaml_node_t *node, struct kme_conf *kme)
 {
     const struct kme_personality *as;
     int err = find_personality(r, node, &as);
@@ -483,7 +251,7 @@ read_kme(struct reader *r, const yaml_node_t *node, struct kme_conf *kme)
     *kme = (struct kme_conf){.key_bits = 256, .min_key_bits = as->min_key_bits, .max_key_bits = as->max_key_bits,
                              .max_per_request = as->max_per_request, .personality = as, .key_id = as->key_id,
                              .pool = {.keys = 10000, .start = -1, .refill = 1000, .rate = -1},
-                             .seed = r->usual->seed, .line = line_of(node)};
+                             .seed = r->usual->seed, .line = kme_line_of(node)};
     err = walk(r, node, &kme_fields, kme);
     if (err)
         return err;
@@ -494,13 +262,13 @@ read_kme(struct reader *r, const yaml_node_t *node, struct kme_conf *kme)
 }
 
 static int
-set_kmes(struct reader *r, const yaml_node_t *node, void *value)
+set_kmes(struct kme_reader *r, const yaml_node_t *node, void *value)
 {
     struct kme_conf_set *set = value;
-    size_t n = count_of(node);
+    size_t n = kme_count_of(node);
 
     if (n == 0 || n > KME_MAX)
-        return fail(r, line_of(node), "kmes must be a list of 1 to %d", KME_MAX);
+        return kme_fail(r, kme_line_of(node), "kmes must be a list of 1 to %d", KME_MAX);
     set->kme = calloc(n, sizeof *set->kme);
     if (!set->kme)
         return RK_E_NOMEM;
@@ -508,7 +276,7 @@ set_kmes(struct reader *r, const yaml_node_t *node, void *value)
         int err;
 
         set->n++;
-        err = read_kme(r, child(r, node->data.sequence.items.start[i]), &set->kme[i]);
+        err = read_kme(r, kme_child(r, node->data.sequence.items.start[i]), &set->kme[i]);
         if (err)
             return err;
     }
@@ -516,13 +284,13 @@ set_kmes(struct reader *r, const yaml_node_t *node, void *value)
 }
 
 static int
-read_document(struct reader *r, struct kme_conf_set *set)
+read_document(struct kme_reader *r, struct kme_conf_set *set)
 {
     static const struct field field[] = {{"kmes", set_kmes, 0, 0, 0, true}};
     static const struct fields fields = {field, 1, "the file"};
     const yaml_node_t *root = yaml_document_get_root_node(&r->doc);
 
-    return root ? walk(r, root, &fields, set) : fail(r, 1, "the file is empty");
+    return root ? walk(r, root, &fields, set) : kme_fail(r, 1, "the file is empty");
 }
 
 /* The whole file, NUL ended; NULL with why. */
@@ -545,7 +313,7 @@ slurp(const char *path, size_t *len, char *why)
 }
 
 static int
-parse(struct reader *r, const char *text, size_t len, struct kme_conf_set *set)
+parse(struct kme_reader *r, const char *text, size_t len, struct kme_conf_set *set)
 {
     yaml_parser_t parser;
     int err;
@@ -557,7 +325,7 @@ parse(struct reader *r, const char *text, size_t len, struct kme_conf_set *set)
         err = read_document(r, set);
         yaml_document_delete(&r->doc);
     } else {
-        err = fail(r, parser.problem_mark.line + 1, "YAML: %s", parser.problem ? parser.problem : "out of memory");
+        err = kme_fail(r, parser.problem_mark.line + 1, "YAML: %s", parser.problem ? parser.problem : "out of memory");
     }
     yaml_parser_delete(&parser);
     return err;
@@ -567,7 +335,7 @@ int
 kme_conf_load(const char *path, const struct kme_usual *usual, struct kme_conf_set *set, char *why)
 {
     const char *slash = strrchr(path, '/');
-    struct reader r = {.usual = usual, .path = path, .dir_len = slash ? (int)(slash - path) + 1 : 0, .why = why};
+    struct kme_reader r = {.usual = usual, .path = path, .dir_len = slash ? (int)(slash - path) + 1 : 0, .why = why};
     size_t len;
     char *text;
     int err;

@@ -169,7 +169,7 @@ read_word(char *text, struct kme_fault_word *out)
         if (percent_of(part, &out->ppm))
             continue;
         if (have_value || !value_of(part, word->unit, value))
-            return "has a wrong value: write slow:500ms, late:3s (at most 600s), 429:2s, clock:-60s, huge:128KiB, 503:10%";
+            return "has a wrong value: write slow:500ms, late:3s (at most 600s), 429:2s, clock:-9s, huge:9KiB, 5%";
         have_value = true;
     }
     if (word->value < 0 && !have_value)

@@ -204,6 +204,19 @@ serve(struct event_base *base, const struct options *o, const struct kme_conf_se
     return status;
 }
 
+/* As many connections as the system allows. */
+static void
+raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            rk_log(RK_LOG_WARNING, "ev=start more than the usual number of descriptors: %s", strerror(errno));
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -224,6 +237,7 @@ main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     rk_log(RK_LOG_NOTICE, "ev=start seed=%llu", (unsigned long long)o.usual.seed); /* to have the same faults again */
+    raise_descriptors();
     base = event_base_new();
     status = base ? serve(base, &o, &set) : EXIT_FAILURE;
     if (base)

@@ -89,6 +89,7 @@ static const struct kme_personality personalities[] = {
         .max_per_request = 1,
         ONLY_256,
         .say = {[KME_R_MISSING] = {404, KME_TEXT, "key not found"},
+                [KME_R_OTHER_SLAVE] = {404, KME_TEXT, "key not found"},
                 [KME_R_JSON] = {400, KME_TEXT, "invalid JSON payload"},
                 [KME_R_ID_STRINGS] = {400, KME_TEXT, "invalid JSON payload"},
                 [KME_R_METHOD] = {405, KME_TEXT, "method not allowed"},

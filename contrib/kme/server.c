@@ -63,7 +63,8 @@ context_now(struct kme_server *server)
     if (fault.on[KME_F_FUTURE] && server->tls.future)
         return server->tls.future;
     if (fault.any)
-        rk_log(RK_LOG_WARNING, "ev=fault kme=%s res=failed it has no cert-expired or cert-future", server->kme.conf->id);
+        rk_log(RK_LOG_WARNING, "ev=fault kme=%s res=failed it has no cert-expired or cert-future",
+               server->kme.conf->id);
     return server->tls.usual;
 }
 

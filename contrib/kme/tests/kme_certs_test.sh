@@ -56,6 +56,21 @@ out=$(openssl x509 -noout -text -in named/Toulouse.1.crt)
 ok $? "and more host names and addresses"
 out=$(openssl x509 -noout -checkend 259200 -in named/ALICE.crt)
 ok $(($? == 0)) "and a life in days"
+out=$("$make_certs" --kme K1 --kme K2 --sae S --dates dated 2>&1) && out=$(cd dated && echo *) &&
+    [ "$out" = "K1.crt K1.expired.crt K1.future.crt K1.key K2.crt K2.expired.crt K2.future.crt K2.key S.crt S.key ca.crt ca.key pair.secret" ]
+ok $? "--dates makes certificates that are not valid now"
+out=$(openssl verify -no_check_time -purpose sslserver -verify_hostname k1 -CAfile dated/ca.crt dated/K1.expired.crt \
+    dated/K1.future.crt 2>&1)
+ok $? "which are good but for that"
+out=$(openssl verify -CAfile dated/ca.crt dated/K1.expired.crt 2>&1)
+[[ $out == *"has expired"* ]]
+ok $? "one has expired"
+out=$(openssl verify -CAfile dated/ca.crt dated/K2.future.crt 2>&1)
+[[ $out == *"not yet valid"* ]]
+ok $? "the other is not valid yet"
+out=$(openssl x509 -in dated/K2.crt -noout -pubkey; openssl x509 -in dated/K2.future.crt -noout -pubkey)
+[ "$(echo "$out" | sort | uniq -c | awk '$1 % 2' | wc -l)" -eq 0 ]
+ok $? "and both are for the same key"
 for bad in "--kme a/b d" "--sae ../x d" "--days 0 d" "--dns a,b d" "--ip x d" "d e" "--kme" "--sae ca d" "--what d" ""; do
     # shellcheck disable=SC2086
     out=$("$make_certs" $bad 2>&1)

@@ -359,6 +359,9 @@ CASES = [
     ("mock: no strangers", mock_stranger),
     ("vendor: stranger: 403", stranger(vendor, 403)),
     ("strict: other slave: 401", other_slave(strict, 401, None, "bare")),
+    ("next-door: other slave: 401", other_slave(next_door, 401)),
+    ("rust: other slave: 401", other_slave(rust, 401, "Authentication error", None)),
+    ("mock: other slave: 404", other_slave(mock, 404, "key not found", "text/plain")),
     ("rust: SAE IDs are integers", integer_saes),
     ("strict: unknown slave: 400", unknown_slave(strict, 400)),
     ("next-door: unknown slave: 400", unknown_slave(next_door, 400)),
@@ -389,7 +392,8 @@ def configuration():
     add("int", "rust-like", ["1001"], ["1002"], {"sae-ids": "integer"}, {"sae-ids": "integer"})
     add("first", "vendor-like", ["SAE_A"], ["SAE_B"], {"status": "first", "key-id-name": "key_id"}, {"status": "none"})
     for kme in kmes:  # one certificate for all: who a KME is does not matter here
-        kme.update({k: v.replace(kme["id"], "kme") for k, v in kme.items() if isinstance(v, str) and v.startswith("pki/")})
+        pki = {k: v for k, v in kme.items() if isinstance(v, str) and v.startswith("pki/")}
+        kme.update({k: v.replace(kme["id"], "kme") for k, v in pki.items()})
     return kmes
 
 
