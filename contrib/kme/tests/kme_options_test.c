@@ -163,6 +163,7 @@ multicast_key_is_fetched_by_all_its_slaves(void **state)
 static void
 multicast_key_is_not_for_others(void **state)
 {
+    static const char unknown[] = "one of additional_slave_SAE_IDs is not known on this KME";
     struct lab lab;
     char body[200];
 
@@ -172,8 +173,8 @@ multicast_key_is_not_for_others(void **state)
     snprintf(body, sizeof body, "{\"key_IDs\":[{\"key_ID\":\"%s\"}]}", first_key(&lab, "key_ID"));
     assert_int_equal(ask(&lab, (struct ask){B, "SAE_C", "SAE_A/dec_keys", body}), 401);
     assert_int_equal(ask(&lab, (struct ask){D, "SAE_D", "SAE_A/dec_keys", body}), 200);
-    refused(&lab, "{\"additional_slave_SAE_IDs\":[\"SAE_X\"]}", "one of additional_slave_SAE_IDs is not known on this KME");
-    refused(&lab, "{\"additional_slave_SAE_IDs\":[\"SAE_B\"]}", "one of additional_slave_SAE_IDs is not known on this KME");
+    refused(&lab, "{\"additional_slave_SAE_IDs\":[\"SAE_X\"]}", unknown);
+    refused(&lab, "{\"additional_slave_SAE_IDs\":[\"SAE_B\"]}", unknown);
     refused(&lab, "{\"additional_slave_SAE_IDs\":[\"SAE_C\",\"SAE_D\",\"SAE_C\"]}",
             "more additional_slave_SAE_IDs than max_SAE_ID_count");
     refused(&lab, "{\"additional_slave_SAE_IDs\":[5]}", "each of additional_slave_SAE_IDs shall be an SAE ID");
@@ -241,7 +242,9 @@ pool_is_shared_or_not(void **state)
     static const struct {
         const char *more;
         int same_kme; /* what another SAE of the same peer finds when one took all */
-    } rows[] = {{"pool: { keys: 2 },", 503}, {"pool: { keys: 2, per: kme },", 503}, {"pool: { keys: 2, per: sae },", 200}};
+    } rows[] = {{"pool: { keys: 2 },", 503},
+                {"pool: { keys: 2, per: kme },", 503},
+                {"pool: { keys: 2, per: sae },", 200}};
     struct lab lab;
 
     (void)state;
@@ -350,7 +353,8 @@ command_line_and_file(void **state)
 
     (void)state;
     assert_int_equal(kme_faults_parse("html", &html, why), RK_OK);
-    assert_int_equal(load_with("max-key-per-request: 3, personality: rust-like, fault: drop,", &usual, &set, why), RK_OK);
+    assert_int_equal(load_with("max-key-per-request: 3, personality: rust-like, fault: drop,", &usual, &set, why),
+                     RK_OK);
     assert_string_equal(set.kme[0].personality->name, "rust-like");
     assert_int_equal(set.kme[0].max_per_request, 3);
     assert_string_equal(set.kme[1].personality->name, "mock-like");
@@ -367,8 +371,9 @@ command_line_and_file(void **state)
 static void
 what_waits_must_be_known(void **state)
 {
-    static const char alone[] = "kmes:\n  - { id: a, listen: '127.0.0.1:1', cert: a, key: a, ca: a, saes: [A],\n"
-                                "      personality: next-door-like, peers: [{ kme: b, saes: [B], pair-secret: x }] }\n%s";
+    static const char alone[] = "kmes:\n"
+                                "  - { id: a, listen: '127.0.0.1:1', cert: a, key: a, ca: a, saes: [A],\n"
+                                "      peers: [{ kme: b, saes: [B], pair-secret: x }], personality: next-door-like }\n";
     const struct kme_usual usual = {.personality = kme_personality_at(0)};
     struct kme_conf_set set;
     char path[] = "/tmp/kme-test-XXXXXX", why[KME_CONF_TEXT_MAX];
@@ -376,10 +381,10 @@ what_waits_must_be_known(void **state)
 
     (void)state;
     assert_non_null(f);
-    assert_true(fprintf(f, alone, "") > 0);
+    assert_true(fputs(alone, f) >= 0);
     assert_int_equal(fclose(f), 0);
     assert_int_equal(kme_conf_load(path, &usual, &set, why), RK_E_CONFIG);
-    assert_non_null(strstr(why, ":3: b is not in this file: a KME that is next-door-like has to know what waits there"));
+    assert_non_null(strstr(why, ":3: b is not in this file: a KME that is next-door-like has to know what waits"));
     unlink(path);
 }
 

@@ -326,9 +326,9 @@ fault_words_are_for_some_calls(void **state)
 static void
 wrong_fault_words(void **state)
 {
-    static const char *const bad[] = {"shortkey", "slow", "slow:3", "slow:", "slow:601s", "slow:-1s", "html:3s", "503:101%",
-                                      "503:x%", "503@x", "late:1s@enc", "expired@dec", "418", "slow:1s:2s", "huge:0KiB",
-                                      "clock:99999999999999s", ":5%", "@dec"};
+    static const char *const bad[] = {"shortkey", "slow",    "slow:3", "slow:",      "slow:601s", "slow:-1s", "html:3s",
+                                      "503:101%", "503:x%", "503@x", "late:1s@enc", "expired@dec", "418", "slow:1s:2s",
+                                      "huge:0KiB", "clock:99999999999999s", ":5%", "@dec"};
     char why[RK_WHY_MAX], many[512] = "";
 
     (void)state;
