@@ -162,7 +162,7 @@ read_word(char *text, struct kme_fault_word *out)
     word = part ? find_word(part) : NULL;
     if (!word)
         return "is not known, see rekey-kme --list-faults";
-    *out = (struct kme_fault_word){word->kind, word->calls, PPM, word->value, -1};
+    *out = (struct kme_fault_word){word->word, word->kind, word->calls, PPM, word->value, -1};
     while ((part = strtok_r(NULL, ":", &save)) != NULL) {
         int64_t *value = word->unit == RETRY_S ? &out->retry_s : &out->value;
 
@@ -254,6 +254,7 @@ kme_faults_roll(const struct kme_faults *faults, unsigned call, uint64_t *dice)
 
         if (!(w->calls & call) || (w->ppm < PPM && kme_dice(dice) % PPM >= w->ppm) || now.on[w->kind])
             continue;
+        now.word = now.any ? now.word : w->word;
         now.any = now.on[w->kind] = true;
         now.value[w->kind] = w->value;
         if (w->kind == KME_F_CODE)

@@ -78,6 +78,7 @@ enum kme_call_bit {
 };
 
 struct kme_fault_word {
+    const char *word; /* without value; static */
     enum kme_fault_kind kind;
     unsigned calls; /* enum kme_call_bit */
     uint32_t ppm;   /* how often [parts per million] */
@@ -93,6 +94,7 @@ struct kme_faults {
 /* What one request gets. */
 struct kme_fault {
     bool any;
+    const char *word; /* the first of them, for the log; NULL: none */
     bool on[KME_F_COUNT];
     int64_t value[KME_F_COUNT];
     int64_t retry_s;

@@ -153,9 +153,9 @@ on_request(struct evhttp_request *req, void *arg)
 
     kme_tls_peer(ssl, sae);
     answer(server, req, &request, &ans);
-    rk_log(RK_LOG_INFO, "ev=request kme=%s sae=%s method=%s path=%s code=%d%s%s%s", server->kme.conf->id, sae,
+    rk_log(RK_LOG_INFO, "ev=request kme=%s sae=%s method=%s path=%s code=%d%s%s%s%s", server->kme.conf->id, sae,
            method_name(request.method), request.path, ans.code, ans.note[0] ? " " : "", ans.note,
-           request.fault.any ? " fault=yes" : "");
+           request.fault.any ? " fault=" : "", request.fault.any ? request.fault.word : "");
     kme_send(&server->sender, req, &ans, &request.fault);
 }
 
