@@ -266,6 +266,15 @@ kme_faults_roll(const struct kme_faults *faults, unsigned call, uint64_t *dice)
 void
 kme_faults_list(FILE *out)
 {
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        fprintf(out, "%s\t%s\n", words[i].example ? words[i].example : words[i].word, words[i].text);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        const char *between = "";
+
+        fprintf(out, "%s\t", words[i].example ? words[i].example : words[i].word);
+        for (size_t j = 0; j < sizeof call_names / sizeof call_names[0]; j++)
+            if (words[i].calls & call_names[j].calls) {
+                fprintf(out, "%s%s", between, call_names[j].name);
+                between = ",";
+            }
+        fprintf(out, "%s\t%s\n", words[i].calls == KME_C_CONNECT ? "connect" : "", words[i].text);
+    }
 }

@@ -115,7 +115,8 @@ struct kme_fault kme_faults_roll(const struct kme_faults *faults, unsigned call,
 /* kme_dice - the next random number of a seed (splitmix64): a test that gives the seed gets the same ones again */
 uint64_t kme_dice(uint64_t *state);
 
-/* kme_faults_list - a line for each word: an example that can be used as it is, a tab, what it does */
+/* kme_faults_list - a line for each word, with tabs between: an example that can be used as it is, the calls that it
+ * is for (or "connect"), what it does */
 void kme_faults_list(FILE *out);
 
 #endif

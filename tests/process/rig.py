@@ -363,6 +363,7 @@ class Kme:
         self.pair, self.name, self.port, self.process = pair, name, 0, None
         self.fault_file = "%s/%s.fault" % (pair.dir, name)
         self.conf = {"id": name, "cert": "pki/%s.crt" % name, "key": "pki/%s.key" % name, "ca": "pki/ca.crt",
+                     "cert-expired": "pki/%s.expired.crt" % name, "cert-future": "pki/%s.future.crt" % name,
                      "saes": [sae], "peers": [{"kme": peer, "saes": [peer_sae], "pair-secret": "pki/pair.secret"}],
                      "fault-file": self.fault_file}
 
@@ -393,7 +394,7 @@ class KmePair:
         need_file(KME)
         self.rig, self.dir = rig, rig.dir + "/kme"
         os.mkdir(self.dir, 0o700)
-        self.make_certs("pki")
+        self.make_certs("pki", "--dates")
         self.a = Kme(self, "kme-a", "SAE_A", "kme-b", "SAE_B")
         self.b = Kme(self, "kme-b", "SAE_B", "kme-a", "SAE_A")
 
