@@ -73,6 +73,19 @@ check_required(const struct rk_instance_conf *inst, const struct rk_opt *opts, s
                           o->help && *o->help ? ": " : "", o->help ? o->help : "");
 }
 
+static void
+check_one_of(const struct rk_instance_conf *inst, const struct rk_opt *opts, struct rk_conf_errors *e)
+{
+    char names[160];
+    size_t n = 0;
+
+    for (const struct rk_opt *o = opts; o && o->name; o++)
+        n += (o->flags & RK_OPT_ONE_OF) && given(inst, o->name);
+    if (rk_opt_one_of(opts, names, sizeof names) && n != 1)
+        rk_conf_error(e, inst->line, inst->col, "%s \"%s\": %s%s", rk_conf_kind_name(inst->kind), inst->name, names,
+                      n ? ": only one of them can be given" : " is missing");
+}
+
 void
 rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_schema *schema, struct rk_conf_errors *e)
 {
@@ -91,6 +104,7 @@ rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_schema
     for (size_t i = 0; i < inst->n; i++)
         check_setting(inst, i, schema, e);
     check_required(inst, schema->opts, e);
+    check_one_of(inst, schema->opts, e);
     if (schema->kind == RK_CHANNEL)
         check_required(inst, rk_channel_opts, e);
 }

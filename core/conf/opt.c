@@ -424,6 +424,18 @@ rk_opt_number_text(const struct rk_opt *o, int64_t v, char *out, size_t size)
                    size);
 }
 
+bool
+rk_opt_one_of(const struct rk_opt *opts, char *names, size_t size)
+{
+    size_t len = 0;
+
+    names[0] = '\0';
+    for (const struct rk_opt *o = opts; o && o->name; o++)
+        if ((o->flags & RK_OPT_ONE_OF) && len < size)
+            len += (size_t)snprintf(names + len, size - len, "%s\"%s\"", len ? " or " : "", o->name);
+    return len > 0;
+}
+
 static bool
 name_sane(const char *name)
 {
@@ -470,7 +482,7 @@ range_sane(const struct rk_opt *o, const struct why *why)
 static int
 row_sane(const struct rk_opt *o, const struct why *why)
 {
-    const uint32_t known = RK_OPT_REQUIRED | RK_OPT_RELOAD | RK_OPT_LIST;
+    const uint32_t known = RK_OPT_REQUIRED | RK_OPT_RELOAD | RK_OPT_LIST | RK_OPT_ONE_OF;
     struct rk_shown shown;
     char text[200];
     int err;
@@ -482,6 +494,10 @@ row_sane(const struct rk_opt *o, const struct why *why)
         return wrong(why, "option %s: type %u is not known", o->name, (unsigned)o->type);
     if (o->flags & ~known)
         return wrong(why, "option %s: flags 0x%x are not known", o->name, (unsigned)(o->flags & ~known));
+    if ((o->flags & RK_OPT_REQUIRED) && (o->flags & RK_OPT_ONE_OF))
+        return wrong(why, "option %s: required, so that the others of its group are never given", o->name);
+    if ((o->flags & RK_OPT_ONE_OF) && o->dflt)
+        return wrong(why, "option %s: one of several that must be given, so its default is never used", o->name);
     if ((o->flags & RK_OPT_REQUIRED) && o->dflt)
         return wrong(why, "option %s: required, so its default is never used", o->name);
     err = choices_sane(o, why);

@@ -42,4 +42,8 @@ void rk_opt_number_text(const struct rk_opt *o, int64_t v, char *out, size_t siz
 /* rk_opt_type_name - "duration", ...; "?" for none */
 const char *rk_opt_type_name(uint32_t type);
 
+/* rk_opt_one_of - the options of which exactly one must be given
+ * out:   names[size]  as "\"a\" or \"b\"", cut when it is too long.   ret: are there such.   thread: any */
+bool rk_opt_one_of(const struct rk_opt *opts, char *names, size_t size);
+
 #endif

@@ -43,7 +43,7 @@ put_option(FILE *out, const struct rk_opt *o)
     const char *unit = bound_unit(o);
 
     fprintf(out, "  %s: %s%s%s", o->name, o->flags & RK_OPT_LIST ? "list of " : "", rk_opt_type_name(o->type),
-            o->flags & RK_OPT_REQUIRED ? ", required" : "");
+            o->flags & RK_OPT_REQUIRED ? ", required" : o->flags & RK_OPT_ONE_OF ? ", one of them" : "");
     if (bounded(o))
         fprintf(out, ", %" PRId64 " to %" PRId64 "%s%s", o->min, o->max, unit ? " " : "", unit ? unit : "");
     else if (o->unit)

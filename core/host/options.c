@@ -75,6 +75,20 @@ check_required(const struct rk_conf *conf, const struct rk_opt *opts, char *why,
     return RK_OK;
 }
 
+static int
+check_one_of(const struct rk_conf *conf, char *why, size_t size)
+{
+    char names[160];
+    size_t n = 0;
+
+    for (const struct rk_opt *o = conf->module->opts; o && o->name; o++)
+        n += (o->flags & RK_OPT_ONE_OF) && rk_options_raw(conf, o->name, 0);
+    if (!rk_opt_one_of(conf->module->opts, names, sizeof names) || n == 1)
+        return RK_OK;
+    snprintf(why, size, "%s: %s", names, n ? "only one of them can be given" : "required, but not given");
+    return RK_E_CONFIG;
+}
+
 int
 rk_options_check(const struct rk_conf *conf, char *why, size_t size)
 {
@@ -91,6 +105,8 @@ rk_options_check(const struct rk_conf *conf, char *why, size_t size)
         err = check_required(conf, site, why, size);
     if (!err)
         err = check_required(conf, conf->module->opts, why, size);
+    if (!err)
+        err = check_one_of(conf, why, size);
     if (!err && conf->module->kind == RK_CHANNEL)
         err = check_required(conf, rk_channel_opts, why, size);
     return err;

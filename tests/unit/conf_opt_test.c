@@ -346,9 +346,14 @@ schemas_that_are_not_sane(void **state)
                "option name \"abcdefghijklmnopqrstuvwxyzabcdefg\"" NAME_RULE);
     expect_row(ROW(.name = "a", .type = 0), "option a: type 0 is not known");
     expect_row(ROW(.name = "a", .type = 10), "option a: type 10 is not known");
-    expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = 0x18), "option a: flags 0x18 are not known");
+    expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = 0x38), "option a: flags 0x30 are not known");
     expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = RK_OPT_REQUIRED, .dflt = "1"),
                "option a: required, so its default is never used");
+    expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = RK_OPT_ONE_OF), "");
+    expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = RK_OPT_ONE_OF, .dflt = "1"),
+               "option a: one of several that must be given, so its default is never used");
+    expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = RK_OPT_ONE_OF | RK_OPT_REQUIRED),
+               "option a: required, so that the others of its group are never given");
     expect_row(ROW(.name = "a", .type = RK_OPT_ENUM), "option a: a choice without choices");
     expect_row(ROW(.name = "a", .type = RK_OPT_ENUM, .choices = none), "option a: a choice without choices");
     expect_row(ROW(.name = "a", .type = RK_OPT_ENUM, .choices = twice), "option a: choice a is there twice");

@@ -407,6 +407,22 @@ options_of_plugins(void **state)
 }
 
 static void
+one_of_several_options(void **state)
+{
+    struct rk_opt own[] = {{"url", RK_OPT_STRING, RK_OPT_ONE_OF | RK_OPT_LIST, NULL, 0, 0, NULL, NULL, "where"},
+                           {"host", RK_OPT_STRING, RK_OPT_ONE_OF, NULL, 0, 0, NULL, NULL, "where, too"},
+                           {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL}};
+    struct rk_schema h = {.kind = RK_SOURCE, .opts = own};
+
+    (void)state;
+    expect_errors("sources: { s: { plugin: x, url: [ a, b ] } }", &h, "");
+    expect_errors("sources: { s: { plugin: x, host: a } }", &h, "");
+    expect_errors("sources: { s: { plugin: x } }", &h, "2:12: source \"s\": \"url\" or \"host\" is missing\n");
+    expect_errors("sources: { s: { plugin: x, host: a, url: b } }", &h,
+                 "2:12: source \"s\": \"url\" or \"host\": only one of them can be given\n");
+}
+
+static void
 plugins_that_do_not_fit(void **state)
 {
     struct rk_opt odd[] = {{"a", RK_OPT_ENUM, 0, NULL, 0, 0, NULL, NULL, NULL},
@@ -605,7 +621,7 @@ main(void)
         cmocka_unit_test(loading),
         cmocka_unit_test(example),
         cmocka_unit_test(options_of_plugins),
-        cmocka_unit_test(plugins_that_do_not_fit),
+        cmocka_unit_test(one_of_several_options), cmocka_unit_test(plugins_that_do_not_fit),
         cmocka_unit_test(channels_take_the_auth_key),
         cmocka_unit_test(options_are_limited_together),
         cmocka_unit_test(what_is_let_through_fits_a_frame),

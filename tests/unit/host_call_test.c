@@ -259,6 +259,12 @@ static struct rk_opt opts[] = {
     {.name = NULL},
 };
 static const struct rk_module source = {.name = "s", .kind = RK_SOURCE, .opts = opts, .n_opts = 4};
+static struct rk_opt one_of[] = {
+    {.name = "url", .type = RK_OPT_STRING, .flags = RK_OPT_ONE_OF | RK_OPT_LIST, .help = "h"},
+    {.name = "host", .type = RK_OPT_STRING, .flags = RK_OPT_ONE_OF, .help = "h"},
+    {.name = NULL},
+};
+static const struct rk_module either = {.name = "e", .kind = RK_SOURCE, .opts = one_of, .n_opts = 2};
 static const struct rk_module channel = {.name = "c", .kind = RK_CHANNEL};
 
 static void
@@ -297,6 +303,9 @@ test_options_checked(void **state)
     check_options(&source, WITH(SITE, "must", "3", "mist", "4"), RK_E_CONFIG, "mist: plugin s has no such option");
     check_options(&source, WITH(SITE, "must", "3", "auth-key", "file:/x"), RK_E_CONFIG, "no such option");
     check_options(&source, WITH(SITE, "must", "3", "pass", "hunter2"), RK_E_CONFIG, "pass: ");
+    check_options(&either, WITH(SITE), RK_E_CONFIG, "\"url\" or \"host\": required");
+    check_options(&either, WITH(SITE, "url", "a", "url", "b"), RK_OK, "");
+    check_options(&either, WITH(SITE, "url", "a", "host", "b"), RK_E_CONFIG, "only one of them can be given");
     check_options(&channel, WITH(SITE), RK_E_CONFIG, "auth-key: required");
     check_options(&channel, WITH(SITE, "auth-key", "file:/x"), RK_OK, "");
 }
