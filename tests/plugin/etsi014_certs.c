@@ -65,6 +65,8 @@ create(const char *dir, const char *name, const char *suffix)
         fclose(f);
         return NULL;
     }
+    if (f)
+        setvbuf(f, NULL, _IONBF, 0); /* tests look for traces of keys in this process */
     return f;
 }
 

@@ -436,13 +436,16 @@ run_with_key(const unsigned char *bytes, size_t len, void *arg)
     return RK_OK;
 }
 
-/* The URLs that are left, should this one not answer, get their share of the budget. */
+/* The URLs that are left, should this one not answer, get their share of the budget.  The last one has the rest, whose
+ * end is that of the call. */
 static long
 connect_ms(const struct transfer *t)
 {
     const struct etsi *e = t->s->e;
     int share = e->host->left_ms(t->call) / (int)(t->urls_left + 1);
 
+    if (t->urls_left == 0)
+        return e->connect_ms;
     return share < 1 ? 1L : share < e->connect_ms ? share : e->connect_ms;
 }
 
