@@ -165,6 +165,9 @@ test_one_handshake_for_many_calls(void **state)
     kme_play(&kme, "ok");
     assert_int_equal(get_new(), RK_OK);
     assert_status(", handshakes 2, requests 54");
+    assert_non_null(strstr(fake_log(), "ev=connect"));
+    assert_non_null(strstr(fake_log(), "handshakes=2 res=ok"));
+    assert_null(strstr(fake_log(), "handshakes=3"));
 }
 
 /* The server resets a kept connection when the next request is on it, unread: it may have been read, so it is lost. */

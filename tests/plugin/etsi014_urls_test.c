@@ -207,10 +207,12 @@ test_backoff(void **state)
     open_at("kme", "kme2");
     e = inst;
     assert_int_equal(urls_next(e, &tried, 5), 0);
+    assert_int_equal(e->urls[0].retry_ms, 0);
     for (size_t i = 0; i < sizeof pauses_ms / sizeof pauses_ms[0]; i++) {
         int64_t from = http_now_ms();
 
         urls_failed(e, &call, 0, "test");
+        urls_failed(e, &call, 0, "of a call that was under way, too");
         assert_in_range(e->urls[0].retry_ms, from + pauses_ms[i], http_now_ms() + pauses_ms[i]);
         tried = 0;
         assert_int_equal(urls_next(e, &tried, from), 1);
@@ -218,6 +220,10 @@ test_backoff(void **state)
         assert_int_equal(urls_next(e, &tried, from), -1);
         urls_failed(e, &call, 1, "test");
         urls_worked(e, &call, 1);
+        if (i + 1 < sizeof pauses_ms / sizeof pauses_ms[0]) {
+            tried = 0;
+            assert_int_equal(urls_next(e, &tried, e->urls[0].retry_ms), 0);
+        }
     }
     tried = 0;
     assert_int_equal(urls_next(e, &tried, e->urls[0].retry_ms), 0);

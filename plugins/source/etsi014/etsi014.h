@@ -68,6 +68,7 @@ struct url {
     char *base;         /* without '/' at its end */
     unsigned failures;  /* in a row; 0: it is well */
     int64_t retry_ms;   /* when it may be tried again */
+    bool trying;        /* a call does that now */
     int64_t seen_ms;    /* last handshake with it, 0: none; and what that has shown: */
     int64_t cert_ends_s, ca_ends_s; /* when its certificate ends, and the first of its CAs; 0: not known */
 };
@@ -177,7 +178,7 @@ int http_ask(struct slot *s, struct rk_call *call, const struct request *q, long
 int urls_next(struct etsi *e, uint32_t *tried, int64_t now_ms);
 void urls_failed(struct etsi *e, struct rk_call *call, size_t i, const char *why);
 void urls_worked(struct etsi *e, struct rk_call *call, size_t i);
-void urls_shown(struct slot *s);
+void urls_shown(struct slot *s, struct rk_call *call);
 void urls_tell_ends(struct etsi *e, struct rk_call *call);
 
 /* urls_status - rk_source_ops.status: that of etsi_status, with the URL in use and how often it was connected */

@@ -87,8 +87,10 @@ urls_next(struct etsi *e, uint32_t *tried, int64_t now_ms)
     for (size_t i = 0; next < 0 && i < e->n_urls; i++)
         if (!(*tried & 1u << i))
             next = (int)i; /* none that is well: rather one that failed a moment ago than none */
-    if (next >= 0 && e->urls[next].failures)
+    if (next >= 0 && e->urls[next].failures && now_ms >= e->urls[next].retry_ms) {
         e->urls[next].retry_ms = now_ms + pause_ms(&e->urls[next]); /* one call tries it, not all */
+        e->urls[next].trying = true;
+    }
     pthread_mutex_unlock(&e->lock);
     if (next >= 0)
         *tried |= 1u << next;
@@ -100,12 +102,16 @@ urls_failed(struct etsi *e, struct rk_call *call, size_t i, const char *why)
 {
     struct url *u = &e->urls[i];
     unsigned failures;
+    bool count;
 
     pthread_mutex_lock(&e->lock);
-    failures = ++u->failures;
-    u->retry_ms = http_now_ms() + pause_ms(u);
+    count = u->failures == 0 || u->trying; /* calls that were under way together fail for one reason */
+    failures = u->failures += count;
+    if (count)
+        u->retry_ms = http_now_ms() + pause_ms(u);
+    u->trying = false;
     pthread_mutex_unlock(&e->lock);
-    if (e->n_urls > 1)
+    if (e->n_urls > 1 && count)
         e->host->log(call, failures == 1 ? RK_LOG_WARNING : RK_LOG_INFO,
                      "ev=url kme=%s url=%s res=failed n=%u why=\"%s\"", e->base, u->base, failures, why);
 }
@@ -118,6 +124,7 @@ urls_worked(struct etsi *e, struct rk_call *call, size_t i)
     pthread_mutex_lock(&e->lock);
     e->urls[i].failures = 0;
     e->urls[i].retry_ms = 0;
+    e->urls[i].trying = false;
     was = e->in_use;
     e->in_use = i;
     pthread_mutex_unlock(&e->lock);
@@ -127,12 +134,15 @@ urls_worked(struct etsi *e, struct rk_call *call, size_t i)
 }
 
 void
-urls_shown(struct slot *s)
+urls_shown(struct slot *s, struct rk_call *call)
 {
     struct etsi *e = s->e;
 
     if (!s->shown)
         return;
+    if (!s->verify_err && !s->wrong_kme)
+        e->host->log(call, RK_LOG_INFO, "ev=connect kme=%s url=%s handshakes=%u res=ok", e->base, s->base,
+                     atomic_load(&e->handshakes));
     pthread_mutex_lock(&e->lock);
     e->urls[s->url].seen_ms = http_now_ms();
     e->urls[s->url].cert_ends_s = s->cert_ends_s;
@@ -222,7 +232,7 @@ http_ask(struct slot *s, struct rk_call *call, const struct request *q, long *ht
         s->url = (size_t)i;
         s->base = e->urls[i].base;
         err = http_try(s, call, q, http, count_left(e, tried));
-        urls_shown(s);
+        urls_shown(s, call);
         why = what_failed(s, err, *http);
         if (why)
             urls_failed(e, call, s->url, why);
