@@ -392,7 +392,7 @@ struct transfer {
     struct rk_call *call;
     CURLcode result;
     size_t urls_left; /* that may be asked after this one */
-    int stopped; /* RK_OK, RK_E_TIMEOUT, RK_E_CANCELED: why it was given up */
+    int stopped;      /* RK_OK, RK_E_TIMEOUT, RK_E_CANCELED: why it was given up */
 };
 
 /* Run the transfer until it is done, canceled or out of budget. */
@@ -492,8 +492,8 @@ no_answer(const struct transfer *t, const struct request *q)
                                                    : curl_easy_strerror(t->result);
     int err = q->what != STATUS ? RK_E_UNKNOWN : t->stopped ? t->stopped : RK_E_UNREACHABLE;
 
-    return e->host->fail(t->call, err, "%s: %s was sent and no whole answer came: %s", t->s->base,
-                         what_name(q->what), why);
+    return e->host->fail(t->call, err, "%s: %s was sent and no whole answer came: %s", t->s->base, what_name(q->what),
+                         why);
 }
 
 int
