@@ -90,7 +90,11 @@ get_new(void)
 static void
 let_look(void)
 {
-    ((struct etsi *)inst)->look_ms = 0;
+    struct etsi *e = inst;
+
+    pthread_mutex_lock(&e->lock);
+    e->look_ms = 0;
+    pthread_mutex_unlock(&e->lock);
 }
 
 static void
@@ -293,13 +297,64 @@ test_in_use_while_renewed(void **state)
     copy("sae2.key", "own.key", SIZE_MAX);
     let_look();
     certs_look(e, &call);
-    assert_logged("res=renewed", 1);
     fake_cancel(&other);
     assert_int_equal(pthread_join(thread, &ret), 0);
     assert_int_equal((intptr_t)ret, RK_E_UNKNOWN);
+    assert_logged("res=renewed", 1);
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         assert_null(e->slots[i].easy);
     fake_call_end(&other);
+}
+
+#define WORKERS 6
+#define ROUNDS 25
+#define RENEWALS 8
+
+static void *
+work(void *arg)
+{
+    struct rk_key mine = {.err = 0};
+    int err = RK_OK;
+
+    for (int i = 0; !err && i < ROUNDS; i++) {
+        err = ops->get_new(inst, arg, "SAE_B", 256, &mine, 1);
+        fake_host.secret_free(&mine.secret);
+    }
+    return (void *)(intptr_t)err;
+}
+
+/* Calls that go on meanwhile all get their keys, with the old certificate or the new one. */
+static void
+test_many_calls_while_renewed(void **state)
+{
+    static const char *const certs[] = {"sae2.pem", "sae.pem"}, *const keys[] = {"sae2.key", "sae.key"};
+    pthread_t threads[WORKERS];
+    struct rk_call calls[WORKERS];
+
+    (void)state;
+    open_with("kme", "sae.pem", "sae.key");
+    for (int i = 0; i < WORKERS; i++) {
+        fake_call(&calls[i], BUDGET_MS);
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &calls[i]), 0);
+    }
+    for (int i = 0; i < RENEWALS; i++) {
+        copy(keys[i % 2], "own.key", SIZE_MAX);
+        let_look();
+        copy(certs[i % 2], "own.pem", SIZE_MAX);
+        let_look();
+        assert_int_equal(get_new(), RK_OK);
+    }
+    for (int i = 0; i < WORKERS; i++) {
+        void *ret;
+
+        assert_int_equal(pthread_join(threads[i], &ret), 0);
+        if ((intptr_t)ret != RK_OK)
+            fail_msg("%s", calls[i].text);
+        fake_call_end(&calls[i]);
+    }
+    let_look();
+    assert_int_equal(get_new(), RK_OK);
+    assert_string_equal(kme_peer(&kme), "SAE_A"); /* what the files hold in the end */
 }
 
 /* A line out of the middle of a key file, inverted so that this copy is not found. */
@@ -480,6 +535,7 @@ main(void)
         TEST(test_ca_renewed),
         TEST(test_looked_at_once_a_second),
         TEST(test_in_use_while_renewed),
+        TEST(test_many_calls_while_renewed),
         TEST(test_old_key_is_wiped),
         TEST(test_ends_are_told),
         TEST(test_renewal_is_told),
