@@ -410,6 +410,33 @@ serve_lists(int sock, const struct rk_ask *ask, int n)
     fake_done(sock, 0, strcmp(ask->command, "reload") == 0 ? "1 link added" : "");
 }
 
+/* A credential that ends soon, or has ended; the row has none else. */
+static void
+serve_expires(int sock, const struct rk_ask *ask, int n)
+{
+    (void)n;
+    fake_row(sock,
+             strcmp(ask->arg, "a-b-1") == 0
+                 ? "{\"link\":\"a-b-1\",\"alarms\":[\"CERT-EXPIRY\"],\"expires\":{\"instance\":\"kme-a\","
+                   "\"what\":\"/etc/sae\\u001b.pem\",\"time\":\"2027-02-15 08:00:00 UTC\",\"state\":\"soon\"}}"
+                 : "{\"link\":\"a-b-2\",\"expires\":{\"instance\":\"kme-a\",\"what\":\"x\","
+                   "\"time\":\"2025-01-01 00:00:00 UTC\",\"state\":\"over\"}}");
+    fake_done(sock, 0, "");
+}
+
+static void
+credentials_that_end_are_shown(void **state)
+{
+    (void)state;
+    fake_start(serve_expires);
+    fake_ctl(&run, "status a-b-1 --socket @");
+    if (!strstr(run.out, "  ends       /etc/sae?.pem at kme-a, 2027-02-15 08:00:00 UTC\n"))
+        fail_msg("%s", run.out);
+    fake_run_free(&run);
+    fake_ctl(&run, "status a-b-2 --socket @");
+    assert_non_null(strstr(run.out, "  ended      x at kme-a, 2025-01-01 00:00:00 UTC\n"));
+}
+
 /* What was refused is shown where there was any. */
 static void
 serve_refused(int sock, const struct rk_ask *ask, int n)
@@ -773,6 +800,7 @@ main(void)
         cmocka_unit_test_teardown(a_cut_answer_is_said_and_stays_json, end),
         cmocka_unit_test_teardown(a_silent_daemon_is_given_up, end),
         cmocka_unit_test_teardown(no_daemon_has_a_code_and_a_remedy, end),
+        cmocka_unit_test_teardown(credentials_that_end_are_shown, end),
         cmocka_unit_test_teardown(refused_records_are_shown, end),
         cmocka_unit_test_teardown(history_is_a_table, end),
         cmocka_unit_test_teardown(plugins_is_a_table, end),
