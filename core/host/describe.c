@@ -43,7 +43,9 @@ put_option(FILE *out, const struct rk_opt *o)
     const char *unit = bound_unit(o);
 
     fprintf(out, "  %s: %s%s%s", o->name, o->flags & RK_OPT_LIST ? "list of " : "", rk_opt_type_name(o->type),
-            o->flags & RK_OPT_REQUIRED ? ", required" : o->flags & RK_OPT_ONE_OF ? ", one of them" : "");
+            o->flags & RK_OPT_REQUIRED ? ", required"
+            : o->flags & RK_OPT_ONE_OF ? ", one such option is required"
+                                       : "");
     if (bounded(o))
         fprintf(out, ", %" PRId64 " to %" PRId64 "%s%s", o->min, o->max, unit ? " " : "", unit ? unit : "");
     else if (o->unit)
@@ -94,6 +96,8 @@ json_option(const struct rk_opt *o)
         failed |= json_object_set_new(j, "min", json_integer(o->min));
         failed |= json_object_set_new(j, "max", json_integer(o->max));
     }
+    if (!failed && (o->flags & RK_OPT_ONE_OF))
+        failed |= json_object_set_new(j, "one_of", json_true());
     if (!failed && o->dflt)
         failed |= json_object_set_new(j, "default", json_string(o->dflt));
     if (!failed && choices)
