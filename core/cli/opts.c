@@ -27,7 +27,8 @@ static const struct option_row {
 } rows[] = {
     {"json", NULL, no_argument, O_JSON, NULL, "write JSON"},
     {"socket", "PATH", required_argument, O_SOCKET, ASKING, "control socket of rekeyd (" RK_CLI_SOCKET ")"},
-    {"timeout", "TIME", required_argument, O_TIMEOUT, ASKING, "longest wait (10s; rotate --wait: 60s; source test: 20s)"},
+    {"timeout", "TIME", required_argument, O_TIMEOUT, ASKING,
+     "longest wait (10s; rotate --wait: 60s; source test: 20s)"},
     {"color", "WHEN", required_argument, O_COLOR, TABLES, "auto, always or never (auto)"},
     {"width", "N", required_argument, O_WIDTH, TABLES, "cut or fold to N columns, 0: never (the terminal's)"},
     {"watch", "[=TIME]", optional_argument, O_WATCH, " status ", "show again and again, every TIME (1s)"},
@@ -36,9 +37,10 @@ static const struct option_row {
     {"limit", "N", required_argument, O_LIMIT, " history ", "at most N rows (50)"},
     {"peer", "SAE", required_argument, O_PEER, " source test ", "the SAE to share a key with (those of the links)"},
     {"fetch", NULL, no_argument, O_FETCH, " source test ", "take a key with each peer at the end, and drop it"},
-    {"config", "FILE", required_argument, O_CONFIG, " source test ", "test the source of this file, without the daemon"},
+    {"config", "FILE", required_argument, O_CONFIG, " source test ", "test a source of this file, without rekeyd"},
     {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test ", "program to run (" RK_SBINDIR "/rekeyd)"},
-    {"host", "PATH", required_argument, O_HOST, " check plugin source test ", "program to run (" RK_LIBEXECDIR "/rekey-host)"},
+    {"host", "PATH", required_argument, O_HOST, " check plugin source test ",
+     "program to run (" RK_LIBEXECDIR "/rekey-host)"},
     {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test ", "plugins (" RK_PLUGINDIR ")"},
     {"help", NULL, no_argument, O_HELP, NULL, "show this help"},
 };

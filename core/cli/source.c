@@ -26,8 +26,8 @@
 struct answer {
     const struct rk_cli_io *io;
     const struct rk_cli_opts *o;
-    json_t *steps;      /* owned; for JSON */
-    char peer[100];     /* whose steps are shown now */
+    json_t *steps;  /* owned; for JSON */
+    char peer[100]; /* whose steps are shown now */
     bool begun, over, ok;
     char text[RK_TEXT_MAX]; /* of the end */
 };
@@ -226,8 +226,10 @@ run_alone(struct answer *a)
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (!a->over)
-        snprintf(a->text, sizeof a->text, "rekeyd ended before its answer was whole; rekeyd --config %.200s "
-                 "--test-source %.32s says why", a->o->config, a->o->arg);
+        snprintf(a->text, sizeof a->text,
+                 "rekeyd ended before its answer was whole; rekeyd --config %.200s "
+                 "--test-source %.32s says why",
+                 a->o->config, a->o->arg);
     return a->over && a->ok ? RK_CLI_OK : RK_CLI_FAILED;
 }
 

@@ -316,7 +316,8 @@ struct source_test;
 struct source_test *source_test_begin(struct daemon *d, const struct source_test_want *want,
                                       const struct source_test_hearer *to, char *why, size_t size);
 void source_test_forget(struct source_test *t);
-const struct rk_instance_conf *source_test_find(const struct rk_conf_set *set, const char *name, char *why, size_t size);
+const struct rk_instance_conf *source_test_find(const struct rk_conf_set *set, const char *name, char *why,
+                                                size_t size);
 
 /* source_test_only - rekeyd --test-source: one source of the configuration, without journal or links; rows to stdout,
  *                    each a line, at the end {"over": ...}.   ret: exit status */

@@ -27,7 +27,7 @@ struct source_test {
     struct daemon *d;
     struct inst *inst;
     struct source_test_hearer to; /* row NULL: nobody hears */
-    struct peer *peers; /* n, at: the one that is tested */
+    struct peer *peers;           /* n, at: the one that is tested */
     size_t n, at;
     bool fetch;
     bool failed_now; /* a step with this peer */
@@ -134,8 +134,11 @@ static int
 send_peer(struct source_test *t, int64_t left_ms)
 {
     const struct peer *p = &t->peers[t->at];
-    struct rk_call_msg m = {.verb = RK_V_SOURCE_TEST, .budget_ms = (uint32_t)left_ms, .bits = p->max_bits,
-                            .min_bits = p->min_bits, .fetch = t->fetch};
+    struct rk_call_msg m = {.verb = RK_V_SOURCE_TEST,
+                            .budget_ms = (uint32_t)left_ms,
+                            .bits = p->max_bits,
+                            .min_bits = p->min_bits,
+                            .fetch = t->fetch};
     int err;
 
     memcpy(m.peer_sae, p->sae, sizeof m.peer_sae);
@@ -160,11 +163,15 @@ next_peer(struct daemon *d, struct wake *w)
             return;
         say(t, "plugin", err, "%s: the call could not be sent to the plugin's host", t->peers[t->at].sae);
     } else if (t->at < t->n && t->to.row) {
-        say(t, "time", RK_E_TIMEOUT, "%zu of %zu peers were not tested: there was no time left; give more with "
-            "--timeout, or one of them with --peer", t->n - t->at, t->n - 1);
+        say(t, "time", RK_E_TIMEOUT,
+            "%zu of %zu peers were not tested: there was no time left; give more with "
+            "--timeout, or one of them with --peer",
+            t->n - t->at, t->n - 1);
     } else if (t->n == 1 && t->failed == 0) {
-        say(t, "peer", RK_STEP_SKIPPED, "no link uses %s: name the SAE that keys are to be shared with, --peer SAE, to "
-            "see whether it gives any", t->inst->conf->name);
+        say(t, "peer", RK_STEP_SKIPPED,
+            "no link uses %s: name the SAE that keys are to be shared with, --peer SAE, to "
+            "see whether it gives any",
+            t->inst->conf->name);
     }
     over(t);
 }
@@ -276,8 +283,10 @@ source_test_find(const struct rk_conf_set *set, const char *name, char *why, siz
     if (near)
         snprintf(why, size, "no source \"%.*s\" in %.200s; did you mean \"%s\"?", RK_NAME_MAX, name, set->file, near);
     else
-        snprintf(why, size, "no source \"%.*s\" in %.200s, as it was read last; is it new there?  rekeyctl reload, or "
-                 "test it with --config FILE", RK_NAME_MAX, name, set->file);
+        snprintf(why, size,
+                 "no source \"%.*s\" in %.200s, as it was read last; is it new there?  rekeyctl reload, or "
+                 "test it with --config FILE",
+                 RK_NAME_MAX, name, set->file);
     free(names);
     return NULL;
 }

@@ -220,7 +220,7 @@ test_by_plugin(struct rk_call *c)
 
     if (err && !c->step_err) /* else the reason would not be shown */
         return rk_call_step(c, "test", err, "%s", "");
-    return c->step_err;
+    return err; /* RK_OK although a step failed: there is another way */
 }
 
 /* Take one key as a link would, and drop it. */
@@ -240,8 +240,8 @@ test_fetch(struct rk_call *c)
     rk_secret_free(&key.secret);
     rk_log(RK_LOG_WARNING, "ev=key-dropped inst=%s peer=%s key_id=%s why=\"taken for a test, and not used\"",
            c->inst->name, c->msg.peer_sae, key.id);
-    return rk_call_step(c, "fetch", RK_OK, "key %s of %u bits was taken and dropped: it is wasted, as asked for", key.id,
-                        bits);
+    return rk_call_step(c, "fetch", RK_OK, "key %s of %u bits was taken and dropped: it is wasted, as was asked for",
+                        key.id, bits);
 }
 
 int

@@ -12,6 +12,7 @@ Writes "name port" lines and "." to stdout, then obeys lines on stdin:
 Ends when stdin ends.
 """
 import base64
+import email.utils
 import json
 import os
 import socket
@@ -19,6 +20,7 @@ import ssl
 import struct
 import sys
 import threading
+import time
 import urllib.parse
 import warnings
 
@@ -146,6 +148,10 @@ def respond(listener, method, target, body, served):
         return None, True
     if name == "cut":
         return answer(200, {"keys": [entry(id_of(1), 256)]})[:-20], True
+    if name == "clock":  # of a KME that is so many seconds ahead
+        return answer(200, STATUS, ["Date: " + email.utils.formatdate(time.time() + int(part[1]), usegmt=True)]), False
+    if name == "status":  # with these members besides
+        return answer(200, dict(STATUS, **json.loads(" ".join(part[1:])))), False
     if target.endswith("/status"):
         return answer(200, STATUS), False
     reply = (enc_keys if url.path.endswith("/enc_keys") else dec_keys)(method, query, body)
@@ -316,6 +322,8 @@ def proxy(sock):
     """A proxy for CONNECT; what it was asked for is in the log."""
     stream = sock.makefile("rb", buffering=0)
     request = read_request(stream)
+    if not request:
+        return sock.close()
     record(0, request[0], "proxied", {}, b"")
     host, _, port = request[1].rpartition(":")
     far = socket.create_connection((host, int(port)))

@@ -18,6 +18,7 @@
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static char log_text[65536];
 static size_t log_len;
+static char steps_text[16384];
 
 static int host_fail(struct rk_call *call, int err, const char *fmt, ...) RK_PRINTF(3, 4);
 static void host_log(struct rk_call *call, int level, const char *fmt, ...) RK_PRINTF(3, 4);
@@ -51,6 +52,24 @@ host_log(struct rk_call *call, int level, const char *fmt, ...)
         strcpy(log_text + log_len++, "\n");
     }
     pthread_mutex_unlock(&log_lock);
+}
+
+static int host_step(struct rk_call *call, const char *name, int result, const char *fmt, ...) RK_PRINTF(4, 5);
+
+static int
+host_step(struct rk_call *call, const char *name, int result, const char *fmt, ...)
+{
+    char text[400];
+    size_t used = strlen(steps_text);
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!text[0] && result < 0)
+        snprintf(text, sizeof text, "%s", call->text);
+    snprintf(steps_text + used, sizeof steps_text - used, "%s %d %s\n", name, result, text);
+    return result < 0 ? result : RK_OK;
 }
 
 static int
@@ -157,6 +176,7 @@ const struct rk_host fake_host = {
     .conf_secret = host_conf_secret,
     .expires = host_expires,
     .secret_read = host_secret_read,
+    .step = host_step,
 };
 
 void
@@ -188,9 +208,16 @@ fake_log(void)
     return log_text;
 }
 
+const char *
+fake_steps(void)
+{
+    return steps_text;
+}
+
 void
 fake_log_clear(void)
 {
+    steps_text[0] = '\0';
     log_len = 0;
     log_text[0] = '\0';
 }

@@ -36,6 +36,9 @@ void fake_cancel(struct rk_call *c);
 const char *fake_log(void);
 void fake_log_clear(void);
 
+/* fake_steps - the steps that were stated since the last fake_log_clear, each a line "NAME RESULT TEXT" */
+const char *fake_steps(void);
+
 /* fake_secret - a secret of these bytes;  fake_secret_is - does it hold exactly these bytes */
 struct rk_secret *fake_secret(const void *bytes, size_t len);
 int fake_secret_is(const struct rk_secret *s, const void *bytes, size_t len);

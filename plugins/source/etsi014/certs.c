@@ -380,6 +380,9 @@ load_again(struct etsi *e, struct rk_call *call, const struct stamps *now)
     else
         err = load(e, &key, &new, &why);
     e->stamps = *now;
+    pthread_mutex_lock(&e->lock);
+    snprintf(e->refused, sizeof e->refused, "%s", err ? why.text : "");
+    pthread_mutex_unlock(&e->lock);
     if (err) {
         e->host->log(call, RK_LOG_WARNING, "ev=certificate res=refused why=\"%s\" do=\"the old ones stay in use\"",
                      why.text);

@@ -111,6 +111,7 @@ etsi_fini(void *inst)
     urls_close(e);
     free(e->kme_id);
     free(e->proxy);
+    free(e->sae);
     free(e);
 }
 
@@ -134,6 +135,7 @@ etsi_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf
     err = err ? err : legacy_check(e, call, conf);
     err = err ? err : copy_option(e, call, conf, "kme-id", &e->kme_id);
     err = err ? err : copy_option(e, call, conf, "proxy", &e->proxy);
+    err = err ? err : copy_option(e, call, conf, RK_CONF_SAE, &e->sae);
     err = err ? err : certs_open(e, call, conf);
     err = err ? err : http_open(e, call, (size_t)host->conf_int(conf, "connections"));
     if (err)
@@ -148,6 +150,7 @@ static const struct rk_source_ops ops = {
     .get_new = etsi_get_new,
     .get_by_id = etsi_get_by_id,
     .status = urls_status,
+    .test = etsi_test,
 };
 
 extern const struct rk_plugin etsi014_LTX_rk_plugin;

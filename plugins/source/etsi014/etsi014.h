@@ -7,6 +7,7 @@
  * http.c     connections: libcurl, budget, cancel, one request sent once
  * certs.c    certificate, key and CA: read, and read again when a file changes
  * tls.c      the handshake: what the KME's certificate must be
+ * test.c, walk_*.c, probe.c  the test of a source, step by step (walk.h, probe.h)
  * legacy.c   options by the names of the old script
  * container.c  reads key containers
  */
@@ -74,6 +75,7 @@ struct url {
 };
 
 struct etsi;
+struct probe;
 
 /* One connection to the KME, used by one worker at a time. */
 struct slot {
@@ -96,12 +98,16 @@ struct slot {
     int64_t cert_ends_s, ca_ends_s;
     int alert;               /* fatal TLS alert of the server, -1: none */
     char err_text[CURL_ERROR_SIZE];
+    struct probe *probe;     /* of a test: hears of the handshake; else NULL */
+    bool only_shake;         /* of a test: end where a request would be sent; then shaken: it came so far */
+    bool shaken;
 };
 
 struct etsi {
     const struct rk_host *host;
     const char *base;             /* the first URL, which stands for the KME in texts */
     char *kme_id, *proxy;
+    char *sae;                    /* this site's; NULL: not known */
     char *cert_path, *ca_path;
     char *key_value;              /* as configured: "file:/..."; NULL when the host hides it */
     struct url urls[URLS_MAX];
@@ -111,6 +117,7 @@ struct etsi {
     struct stamps stamps;         /* of the files as they were looked at last; of who is looking */
     bool looking;                 /* under lock */
     int64_t look_ms;              /* when they may be looked at again; under lock */
+    char refused[320];            /* why what was found then is not used; "" it is; under lock */
     atomic_uint handshakes, requests;
     long keep_s;                  /* how long an idle connection is kept */
     struct curl_slist *headers;
@@ -148,6 +155,12 @@ int64_t http_now_ms(void);
 int http_take(struct etsi *e, struct rk_call *call, struct slot **out);
 /* http_give - wipe the slot's body and free it; *s may be NULL */
 void http_give(struct etsi *e, struct slot **s);
+
+/* http_probe_open - a connection's place of its own, for a test: nothing is kept from one request to the next but names
+ * http_probe_close - end and free it; *s may be NULL
+ * ret:   RK_OK or RK_E_NOMEM with text */
+int http_probe_open(struct etsi *e, struct rk_call *call, struct slot **s);
+void http_probe_close(struct slot **s);
 
 /* http_drop_old - end the free connections that were made with replaced certificates; others end when they are given */
 void http_drop_old(struct etsi *e);
@@ -238,5 +251,8 @@ int etsi_get_new(void *inst, struct rk_call *call, const char *peer_sae, uint32_
 int etsi_get_by_id(void *inst, struct rk_call *call, const char *peer_sae, uint32_t bits, struct rk_key *keys,
                    size_t n);
 int etsi_status(void *inst, struct rk_call *call, const char *peer_sae, struct rk_source_status *st);
+
+/* test.c: the same */
+int etsi_test(void *inst, struct rk_call *call, const struct rk_source_test *t);
 
 #endif

@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define SAY_NO_MS 200 /* a round trip round half the world */
+
 int64_t
 http_now_ms(void)
 {
@@ -132,6 +134,16 @@ is_dead(struct slot *s, int local_port)
     return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
+/* In a test there is time for a server to say that it does not take our certificate: in TLS 1.3 it does so after the
+ * handshake, half a round trip later. */
+static void
+wait_for_end(const struct slot *s)
+{
+    struct pollfd end = {.fd = s->fd, .events = POLLRDHUP};
+
+    (void)!poll(&end, 1, SAY_NO_MS);
+}
+
 /* Called each time a request is about to be sent: also when libcurl wants to send it again. */
 static int
 on_send(void *arg, char *conn_ip, char *local_ip, int conn_port, int local_port)
@@ -141,8 +153,11 @@ on_send(void *arg, char *conn_ip, char *local_ip, int conn_port, int local_port)
     (void)conn_ip;
     (void)local_ip;
     (void)conn_port;
+    if (s->only_shake)
+        wait_for_end(s);
     s->dead = s->sent == 0 && is_dead(s, local_port);
-    if (s->dead)
+    s->shaken = s->only_shake && !s->dead;
+    if (s->dead || s->only_shake)
         return CURL_PREREQFUNC_ABORT;
     return s->sent++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
@@ -240,6 +255,29 @@ slot_open(struct slot *s)
         return true;
     slot_close(s);
     return false;
+}
+
+int
+http_probe_open(struct etsi *e, struct rk_call *call, struct slot **s)
+{
+    *s = calloc(1, sizeof **s);
+    if (*s)
+        (*s)->e = e;
+    if (*s && slot_open(*s))
+        return RK_OK;
+    free(*s);
+    *s = NULL;
+    return e->host->fail(call, RK_E_NOMEM, "out of memory for a connection to %s", e->base);
+}
+
+void
+http_probe_close(struct slot **s)
+{
+    if (!*s)
+        return;
+    slot_close(*s);
+    free(*s);
+    *s = NULL;
 }
 
 int
@@ -367,7 +405,7 @@ set_request(struct slot *s, const struct request *q)
     char url[URL_MAX];
 
     s->body_len = s->header_len = 0;
-    s->too_long = s->wrong_kme = s->dead = s->said_alert = false;
+    s->too_long = s->wrong_kme = s->dead = s->said_alert = s->shaken = false;
     s->sent = 0;
     s->verify_err = 0;
     s->alert = -1;

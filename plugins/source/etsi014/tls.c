@@ -5,6 +5,8 @@
  */
 #include "etsi014.h"
 
+#include "probe.h"
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -77,6 +79,7 @@ verify(X509_STORE_CTX *ctx, void *arg)
     int ok = X509_verify_cert(ctx);
 
     note_ends(s, ctx, ok > 0);
+    probe_chain(s->probe, ctx, ok > 0);
     if (ok <= 0) {
         s->verify_err = X509_STORE_CTX_get_error(ctx);
         return ok;
@@ -99,7 +102,7 @@ on_message(int sending, int version, int type, const void *buf, size_t len, SSL 
     struct slot *s = arg;
 
     (void)version;
-    (void)ssl;
+    probe_session(s->probe, ssl);
     if (!sending && type == SSL3_RT_ALERT && len == 2 && alert[0] == SSL3_AL_FATAL)
         s->alert = alert[1];
 }

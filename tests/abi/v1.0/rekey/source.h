@@ -69,7 +69,7 @@ struct rk_source_ops {
     /* test - go the way to a key step by step, as far as it goes, for a person who wants to know what is wrong;
      * consumes nothing.  When all is well without a peer, it is called for each.  NULL: status is the only step
      * in:    t.   out: each step by host->step(), in order, with what to do about it
-     * ret:   RK_OK when no step failed, else the code of one that did
+     * ret:   RK_OK when keys could be had this way, though a step may have failed; else a code
      * thread, blocks: as get_new.   src: design
      */
     int (*test)(void *inst, struct rk_call *call, const struct rk_source_test *t);
