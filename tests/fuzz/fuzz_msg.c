@@ -134,11 +134,17 @@ check_control(const uint8_t *frame, size_t len)
 {
     struct rk_ask ask, ask_again;
     struct rk_done done, done_again;
+    struct rk_step step, step_again;
     char row[4096], row_again[4096];
 
+    if (rk_step_get(frame, len, &step) == RK_OK) {
+        demand(rk_step_get(first, rk_step_put(first, &step), &step_again) == RK_OK);
+        demand(memcmp(&step, &step_again, sizeof step) == 0);
+    }
     if (rk_ask_get(frame, len, &ask) == RK_OK) {
         demand(rk_ask_get(first, rk_ask_put(first, &ask), &ask_again) == RK_OK);
-        demand(strcmp(ask.command, ask_again.command) == 0 && strcmp(ask.arg, ask_again.arg) == 0);
+        demand(strcmp(ask.command, ask_again.command) == 0 && strcmp(ask.arg, ask_again.arg) == 0 &&
+               strcmp(ask.peer, ask_again.peer) == 0 && ask.fetch == ask_again.fetch);
     }
     if (rk_done_get(frame, len, &done) == RK_OK) {
         demand(rk_done_get(first, rk_done_put(first, &done), &done_again) == RK_OK);

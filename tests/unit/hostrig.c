@@ -179,6 +179,16 @@ rig_reply(struct rig *r, struct rk_reply *reply)
     r->last = *reply;
 }
 
+void
+rig_step(struct rig *r, uint32_t number, struct rk_step *step)
+{
+    int fds[RK_FRAME_FDS];
+    size_t n, len = receive(r, fds, &n);
+
+    must(rk_step_get(r->frame, len, step) == RK_OK);
+    must(n == 0 && step->number == number);
+}
+
 static void
 set(struct rk_config *c, const char *name, const char *value)
 {

@@ -45,6 +45,8 @@ void rig_drop(struct rig *r, uint32_t inst);
 uint32_t rig_send(struct rig *r, struct rk_call_msg *call);
 void rig_cancel(struct rig *r, uint32_t number);
 void rig_reply(struct rig *r, struct rk_reply *reply);
+/* rig_step - the next frame, which must be a step of call number */
+void rig_step(struct rig *r, uint32_t number, struct rk_step *step);
 int rig_call(struct rig *r, struct rk_call_msg *call, struct rk_reply *reply);
 
 /* rig_log_has - does its stderr hold text;  rig_log_count - how often */

@@ -433,7 +433,8 @@ test_sent_items_are_not_wiped(void **state)
 static void
 test_control(void **state)
 {
-    struct rk_ask ask = {.limit = 12}, ask_got;
+    struct rk_ask ask = {.limit = 12, .fetch = 1, .budget_ms = 7}, ask_got;
+    struct rk_step step = {.number = 9, .result = RK_E_AUTH}, step_got;
     struct rk_done done = {.exit_code = 3}, done_got;
     char row[64];
     uint32_t type, number;
@@ -442,6 +443,11 @@ test_control(void **state)
     (void)state;
     fill(ask.command, sizeof ask.command, 'c');
     fill(ask.arg, sizeof ask.arg, 'a');
+    fill(ask.peer, sizeof ask.peer, 'p');
+    fill(step.name, sizeof step.name, 'n');
+    fill(step.text, sizeof step.text, 't');
+    assert_int_equal(rk_step_get(frame, rk_step_put(frame, &step), &step_got), RK_OK);
+    assert_memory_equal(&step, &step_got, sizeof step);
     fill(done.text, sizeof done.text, 'd');
     assert_int_equal(rk_ask_get(frame, rk_ask_put(frame, &ask), &ask_got), RK_OK);
     assert_memory_equal(&ask, &ask_got, sizeof ask);
@@ -465,6 +471,7 @@ test_wrong_type(void **state)
     struct rk_reply reply;
     struct rk_ask ask;
     struct rk_done done;
+    struct rk_step step;
     char row[8];
     size_t len = rk_number_put(frame, RK_MSG_DROP, 1);
 
@@ -473,6 +480,7 @@ test_wrong_type(void **state)
     assert_int_equal(rk_config_get(frame, len, &config), RK_E_PROTOCOL);
     assert_int_equal(rk_call_get(frame, len, fds, 0, &call), RK_E_PROTOCOL);
     assert_int_equal(rk_reply_get(frame, len, fds, 0, &reply), RK_E_PROTOCOL);
+    assert_int_equal(rk_step_get(frame, len, &step), RK_E_PROTOCOL);
     assert_int_equal(rk_ask_get(frame, len, &ask), RK_E_PROTOCOL);
     assert_int_equal(rk_done_get(frame, len, &done), RK_E_PROTOCOL);
     assert_int_equal(rk_row_get(frame, len, row, sizeof row), RK_E_PROTOCOL);

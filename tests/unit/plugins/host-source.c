@@ -112,6 +112,35 @@ source_status(void *arg, struct rk_call *call, const char *peer_sae, struct rk_s
     return RK_OK;
 }
 
+#ifndef PARALLEL
+/* Steps as the peer SAE says; each begins with one that is well. */
+static int
+source_test(void *arg, struct rk_call *call, const struct rk_source_test *t)
+{
+    const struct rk_host *host = ((struct inst *)arg)->host;
+    const char *mode = t->peer_sae;
+    int err;
+
+    host->step(call, "begin", RK_OK, "for \"%s\", %u to %u bits", mode, t->min_bits, t->max_bits);
+    err = mode_run(host, call, mode); /* without a step of its own */
+    if (err)
+        return err;
+    if (mode_is(mode, "steps-odd")) {
+        host->step(call, "NO NAME", 4711, "line\nbreak");
+        host->step(call, NULL, RK_STEP_WARNING, "none");
+    }
+    if (mode_is(mode, "steps-many"))
+        for (int i = 0; i < 1000; i++)
+            host->step(call, "again", RK_OK, "%d", i);
+    if (mode_is(mode, "steps-fail")) {
+        host->fail(call, RK_E_AUTH, "refused: for this reason");
+        host->step(call, "door", RK_E_AUTH, "%s", "");
+        host->step(call, "window", RK_E_NOENT, "none");
+    }
+    return RK_OK; /* a step that failed counts all the same */
+}
+#endif
+
 /* Tells in its log what it sees of its options, for the test to compare. */
 static int
 source_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf *conf, void **out)
@@ -156,6 +185,9 @@ static const struct rk_source_ops ops = {
     .get_new = source_get_new,
     .get_by_id = source_get_by_id,
     .status = source_status,
+#ifndef PARALLEL
+    .test = source_test,
+#endif
 };
 
 #ifdef PARALLEL
