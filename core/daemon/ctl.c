@@ -294,6 +294,14 @@ ctl_wait(struct ctl_client *c, void (*forget)(void *arg), void *arg)
     c->forget_arg = arg;
 }
 
+/* There is something to send again; until then only the end of the client would have been heard. */
+static void
+go_on(struct ctl_client *c)
+{
+    event_del(c->read_ev);
+    event_add(c->write_ev, NULL);
+}
+
 void
 ctl_push(struct ctl_client *c, char *row)
 {
@@ -306,7 +314,7 @@ ctl_push(struct ctl_client *c, char *row)
     }
     c->rows = rows;
     rows[c->n_rows++] = row;
-    event_add(c->write_ev, NULL);
+    go_on(c);
 }
 
 void
@@ -314,7 +322,7 @@ ctl_over(struct ctl_client *c, uint32_t code, const char *text)
 {
     c->later = false;
     answer(c, code, "%s", text);
-    event_add(c->write_ev, NULL);
+    go_on(c);
 }
 
 static void
@@ -411,7 +419,8 @@ on_client_writable(evutil_socket_t sock, short what, void *arg)
 
         row = next_row(c);
         if (!row && c->later) {
-            event_del(c->write_ev); /* until ctl_push() or ctl_over() */
+            event_del(c->write_ev); /* until go_on() */
+            event_add(c->read_ev, NULL);
             return;
         }
         if (!row) {
@@ -449,7 +458,7 @@ on_client_readable(evutil_socket_t sock, short what, void *arg)
         close(fds[--n]);
     if (len < 0 && errno == EAGAIN)
         return;
-    if (len == 0 || (len < 0 && errno != EMSGSIZE)) {
+    if (len == 0 || c->later || (len < 0 && errno != EMSGSIZE)) { /* later: it has an answer to come, and asks again */
         client_free(c);
         return;
     }

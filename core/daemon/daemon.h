@@ -90,11 +90,13 @@ int sup_wait_hello(struct host *h, int64_t deadline_ns);
  *            ret: RK_OK, and done() comes exactly once: with the reply, or with RK_E_UNKNOWN when the host or the
  *            instance goes; RK_E_UNREACHABLE, RK_E_NOMEM, RK_E_CONTRACT: it does not come.   done may be NULL
  * sup_steps - have the steps of the call that was begun last told to step(), with its arg
+ * sup_cancel - have the host give up the call of this number: it is answered soon
  * sup_config - the same for the making of the instance; done gets the instance
  * sup_drop - end the instance in its host: its calls are canceled there, and still answered
  * sup_forget - answer its calls under way with RK_E_UNKNOWN now, whatever the host does */
 int sup_call(struct inst *inst, struct rk_call_msg *m, call_done *done, void *arg);
 void sup_steps(struct inst *inst, call_step *step);
+void sup_cancel(struct inst *inst, uint32_t number);
 int sup_config(struct inst *inst, call_done *done);
 void sup_drop(struct inst *inst);
 void sup_forget(struct inst *inst);
@@ -311,7 +313,7 @@ struct source_test_hearer {
 struct source_test;
 /* source_test_begin - go the way to a key with each peer, as the source's plugin does; rows come from the loop
  *                     ret: NULL with a text in why: there is no such source, no memory
- * source_test_forget - its hearer goes: what is under way ends by itself, unheard
+ * source_test_forget - its hearer goes: what is under way is canceled, and ends unheard
  * source_test_find - the source of a configuration, by name; NULL with why: none, and what it may have meant */
 struct source_test *source_test_begin(struct daemon *d, const struct source_test_want *want,
                                       const struct source_test_hearer *to, char *why, size_t size);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GONE "a reload has taken it out of the configuration"
 #define LOOK_MS 20 /* between looks at an instance that is being made */
 
 struct peer {
@@ -29,6 +30,7 @@ struct source_test {
     struct source_test_hearer to; /* row NULL: nobody hears */
     struct peer *peers;           /* n, at: the one that is tested */
     size_t n, at;
+    uint32_t call; /* under way; 0: none */
     bool fetch;
     bool failed_now; /* a step with this peer */
     int64_t deadline_ns;
@@ -120,6 +122,7 @@ on_done(void *arg, struct rk_reply *reply)
 {
     struct source_test *t = arg;
 
+    t->call = 0;
     if (reply->err && !t->failed_now) /* it did not come to a step: the host died, or does not know the verb */
         say(t, "plugin", reply->err, "%s", reply->text);
     if (reply->err && (t->at == 0 || reply->err == RK_E_UNKNOWN || reply->err == RK_E_CANCELED || t->inst->gone))
@@ -143,8 +146,10 @@ send_peer(struct source_test *t, int64_t left_ms)
 
     memcpy(m.peer_sae, p->sae, sizeof m.peer_sae);
     err = sup_call(t->inst, &m, on_done, t);
-    if (!err)
+    if (!err) {
         sup_steps(t->inst, on_step);
+        t->call = m.number;
+    }
     return err;
 }
 
@@ -157,7 +162,9 @@ next_peer(struct daemon *d, struct wake *w)
 
     (void)d;
     t->failed_now = false;
-    if (t->at < t->n && t->to.row && left_ms > 0) {
+    if (t->at < t->n && t->inst->gone) {
+        say(t, "plugin", RK_E_CANCELED, "%s", GONE);
+    } else if (t->at < t->n && t->to.row && left_ms > 0) {
         err = send_peer(t, left_ms);
         if (!err)
             return;
@@ -193,7 +200,7 @@ look(struct daemon *d, struct wake *w)
         return;
     }
     if (inst->gone)
-        say(t, "plugin", RK_E_CANCELED, "a reload has taken it out of the configuration");
+        say(t, "plugin", RK_E_CANCELED, "%s", GONE);
     else if (h->state == HOST_BACKOFF && h->error[0])
         say(t, "plugin", RK_E_UNREACHABLE, "plugin %s does not run: %.300s", h->plugin, h->error);
     else if (inst->err && !inst->configuring)
@@ -323,6 +330,8 @@ void
 source_test_forget(struct source_test *t)
 {
     t->to = (struct source_test_hearer){NULL, NULL, NULL};
+    if (t->call)
+        sup_cancel(t->inst, t->call);
 }
 
 /* ---- without a running daemon ---- */

@@ -337,6 +337,15 @@ sup_steps(struct inst *inst, call_step *step)
     inst->host->calls->step = step; /* the newest is the first */
 }
 
+void
+sup_cancel(struct inst *inst, uint32_t number)
+{
+    unsigned char buf[64];
+
+    if (inst->host->state == HOST_UP)
+        (void)send_frame(inst->host, buf, rk_number_put(buf, RK_MSG_CANCEL, number), NULL, 0);
+}
+
 static bool
 add_setting(struct rk_config *config, const char *name, const char *value)
 {

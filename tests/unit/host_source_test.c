@@ -110,7 +110,7 @@ test_odd_steps(void **state)
     rig_step(&r, number, &step);
     assert_step(number, "?", RK_E_CONTRACT, "line?break");
     assert_step(number, "?", RK_STEP_WARNING, "none");
-    assert_reply(number, RK_E_CONTRACT);
+    assert_reply(number, RK_OK); /* the plugin says that there is a way all the same */
     number = send_test("mute", 0);
     rig_step(&r, number, &step);
     assert_step(number, "test", RK_E_UNREACHABLE, "the plugin gave no reason");

@@ -190,8 +190,8 @@ alone_runs_rekeyd(void **state)
                  "echo '" TLS "'\n"
                  "echo log of a library\n"
                  "printf '{\"over\":{\"ok\":true,\"text\":\"%s\"}}\\n' \"$*\"\n");
-    snprintf(words, sizeof words, "source test kme-a --config /x.yaml --peer B --fetch --timeout 3s --host /h --rekeyd %s",
-             path);
+    snprintf(words, sizeof words,
+             "source test kme-a --config /x.yaml --peer B --fetch --timeout 3s --host /h --rekeyd %s", path);
     fake_ctl(&run, words);
     unlink(path);
     assert_string_equal(run.err, "");
