@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -177,14 +178,14 @@ test_dns(void **state)
     char url[64];
 
     (void)state;
-    open_at("kme", extra);
+    open_at(NULL, extra);
     assert_int_equal(go(""), RK_E_UNREACHABLE);
     assert_step("dns", RK_E_UNREACHABLE, ".invalid has no address: ");
     assert_step("dns", RK_E_UNREACHABLE, "is the name in url right?  \"getent ahosts aaaa");
     assert_last("dns");
     snprintf(url, sizeof url, "https://localhost:%d", kme_port(&kme, "kme"));
     local[1] = url;
-    open_at("kme", local);
+    open_at(NULL, local);
     go("");
     assert_step("dns", RK_OK, "the KME localhost is ");
     assert_step("dns", RK_OK, "127.0.0.1");
@@ -378,6 +379,56 @@ test_proxy(void **state)
     assert_int_equal(go("B"), RK_OK);
 }
 
+/* Each URL is tested; one that works is enough, and one that does not is told all the same. */
+static void
+test_urls(void **state)
+{
+    char urls[2][64];
+    const char *extra[] = {"url", urls[0], "url", urls[1], NULL};
+
+    (void)state;
+    snprintf(urls[0], sizeof urls[0], "https://127.0.0.1:%d", kme_port(&kme, "closed"));
+    snprintf(urls[1], sizeof urls[1], "https://127.0.0.1:%d", kme_port(&kme, "kme"));
+    open_at(NULL, extra);
+    assert_int_equal(go(""), RK_OK);
+    assert_step("url", RK_OK, "1 of 2: https://127.0.0.1:");
+    assert_step("tcp", RK_E_UNREACHABLE, "refused");
+    assert_step("tcp", RK_OK, "connected");
+    assert_step("tls", RK_OK, "TLSv1.3");
+    assert_last("tls");
+    assert_int_equal(go("B"), RK_OK);
+    assert_step("status", RK_STEP_SKIPPED, urls[0]);
+    assert_step("status", RK_STEP_SKIPPED, " was not reached, see above");
+    assert_step("status", RK_OK, "KME_A to KME_B");
+    kme_log(&kme);
+    assert_int_equal(kme.n_requests, 1);
+    assert_null(strstr(fake_log(), "ev=url")); /* a test changes nothing for the calls beside it */
+}
+
+/* A file that was changed and cannot be used. */
+static void
+test_files(void **state)
+{
+    char cert[PATH_MAX], command[3 * PATH_MAX];
+    const char *extra[] = {"cert", cert, NULL};
+    FILE *f;
+
+    (void)state;
+    snprintf(cert, sizeof cert, "%s/changed.pem", kme.dir);
+    snprintf(command, sizeof command, "cp %s/sae.pem %s", kme.dir, cert);
+    assert_int_equal(system(command), 0);
+    open_at("kme", extra);
+    f = fopen(cert, "w");
+    assert_non_null(f);
+    fputs("half of a certificate\n", f);
+    fclose(f);
+    assert_int_equal(go(""), RK_OK); /* the old one is in use still */
+    unlink(cert);
+    assert_step("files", RK_E_CONFIG, "changed.pem: holds no certificate in PEM form");
+    assert_step("files", RK_E_CONFIG, "until that is mended, what was read before is in use");
+    assert_step("tls", RK_OK, "did not refuse our certificate");
+}
+
 static int
 group_up(void **state)
 {
@@ -413,6 +464,8 @@ main(void)
         TEST(test_status_odd),
         TEST(test_clock),
         TEST(test_proxy),
+        TEST(test_urls),
+        TEST(test_files),
     };
 
     if (system("python3 -c 'import ssl' 2>/dev/null") != 0) {
