@@ -332,6 +332,7 @@ parse_options(struct daemon *d, int argc, char **argv)
         {"peer", required_argument, NULL, 'P'},       {"fetch", no_argument, NULL, 'F'},
         {"budget", required_argument, NULL, 'b'},     {NULL, 0, NULL, 0},
     };
+    char *end;
     int o;
 
     d->opt = (struct options){RK_CONFIG_FILE, RK_PLUGIN_DIR, RK_HOST_PATH, false, false, -1, {NULL, "", false, 0}};
@@ -346,7 +347,12 @@ parse_options(struct daemon *d, int argc, char **argv)
         case 't': d->opt.test.name = optarg; break;
         case 'P': d->opt.test.peer = optarg; break;
         case 'F': d->opt.test.fetch = true; break;
-        case 'b': d->opt.test.budget_ms = (uint32_t)strtoul(optarg, NULL, 10); break;
+        case 'b':
+            d->opt.test.budget_ms = (uint32_t)strtoul(optarg, &end, 10);
+            if (d->opt.test.budget_ms > 0 && !*end)
+                break;
+            fprintf(stderr, "rekeyd: --budget %s: milliseconds\n", optarg);
+            return 2;
         case 'l':
             d->opt.log_level = rk_log_level_parse(optarg);
             if (d->opt.log_level >= 0)

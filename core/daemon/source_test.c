@@ -298,6 +298,17 @@ source_test_find(const struct rk_conf_set *set, const char *name, char *why, siz
     return NULL;
 }
 
+/* As an SAE ID of the configuration; a peer that is asked for by name comes from the command line. */
+static bool
+sae_ok(const char *sae)
+{
+    size_t n = 0;
+
+    while (sae[n] > ' ' && sae[n] <= '~' && sae[n] != '/' && sae[n] != '|')
+        n++;
+    return !sae[n] && n <= RK_SAE_MAX;
+}
+
 struct source_test *
 source_test_begin(struct daemon *d, const struct source_test_want *want, const struct source_test_hearer *to, char *why,
                   size_t size)
@@ -308,6 +319,12 @@ source_test_begin(struct daemon *d, const struct source_test_want *want, const s
 
     if (!inst)
         return NULL;
+    if (!sae_ok(want->peer)) {
+        snprintf(why, size, "--peer is no SAE ID: 1 to %d printable ASCII characters without blank, / and |",
+                 RK_SAE_MAX);
+        test_free(t);
+        return NULL;
+    }
     if (!t || find_peers(t, d->conf, want) != RK_OK) {
         snprintf(why, size, "out of memory");
         test_free(t);

@@ -162,6 +162,10 @@ def mended(w):
 
 
 def unknown(w):
+    for peer in ("a/b", "a b", "\u00e4", "%s" % ("x" * 64 + "/")):
+        code, said, err = w.a.ctl("source", "test", "keys", "--peer", peer)
+        expect(code in (1, 2) and "SAE ID" in (said["text"] if said else err), "%s: exit %d: %s %s", peer, code, said,
+               err)
     code, said, _ = w.a.ctl("source", "test", "kyes")
     expect(code == 1 and not said["steps"] and 'did you mean "keys"?' in said["text"], "%s", said)
     new = dict(w.a.conf["sources"]["keys"])
@@ -229,9 +233,9 @@ def kme_down(w):
 def main():
     w = rig.World(set_up)
     cases = (("all is well, and no key is taken", all_well), ("--fetch takes one", fetch),
-             ("each wrong way", wrong_ways), ("faults of the KME", faults), ("without a link", no_peer), ("a file that was missing", mended),
-             ("a source that rekeyd does not know", unknown), ("a KME that hangs", hangs),
-             ("a source that goes", reloaded_away), ("a KME that is down", kme_down))
+             ("each wrong way", wrong_ways), ("faults of the KME", faults), ("without a link", no_peer),
+             ("a file that was missing", mended), ("a source that rekeyd does not know", unknown),
+             ("a KME that hangs", hangs), ("a source that goes", reloaded_away), ("a KME that is down", kme_down))
     result = rig.run_cases([(name, w.case(f)) for name, f in cases] + [("all ends well", w.last_case())])
     w.close()
     return result
