@@ -232,10 +232,12 @@ link_uses(const struct rk_conf_set *set, const struct rk_link_conf *l, const cha
 static int
 add_peer(struct source_test *t, const char *sae, uint32_t bits)
 {
-    struct peer *p = t->peers, *more;
+    struct peer *more;
 
-    for (; p < t->peers + t->n; p++)
-        if (strcmp(p->sae, sae) == 0) {
+    for (size_t i = 0; i < t->n; i++)
+        if (strcmp(t->peers[i].sae, sae) == 0) {
+            struct peer *p = &t->peers[i];
+
             p->min_bits = bits < p->min_bits ? bits : p->min_bits;
             p->max_bits = bits > p->max_bits ? bits : p->max_bits;
             return RK_OK;

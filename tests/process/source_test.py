@@ -188,8 +188,10 @@ def begin_test(w, source):
     """A rekeyctl that has come to ask a slow KME for its status."""
     run = subprocess.Popen([rig.CTL, "source", "test", source, "--peer", "SAE_B", "--socket", w.a.control],
                            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-    while run.stdout.readline().split()[:1] != ["tls"]:  # steps come as they are done
-        pass
+    line = "-"
+    while line and line.split()[:1] != ["tls"]:  # steps come as they are done
+        line = run.stdout.readline()
+    expect(line, "it ended before it came to the KME")
     rig.wait_for(lambda: w.a.plugin("etsi014")["in_flight"] == 1, "the test is under way", rig=w.rig)
     return run
 
