@@ -98,6 +98,56 @@ rkp_open_file(int dir_fd, const char *name, mode_t forbidden, int *fd, struct rk
     return open_checked(dir_fd, name, forbidden, S_IFREG, fd, why);
 }
 
+/* The folder that path is in, opened as the kernel would find it. */
+static int
+open_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, e = errno;
+
+    free(dir);
+    errno = e;
+    return fd;
+}
+
+int
+rkp_check_parent(const char *path, struct rkp_why *why)
+{
+    int fd = open_parent(path), err = RK_OK;
+    struct stat st;
+
+    if (fd < 0)
+        return say(why, path, errno);
+    if (fstat(fd, &st) < 0) {
+        err = say(why, path, errno);
+    } else if (st.st_uid != 0 && st.st_uid != geteuid()) {
+        snprintf(why->text, sizeof why->text, "%.200s: its folder belongs to user %u, who can replace it; chown the "
+                 "folder to root or user %u", path, (unsigned)st.st_uid, (unsigned)geteuid());
+        err = RK_E_UNSAFE;
+    } else if ((st.st_mode & RKP_NOT_SHARED) && !(st.st_mode & S_ISVTX)) {
+        snprintf(why->text, sizeof why->text, "%.200s: mode %04o of its folder lets others replace it; chmod go-w the "
+                 "folder", path, (unsigned)(st.st_mode & 07777));
+        err = RK_E_UNSAFE;
+    }
+    close(fd);
+    return err;
+}
+
+int
+rkp_sync_parent(const char *path)
+{
+    int fd = open_parent(path), ok, e;
+
+    if (fd < 0)
+        return -1;
+    ok = fsync(fd);
+    e = errno;
+    close(fd);
+    errno = e;
+    return ok;
+}
+
 ssize_t
 rkp_read_small(int fd, char *buf, size_t size)
 {

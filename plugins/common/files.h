@@ -36,6 +36,15 @@ int rkp_open_dir(const char *path, mode_t forbidden, int *fd, struct rkp_why *wh
 /* rkp_open_file - the same for a regular file `name` in dir_fd (or a path, with AT_FDCWD), for reading */
 int rkp_open_file(int dir_fd, const char *name, mode_t forbidden, int *fd, struct rkp_why *why);
 
+/* rkp_check_parent - can nobody but root and this user put another file in the place of path
+ * note:  the folder that path is in belongs to one of them, and is closed to writing by others, or sticky (as /tmp)
+ * out:   why, when it fails.   ret: RK_OK, RK_E_NOENT, RK_E_UNSAFE, RK_E_AUTH, RK_E_IO */
+int rkp_check_parent(const char *path, struct rkp_why *why);
+
+/* rkp_sync_parent - sync the folder that path is in, so that a new name in it is on the disk
+ * ret:  0, or -1 with errno */
+int rkp_sync_parent(const char *path);
+
 /* rkp_read_small - read a whole open file into buf[size] with a NUL behind it
  * ret:  length [bytes]; -1: read failed (errno), or longer than size - 1 (EFBIG) */
 ssize_t rkp_read_small(int fd, char *buf, size_t size);

@@ -4,9 +4,9 @@
  * is never used twice.  Runs on a worker thread of rekey-host, one call at a time per instance.
  */
 #include "pool.h"
-#include "used.h"
 
 #include "../../common/keytext.h"
+#include "../../common/used.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +17,19 @@
 struct source {
     const struct rk_host *host;
     struct pool pool;
-    struct used used;
+    struct rkp_used used;
+    bool from_end; /* new keys are taken from the end of the pool */
 };
+
+static const char *const takes[] = {"first", "last", NULL};
 
 static const struct rk_opt file_opts[] = {
     {.name = "pool", .type = RK_OPT_PATH, .flags = RK_OPT_REQUIRED,
-     .help = "File with lines \"KEY-ID KEY\" (mode 0600), or directory with files KEY-ID.key (mode 0700)"},
+     .help = "File with lines \"KEY-ID KEY\" or JSON (mode 0600), or directory with files KEY-ID.key (mode 0700); "
+             "rekeyctl keygen makes pools"},
+    {.name = "take", .type = RK_OPT_ENUM, .dflt = "first", .choices = takes,
+     .help = "From which end of the pool new keys are taken; when both sites take new keys from one pool, give one first "
+             "and the other last"},
     {.name = NULL},
 };
 
@@ -32,7 +39,7 @@ file_fini(void *inst)
     struct source *s = inst;
 
     pool_free(&s->pool);
-    used_close(&s->used);
+    rkp_used_close(&s->used);
     free(s);
 }
 
@@ -50,7 +57,7 @@ static int
 begin(struct source *s, struct rk_call *call)
 {
     bool loaded;
-    int err = used_lock(&s->used, call);
+    int err = rkp_used_lock(&s->used, call);
 
     if (err)
         return err;
@@ -58,9 +65,9 @@ begin(struct source *s, struct rk_call *call)
     if (loaded)
         s->used.read_to = 0;
     if (!err)
-        err = used_read(&s->used, call, mark_used, &s->pool);
+        err = rkp_used_read(&s->used, call, mark_used, &s->pool);
     if (err)
-        used_unlock(&s->used);
+        rkp_used_unlock(&s->used);
     return err;
 }
 
@@ -77,18 +84,19 @@ file_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf
         return host->fail(call, RK_E_NOMEM, "out of memory");
     s->host = s->pool.host = s->used.host = host;
     s->used.fd = -1;
+    s->from_end = host->conf_int(conf, "take") == 1;
     s->pool.path = pool ? strdup(pool) : NULL;
     if (!s->pool.path || !state_dir || !name || !rkp_name_ok(name, strlen(name), 32) ||
         snprintf(path, sizeof path, "%s/file-%s.used", state_dir, name) >= (int)sizeof path) {
         err = host->fail(call, RK_E_CONFIG, "pool: needs a path, and a directory for the state of the daemon");
         goto fail;
     }
-    err = used_open(&s->used, call, path);
+    err = rkp_used_open(&s->used, call, path);
     if (!err)
         err = begin(s, call);
     if (err)
         goto fail;
-    used_unlock(&s->used);
+    rkp_used_unlock(&s->used);
     *inst = s;
     return RK_OK;
 
@@ -113,7 +121,7 @@ consume(struct source *s, struct rk_call *call, struct pool_key *const *chosen, 
             len += strlen(id);
             lines[len++] = '\n';
         }
-    err = len > 0 ? used_add(&s->used, call, lines, len) : RK_OK;
+    err = len > 0 ? rkp_used_add(&s->used, call, lines, len) : RK_OK;
     for (size_t i = 0; !err && i < n; i++)
         if (chosen[i])
             chosen[i]->used = true;
@@ -172,12 +180,32 @@ say_empty(struct source *s, struct rk_call *call, uint32_t bits)
                          "with new IDs, the same at both ends", s->pool.path, bits, s->pool.n, used);
 }
 
+/* The i-th key from the end that this site takes new keys from. */
+static struct pool_key *
+nth(const struct source *s, size_t i)
+{
+    return &s->pool.keys[s->from_end ? s->pool.n - 1 - i : i];
+}
+
+/* Up to n unused keys of this size.  ret: how many */
+static size_t
+choose_new(struct source *s, uint32_t bits, struct pool_key **chosen, size_t n)
+{
+    size_t found = 0;
+
+    while (s->pool.begin < s->pool.n && nth(s, s->pool.begin)->used)
+        s->pool.begin++;
+    for (size_t i = s->pool.begin; i < s->pool.n && found < n; i++)
+        if (!nth(s, i)->used && nth(s, i)->bits == bits)
+            chosen[found++] = nth(s, i);
+    return found;
+}
+
 static int
 file_get_new(void *inst, struct rk_call *call, const char *peer_sae, uint32_t bits, struct rk_key *keys, size_t n)
 {
     struct pool_key *chosen[BATCH_MAX] = {NULL};
     struct source *s = inst;
-    size_t found = 0;
     int err = check_request(s, call, bits, n);
 
     (void)peer_sae; /* a pool is for one peer: its copy is at the other end */
@@ -186,13 +214,25 @@ file_get_new(void *inst, struct rk_call *call, const char *peer_sae, uint32_t bi
     if (err)
         return fail_all(keys, n, err);
     fail_all(keys, n, RK_E_EMPTY); /* what is not chosen below */
-    for (size_t i = 0; i < s->pool.n && found < n; i++)
-        if (!s->pool.keys[i].used && s->pool.keys[i].bits == bits)
-            chosen[found++] = &s->pool.keys[i];
-    err = found ? consume(s, call, chosen, n) : say_empty(s, call, bits);
+    err = choose_new(s, bits, chosen, n) ? consume(s, call, chosen, n) : say_empty(s, call, bits);
     err = err ? fail_all(keys, n, err) : hand_out(s, call, chosen, keys, n);
-    used_unlock(&s->used);
+    rkp_used_unlock(&s->used);
     return err;
+}
+
+/* A key that is not in the pool: it may yet be brought here, unless it was here before. */
+static int
+say_absent(struct source *s, struct rk_call *call, const char *id)
+{
+    bool used;
+    int err = rkp_used_has(&s->used, call, id, &used);
+
+    if (err)
+        return err;
+    if (used)
+        return s->host->fail(call, RK_E_KEY_GONE, "pool: %s: key %.64s was used before", s->pool.path, id);
+    return s->host->fail(call, RK_E_AGAIN, "pool: %s: has no key %.64s yet; both ends need the same pool: copy it here "
+                         "again if the other end has a newer one", s->pool.path, id);
 }
 
 /* The key with the ID of an entry, or NULL with the reason in entry and call. */
@@ -204,8 +244,7 @@ choose(struct source *s, struct rk_call *call, uint32_t bits, struct rk_key *ent
     rkp_key_id_fold(entry->id);
     k = pool_find(&s->pool, entry->id);
     if (!k)
-        entry->err = s->host->fail(call, RK_E_KEY_GONE, "pool: %s: has no key %.64s; both ends need the same pool",
-                                   s->pool.path, entry->id);
+        entry->err = say_absent(s, call, entry->id);
     else if (k->used)
         entry->err = s->host->fail(call, RK_E_KEY_GONE, "pool: %s: key %.64s was used before", s->pool.path, entry->id);
     else if (k->bits != bits)
@@ -248,7 +287,7 @@ file_get_by_id(void *inst, struct rk_call *call, const char *peer_sae, uint32_t 
     }
     err = consume(s, call, chosen, n);
     err = err ? fail_all(keys, n, err) : hand_out(s, call, chosen, keys, n);
-    used_unlock(&s->used);
+    rkp_used_unlock(&s->used);
     return err;
 }
 
@@ -275,7 +314,7 @@ file_status(void *inst, struct rk_call *call, const char *peer_sae, struct rk_so
     }
     snprintf(st->text, sizeof st->text, "%lld of %zu keys left in %.100s", (long long)st->stored_keys, s->pool.n,
              s->pool.path);
-    used_unlock(&s->used);
+    rkp_used_unlock(&s->used);
     return RK_OK;
 }
 

@@ -1,6 +1,6 @@
-/* keyline.h - one key of a pool as text
+/* keyline.h - one key of a pool as a line of text: where the ID is, and where the key
  *
- * Pure.  What it decodes is the caller's to wipe.
+ * Pure; texts never hold what was read.
  */
 #ifndef FILE_KEYLINE_H
 #define FILE_KEYLINE_H
@@ -12,14 +12,8 @@ struct keyline {
     size_t id_len, key_len;
 };
 
-/* keyline_split - "ID KEY", blanks around and between, or a comment line
- * ret:  NULL, or what is wrong with the line */
+/* keyline_split - "ID KEY", "ID: KEY", "ID:KEY" or "ID,KEY", with blanks around and between; or a comment line
+ * ret:  NULL, or what is wrong with the line, and what to do about it */
 const char *keyline_split(const char *line, size_t len, struct keyline *out);
-
-/* keyline_decode - hex or base64 to bytes[RK_SECRET_MAX]
- * in:   raw  what is neither is taken as it is
- * out:  *n
- * ret:  NULL, or what is wrong with the key (no text, too short or long, all zeros) */
-const char *keyline_decode(const char *text, size_t len, int raw, unsigned char *bytes, size_t *n);
 
 #endif

@@ -1,6 +1,7 @@
 /* pool.h - a pool of keys on disk: where each key is, not what it is
  *
- * Two forms: a file with a line "KEY-ID KEY" for each key, and a directory with a file "KEY-ID.key" for each key.
+ * Three forms: a file with a line "KEY-ID KEY" for each key, a file of JSON, and a directory with a file "KEY-ID.key"
+ * for each key.
  * Memory holds IDs and places only; a key is read when it is given out, into a secret.  One call at a time.
  */
 #ifndef FILE_POOL_H
@@ -14,25 +15,26 @@
 
 #define POOL_BYTES_MAX (100 * 1024 * 1024) /* a pool file: a million keys of 100 bytes */
 #define POOL_KEYS_MAX 1000000
-#define POOL_KEY_MIN 16      /* shortest key [bytes]: 128 bits */
 #define POOL_LINE_MAX 16384  /* a key of RK_SECRET_MAX bytes in hex, its ID, and blanks [bytes] */
 
 struct pool_key {
-    uint64_t at;       /* file: where its line begins */
-    uint32_t len;      /* file: length of the line without newline */
+    uint64_t at;       /* file: where its line begins, or JSON: its key, behind the quote */
+    uint32_t len;      /* file: length of the line without newline, or JSON: of the key as written */
     uint32_t line;     /* file: number of the line */
     uint32_t id;       /* where its ID is in pool.ids */
     uint32_t bits;
     bool used;
+    bool bare;         /* directory: its file's name is the ID alone */
 };
 
 struct pool {
     const struct rk_host *host;
     char *path;
-    bool is_dir;
+    bool is_dir, is_json;
     struct stat seen;       /* the file or directory that was loaded; seen.st_ino == 0: none */
     struct pool_key *keys;  /* n of them, in the order in which they are given out */
     size_t n, room;
+    size_t begin;           /* so many keys at the end that is taken from are used, at least */
     char *ids;              /* all IDs, NUL-ended */
     size_t ids_len, ids_room;
     uint32_t *index;        /* hash table of numbers of keys + 1; n_index, a power of two */

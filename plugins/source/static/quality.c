@@ -6,6 +6,7 @@
  */
 #include "quality.h"
 
+#include "../../common/keyform.h"
 #include "../../common/keytext.h"
 
 #include <ctype.h>
@@ -19,26 +20,6 @@
  * Printed English */
 #define WORD_BITS 1.5
 #define GRAM 4 /* so many bytes seen before, in this order, are a repeat: chance finds it once in 16^4 */
-
-/* Keys that are printed in documents, as hex: ETSI GS QKD 014, NIST SP 800-38A, FIPS 197, IEEE 802.1AE annex C. */
-static const char *const examples[] = {
-    "c071d5c51c0326cdff6d7777f061cfde87b8b2f4ee469652d32082ef1e0bcbeb",
-    "39e18c3f1875fb6469269342622c561c52d846e6e938a0b0f7815c088ed57490",
-    "2b7e151628aed2a6abf7158809cf4f3c",
-    "603deb1015ca71be2b73aef0857d7781",
-    "8e73b0f7da0e6452c810f32b809079e5",
-    "000102030405060708090a0b0c0d0e0f",
-    "00112233445566778899aabbccddeeff",
-    "ad7a2bd03eac835a6f620fdcb506b345",
-    "e3c08a8f06c6e3ad95a70557b23f7548",
-    "071b113b0ca743fecccf3d051f737382",
-    "691d3ee909d7f54167fd1ca0b5d76908",
-    "013fe00b5f11be7f866d0cbbc55a7a90",
-    "83c093b58de7ffe1c0da926ac43fb360",
-    "88ee087fd95da9fbf6725aa9d757b0cd",
-    "4c973dbc7364621674f8b5b89e5c1551",
-};
-#define EXAMPLE_MAX 32 /* longest of them [bytes] */
 
 /* Words that stand in for a secret, lower case, six letters at least: chance does not write them. */
 static const char *const words[] = {
@@ -58,21 +39,6 @@ struct text {
     const unsigned char *bytes;
     size_t len;
 };
-
-static bool
-holds_example(struct text t)
-{
-    unsigned char key[EXAMPLE_MAX];
-
-    for (size_t i = 0; i < COUNT(examples); i++) {
-        size_t n = strlen(examples[i]);
-
-        rkp_hex_get(examples[i], n, key);
-        if (memmem(t.bytes, t.len, key, n / 2))
-            return true;
-    }
-    return false;
-}
 
 static bool
 starts_with(struct text t, size_t at, const char *word)
@@ -212,7 +178,7 @@ decoded_flaw(struct text t)
         rkp_hex_get((const char *)t.bytes, t.len, bytes);
     else if ((d.len = rkp_base64_len((const char *)t.bytes, t.len)) > 0)
         rkp_base64_get((const char *)t.bytes, t.len, bytes);
-    if (d.len > 0 && holds_example(d))
+    if (d.len > 0 && rkp_holds_example(d.bytes, d.len))
         flaw = "is an example from a standard or manual";
     else if (d.len > 0 && holds_word(d))
         flaw = "holds a well-known word";
@@ -232,7 +198,7 @@ static_secret_flaw(const unsigned char *bytes, size_t len)
         return "is shorter than 32 bytes";
     if (len > RK_SECRET_MAX)
         return "is longer than 4096 bytes";
-    if (holds_example(t))
+    if (rkp_holds_example(t.bytes, t.len))
         return "is an example from a standard or manual";
     if (holds_word(t))
         return "holds a well-known word";

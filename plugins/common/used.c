@@ -1,8 +1,8 @@
 /* used.c - appends and reads the list of used key IDs.  Holds IDs only, never a key. */
 #include "used.h"
 
-#include "../../common/files.h"
-#include "../../common/keytext.h"
+#include "files.h"
+#include "keytext.h"
 
 #include <rekey/source.h>
 
@@ -17,22 +17,8 @@
 #define LOCK_PAUSE_MS 2
 #define CHUNK 8192
 
-/* So that a new file's name is on the disk too. */
-static int
-sync_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
-    int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, ok = fd >= 0 && fsync(fd) == 0;
-
-    free(dir);
-    if (fd >= 0)
-        close(fd);
-    return ok ? 0 : -1;
-}
-
 int
-used_open(struct used *u, struct rk_call *call, const char *path)
+rkp_used_open(struct rkp_used *u, struct rk_call *call, const char *path)
 {
     struct stat st;
 
@@ -46,13 +32,13 @@ used_open(struct used *u, struct rk_call *call, const char *path)
         st.st_mode & RKP_NOT_SHARED)
         return u->host->fail(call, RK_E_UNSAFE, "%s: the list of used keys must be a regular file of the daemon's user "
                              "that nobody else can write", path);
-    if (sync_parent(path) < 0)
+    if (rkp_sync_parent(path) < 0)
         return u->host->fail(call, RK_E_IO, "%s: its directory cannot be synced: %m", path);
     return RK_OK;
 }
 
 void
-used_close(struct used *u)
+rkp_used_close(struct rkp_used *u)
 {
     if (u->fd >= 0)
         close(u->fd);
@@ -60,7 +46,7 @@ used_close(struct used *u)
 }
 
 int
-used_lock(struct used *u, struct rk_call *call)
+rkp_used_lock(struct rkp_used *u, struct rk_call *call)
 {
     struct stat st;
 
@@ -72,13 +58,13 @@ used_lock(struct used *u, struct rk_call *call)
     }
     if (fstat(u->fd, &st) == 0 && st.st_nlink > 0)
         return RK_OK;
-    used_unlock(u);
+    rkp_used_unlock(u);
     return u->host->fail(call, RK_E_UNSAFE, "%s: the list of used keys was removed while in use; restart with a new "
                          "pool, as used keys of this one are not known any more", u->path);
 }
 
 void
-used_unlock(struct used *u)
+rkp_used_unlock(struct rkp_used *u)
 {
     (void)flock(u->fd, LOCK_UN);
 }
@@ -99,7 +85,7 @@ hand_over(char *buf, size_t len, void (*mark)(void *arg, const char *id), void *
 }
 
 int
-used_read(struct used *u, struct rk_call *call, void (*mark)(void *arg, const char *id), void *arg)
+rkp_used_read(struct rkp_used *u, struct rk_call *call, void (*mark)(void *arg, const char *id), void *arg)
 {
     char buf[CHUNK];
 
@@ -125,12 +111,36 @@ used_read(struct used *u, struct rk_call *call, void (*mark)(void *arg, const ch
     }
 }
 
+struct looked_for {
+    const char *id;
+    bool found;
+};
+
+static void
+look(void *arg, const char *id)
+{
+    struct looked_for *l = arg;
+
+    l->found = l->found || strcmp(id, l->id) == 0;
+}
+
 int
-used_add(struct used *u, struct rk_call *call, const char *lines, size_t len)
+rkp_used_has(const struct rkp_used *u, struct rk_call *call, const char *id, bool *has)
+{
+    struct rkp_used whole = {.host = u->host, .path = u->path, .fd = u->fd};
+    struct looked_for l = {.id = id};
+    int err = rkp_used_read(&whole, call, look, &l);
+
+    *has = l.found;
+    return err;
+}
+
+int
+rkp_used_add(struct rkp_used *u, struct rk_call *call, const char *lines, size_t len)
 {
     int err;
 
-    if (u->read_to + (off_t)len > USED_BYTES_MAX)
+    if (u->read_to + (off_t)len > RKP_USED_BYTES_MAX)
         return u->host->fail(call, RK_E_IO, "%s: is longer than 256 MiB; begin a new pool under a new source name",
                              u->path);
     if (rkp_write_all(u->fd, (struct rkp_bytes){lines, len}) == 0 && fdatasync(u->fd) == 0) {
