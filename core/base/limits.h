@@ -72,6 +72,9 @@
 
 /* A key pool file [bytes]: a million keys of 100 bytes. */
 #define RK_POOL_BYTES_MAX (100 * 1024 * 1024)
+#define RK_POOL_KEYS_MAX 1000000
+/* A key that rekeyctl makes for a pool [bytes]: the largest that a link asks for (key-bits). */
+#define RK_POOL_KEY_MAX 512
 
 /* Clients of the control socket at once. */
 #define RK_CTL_CLIENTS_MAX 32

@@ -19,6 +19,7 @@ static const struct rk_cli_command commands[] = {
     {"plugins", "", "show the plugins in use and their processes", rk_cli_plugins},
     {"plugin", "NAME", "describe a plugin and its options", rk_cli_plugin},
     {"source test", "NAME", "go the way to a key step by step, and say what is wrong", rk_cli_source_test},
+    {"keygen", "", "make a pool of keys for each of two sites", rk_cli_keygen},
     {"check", "FILE", "check a configuration file, touching nothing", rk_cli_check},
     {"reload", "", "read the configuration again", rk_cli_reload},
     {"version", "", "show versions", rk_cli_version},

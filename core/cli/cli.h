@@ -1,7 +1,8 @@
 /* cli.h - what the parts of rekeyctl share: its options and where it writes
  *
  * rekeyctl is one short-lived process with one thread.  It asks rekeyd over the control socket, or runs rekeyd or
- * rekey-host for what needs no daemon; it reads no configuration and never sees a key.
+ * rekey-host for what needs no daemon; it reads no configuration and never sees a key; but keygen makes
+ * some.
  */
 #ifndef RK_CLI_H
 #define RK_CLI_H
@@ -53,6 +54,9 @@ struct rk_cli_opts {
     uint32_t limit;          /* 0: not given */
     uint32_t budget_ms;      /* of the daemon, for source test */
     int columns;             /* -1: not given */
+    const char *out_a, *out_b; /* keygen */
+    long keys, bits;         /* keygen; 0: not given */
+    bool append;
 };
 
 /* rk_cli_main - run one command line
@@ -72,6 +76,6 @@ void rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_comm
 
 /* The commands; each returns enum rk_cli_exit.   src: rekeyctl(8) */
 rk_cli_run_fn rk_cli_status, rk_cli_rotate, rk_cli_history, rk_cli_plugins, rk_cli_reload, rk_cli_version,
-    rk_cli_check, rk_cli_plugin, rk_cli_explain, rk_cli_adopt, rk_cli_source_test;
+    rk_cli_check, rk_cli_plugin, rk_cli_explain, rk_cli_adopt, rk_cli_source_test, rk_cli_keygen;
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "cli.h"
 
+#include "../base/limits.h"
+
 #include <rekey/channel.h>
 
 #include <errno.h>
@@ -14,7 +16,7 @@
 
 enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALARMS, O_WAIT, O_LIMIT, O_REKEYD, O_HOST,
        O_PLUGIN_DIR, O_HELP,
-       O_PEER, O_FETCH, O_CONFIG };
+       O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND };
 
 #define ASKING " status rotate explain adopt history plugins reload version source test "
 #define TABLES " status explain history plugins source test "
@@ -42,6 +44,11 @@ static const struct option_row {
     {"host", "PATH", required_argument, O_HOST, " check plugin source test ",
      "program to run (" RK_LIBEXECDIR "/rekey-host)"},
     {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test ", "plugins (" RK_PLUGINDIR ")"},
+    {"keys", "N", required_argument, O_KEYS, " keygen ", "how many keys, 1..1000000"},
+    {"bits", "N", required_argument, O_BITS, " keygen ", "size of each (256)"},
+    {"out-a", "PATH", required_argument, O_OUT_A, " keygen ", "pool of the one site: a new file, or directory with '/'"},
+    {"out-b", "PATH", required_argument, O_OUT_B, " keygen ", "pool of the other site"},
+    {"append", NULL, no_argument, O_APPEND, " keygen ", "add the keys to files that are there"},
     {"help", NULL, no_argument, O_HELP, NULL, "show this help"},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
@@ -151,6 +158,12 @@ take_value(struct rk_cli_opts *o, int code, const char *value)
             return "wants an SAE ID";
         o->peer = value;
         return NULL;
+    case O_KEYS:
+        return read_number(value, RK_POOL_KEYS_MAX, &o->keys) && o->keys > 0 ? NULL : "wants a number, 1..1000000";
+    case O_BITS:
+        if (!read_number(value, RK_POOL_KEY_MAX * 8, &o->bits) || o->bits < 128 || o->bits % 16)
+            return "wants a number of bits, 128..4096, a multiple of 16";
+        return NULL;
     case O_SOCKET:
         if (strlen(value) >= sizeof ((struct sockaddr_un *)0)->sun_path)
             return "is too long: a socket's path has at most 107 bytes";
@@ -174,6 +187,9 @@ take_option(struct rk_cli_opts *o, int code, const char *value)
     case O_REKEYD: o->rekeyd = value; return NULL;
     case O_HOST: o->host = value; return NULL;
     case O_PLUGIN_DIR: o->plugin_dir = value; return NULL;
+    case O_OUT_A: o->out_a = value; return NULL;
+    case O_OUT_B: o->out_b = value; return NULL;
+    case O_APPEND: o->append = true; return NULL;
     default: return take_value(o, code, value);
     }
 }
