@@ -386,6 +386,9 @@ answer_observe(struct end *end, const struct rk_item *item)
 static void
 answer(struct end *end, uint32_t verb, struct rk_item *item)
 {
+    const char *why;
+    int err;
+
     if (item->err) {
         end_failed(end, item->err, item->text);
     } else if (verb == RK_V_OBSERVE) {
@@ -394,6 +397,8 @@ answer(struct end *end, uint32_t verb, struct rk_item *item)
         end_answer(end, &(struct rk_event){.type = RK_EV_DONE, .mine = item->mine, .theirs = item->theirs});
     } else if (item->fd < 0) {
         end_failed(end, RK_E_CONTRACT, "the source said ok and gave no key");
+    } else if ((err = fixed_refused(end, item->key_id, &why))) { /* the key is wiped with the reply */
+        end_failed(end, err, why);
     } else {
         end->key_fd = item->fd;
         item->fd = -1;

@@ -142,9 +142,10 @@ check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_
 
 /* What of the links depends on the plugins of their devices, when those are right. */
 static void
-check_links(struct daemon *d, const struct rk_conf_set *set, struct rk_conf_errors *errors)
+check_links(struct daemon *d, struct rk_conf_set *set, struct rk_conf_errors *errors)
 {
     for (size_t i = 0; i < set->n_links; i++) {
+        fixed_check(d, set, &set->links[i], errors);
         check_lead(d, set, &set->links[i], errors);
         if (set->links[i].channel == SIZE_MAX)
             check_pair(d, set, &set->links[i], errors);

@@ -293,7 +293,8 @@ rk_on_key(struct step *s)
         rk_end_go(s, RK_ST_STAGE);
         return;
     }
-    if (!s->ev->key_id[0] || strlen(s->ev->key_id) > RK_KEY_ID_MAX || rk_end_uses(e, s->ev->key_id)) {
+    if (!s->ev->key_id[0] || strlen(s->ev->key_id) > RK_KEY_ID_MAX ||
+        rk_end_uses(e, s->ev->key_id, (e->d.flags & RK_DF_CAND_FALLBACK) != 0)) {
         rk_end_burn(s, RK_E_PROTOCOL, "the source gave no key ID, or one that it gave before");
         return;
     }

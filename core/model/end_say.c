@@ -103,12 +103,15 @@ rk_end_record(const struct rk_end *e, struct rk_record *r)
     rk_words_add(r->facts, &w);
 }
 
+/* A fallback source may have one key only, for each time that it is needed: a CAK may be taken up again, as MKA makes new
+ * SAKs of it; a static SAK must not. */
 bool
-rk_end_uses(const struct rk_end *e, const char *key_id)
+rk_end_uses(const struct rk_end *e, const char *key_id, bool fallback)
 {
+    bool may_return = fallback && rk_of(e)->cak;
     uint64_t hash = rk_hash(key_id);
 
-    for (unsigned i = 0; i < RK_USED_KEYS && i < e->n_used; i++)
+    for (unsigned i = 0; !may_return && i < RK_USED_KEYS && i < e->n_used; i++)
         if (e->used[i] == hash)
             return true;
     return strcmp(key_id, e->d.cur) == 0 || strcmp(key_id, e->d.prev) == 0;

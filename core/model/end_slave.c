@@ -39,7 +39,7 @@ judge_offer(const struct rk_end *e, const struct rk_record *offer)
         return RK_E_CONFIG;
     if (!fits || rk_end_slot_taken(e, offer->seq))
         return RK_E_CONFLICT;
-    if (!offer->key[0] || rk_end_uses(e, offer->key))
+    if (!offer->key[0] || rk_end_uses(e, offer->key, (e->peer_words.flags & RK_WORD_FALLBACK) != 0))
         return RK_E_PROTOCOL;
     return rk_end_fits(e, offer->key) ? RK_OK : RK_E_UNSUPPORTED;
 }

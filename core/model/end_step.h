@@ -137,9 +137,10 @@ void rk_end_activated(struct step *s);
 void rk_end_followed(struct step *s);
 /* rk_end_resume - go on from e->d.phase with what the device was seen to hold */
 void rk_end_resume(struct step *s, const struct rk_seen *seen);
-/* rk_end_uses - is it a key that this end has, or had not long ago;  rk_end_take_key - it is the candidate
+/* rk_end_uses - is it a key that this end has, or had not long ago; a CAK of a fallback source may return
+ * rk_end_take_key - it is the candidate
  * rk_end_fits - do offer and answer for it fit a record */
-bool rk_end_uses(const struct rk_end *e, const char *key_id);
+bool rk_end_uses(const struct rk_end *e, const char *key_id, bool fallback);
 void rk_end_take_key(struct rk_end *e, const char *key_id);
 bool rk_end_fits(const struct rk_end *e, const char *key_id);
 

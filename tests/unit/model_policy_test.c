@@ -3,6 +3,7 @@
 #include "model_rig.h"
 
 #include "core/model/end_class.h"
+#include "core/model/end_step.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -343,6 +344,40 @@ when_to_fall_back(void **state)
     }
 }
 
+/* A fallback source with one fixed key gives it each time; only a CAK may be installed again. */
+static void
+fallback_key_returns(void **state)
+{
+    static const struct {
+        uint32_t class, role;
+        bool fallback, taken;
+    } rows[] = {
+        {RK_CLASS_B, SL, true, true}, {RK_CLASS_B, SL, false, false}, {RK_CLASS_A, SL, true, false},
+        {RK_CLASS_B, M, true, true},  {RK_CLASS_B, M, false, false},  {RK_CLASS_A, M, true, false},
+    };
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ready(&f, rows[i].class, rows[i].role);
+        f.e.has_fallback = true;
+        rk_end_take_key(&f.e, "k5"); /* once, a while ago */
+        f.e.d.cand[0] = '\0';
+        if (rows[i].role == SL) {
+            struct rk_record offer = peer_says(&f, RK_SAY_OFFER, 5, "k5");
+
+            strcat(offer.facts, !rows[i].fallback ? "" : offer.facts[0] ? ",fb" : "fb");
+            hears(&f, offer);
+            assert_int_equal(f.e.state, rows[i].taken ? RK_ST_J_INTENT : RK_ST_J_BURNT);
+            continue;
+        }
+        goes_to(&f, RK_ST_FETCH);
+        f.e.d.flags |= rows[i].fallback ? RK_DF_CAND_FALLBACK : 0;
+        step(&f, (struct rk_event){.type = RK_EV_KEY, .key_id = "k5"});
+        assert_int_equal(f.e.state, rows[i].taken ? RK_ST_J_FETCHED : RK_ST_J_BURNT);
+    }
+}
+
 /* ---- classes and their words ---- */
 
 static void
@@ -448,6 +483,7 @@ main(void)
         cmocka_unit_test(stays_shut),
         cmocka_unit_test(wishes),
         cmocka_unit_test(fallback_marks),
+        cmocka_unit_test(fallback_key_returns),
         cmocka_unit_test(when_to_fall_back),
         cmocka_unit_test(proved),
         cmocka_unit_test(words),

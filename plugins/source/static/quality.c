@@ -212,3 +212,20 @@ static_secret_flaw(const unsigned char *bytes, size_t len)
     return static_secret_bits(bytes, len) < STATIC_BITS_MIN ? "has too little content (less than 112 bits, as "
                                                               "estimated)" : NULL;
 }
+
+/* Too short for an estimate of its content: 16 random bytes have each value once. */
+const char *
+static_key_flaw(const unsigned char *bytes, size_t len)
+{
+    struct text t = {bytes, len};
+
+    if (len < RKP_KEY_MIN)
+        return "is a key shorter than 128 bits";
+    if (len > RK_SECRET_MAX)
+        return "is longer than 4096 bytes";
+    if (rkp_holds_example(bytes, len))
+        return "is an example from a standard or manual";
+    if (holds_word(t))
+        return "holds a well-known word";
+    return surprises(t) * 4 < len * 3 ? "repeats or counts" : NULL;
+}

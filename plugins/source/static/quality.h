@@ -18,6 +18,10 @@
  * thread: any.  blocks: never */
 const char *static_secret_flaw(const unsigned char *bytes, size_t len);
 
+/* static_key_flaw - what is wrong with a key that is used as it is
+ * in:   bytes[len], decoded.   ret, thread, blocks: as static_secret_flaw */
+const char *static_key_flaw(const unsigned char *bytes, size_t len);
+
 /* static_secret_bits - estimated content [bits] of bytes[len]: Shannon entropy over byte values (with Miller's
  * correction, so that a short random secret is not rated too low), times the bytes that do not follow from others */
 double static_secret_bits(const unsigned char *bytes, size_t len);

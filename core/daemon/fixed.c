@@ -1,0 +1,79 @@
+/* fixed.c - links whose source gives one fixed key: never on a device of class A.
+ *
+ * Runs in rekeyd.  With a static SAK the packet number begins at 1 for each installation: the same key twice is the
+ * same nonce twice.  It is refused when the configuration is checked; and again when a key comes, for a device may say
+ * of an interface that it is to be driven as class A after all.
+ */
+#include "daemon.h"
+
+#include <string.h>
+
+/* Does this source give one key again and again: see RK_CAP_FIXED. */
+static bool
+is_fixed(const struct rk_instance_conf *conf, const struct host *h)
+{
+    if (!h || conf->kind != RK_SOURCE || !(h->hello.caps & RK_CAP_FIXED))
+        return false;
+    if (!rk_opt_find(h->hello.opts, "mode"))
+        return true;
+    for (size_t i = 0; i < conf->n; i++)
+        if (strcmp(conf->settings[i].name, "mode") == 0)
+            return strcmp(conf->settings[i].value, "fixed") == 0;
+    return false;
+}
+
+struct place {
+    size_t source, device;
+    const char *option;
+};
+
+static void
+check_place(struct daemon *d, struct rk_conf_set *set, const struct rk_link_conf *link, const struct place *at,
+            struct rk_conf_errors *errors)
+{
+    const struct rk_instance_conf *conf = at->source == SIZE_MAX ? NULL : &set->instances[at->source];
+    const struct host *h = at->device == SIZE_MAX ? NULL : sup_host(d, set->instances[at->device].plugin);
+
+    if (!conf || !h || !is_fixed(conf, sup_host(d, conf->plugin)))
+        return;
+    if (RK_CAP_CLASS(h->hello.caps) == RK_CLASS_A)
+        rk_conf_error(errors, link->line, link->col,
+                      "link \"%s\": %s \"%s\" gives one fixed key, and device \"%s\" is of class A: a static SAK that is "
+                      "installed twice repeats its nonces; take another source", link->name, at->option, conf->name,
+                      set->instances[at->device].name);
+    else if (strstr(at->option, "fallback") == NULL)
+        rk_conf_error(&set->warnings, link->line, link->col,
+                      "link \"%s\": %s \"%s\" gives one fixed key: it is installed once and never replaced", link->name,
+                      at->option, conf->name);
+}
+
+void
+fixed_check(struct daemon *d, struct rk_conf_set *set, const struct rk_link_conf *link, struct rk_conf_errors *errors)
+{
+    const struct place places[] = {
+        {link->source, link->device, "source"},
+        {link->peer_source, link->peer_device, "peer-source"},
+        {link->fallback, link->device, "fallback-source"},
+        {link->peer_fallback, link->peer_device, "peer-fallback-source"},
+    };
+
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (i % 2 == 0 || places[i].source != places[i - 1].source || places[i].device != places[i - 1].device)
+            check_place(d, set, link, &places[i], errors);
+}
+
+int
+fixed_refused(const struct end *end, const char *key_id, const char **why)
+{
+    if (!end->asked || !is_fixed(end->asked->conf, end->asked->host))
+        return RK_OK;
+    if (end->e.class == RK_CLASS_A) {
+        *why = "the source gives one fixed key, and the device drives this interface with static SAKs (class A), where a "
+               "key must never come twice; take another source";
+        return RK_E_CONFIG;
+    }
+    if (strcmp(key_id, end->e.d.cur) != 0)
+        return RK_OK;
+    *why = "the source gives one fixed key, and it is in use already: it stays";
+    return RK_E_EMPTY;
+}
