@@ -8,18 +8,29 @@
 
 #include <string.h>
 
+static const char *
+setting(const struct rk_instance_conf *conf, const char *name, const char *otherwise)
+{
+    for (size_t i = 0; i < conf->n; i++)
+        if (strcmp(conf->settings[i].name, name) == 0)
+            return conf->settings[i].value;
+    return otherwise;
+}
+
 /* Does this source give one key again and again: see RK_CAP_FIXED. */
 static bool
 is_fixed(const struct rk_instance_conf *conf, const struct host *h)
 {
     if (!h || conf->kind != RK_SOURCE || !(h->hello.caps & RK_CAP_FIXED))
         return false;
-    if (!rk_opt_find(h->hello.opts, "mode"))
-        return true;
-    for (size_t i = 0; i < conf->n; i++)
-        if (strcmp(conf->settings[i].name, "mode") == 0)
-            return strcmp(conf->settings[i].value, "fixed") == 0;
-    return false;
+    return !rk_opt_find(h->hello.opts, "mode") || strcmp(setting(conf, "mode", ""), "fixed") == 0;
+}
+
+/* A device whose class an option chooses is known when it is looked at: then the key is refused, if need be. */
+static bool
+is_class_a(const struct rk_instance_conf *conf, const struct host *h)
+{
+    return RK_CAP_CLASS(h->hello.caps) == RK_CLASS_A && strcmp(setting(conf, "class", "a"), "a") == 0;
 }
 
 struct place {
@@ -36,7 +47,7 @@ check_place(struct daemon *d, struct rk_conf_set *set, const struct rk_link_conf
 
     if (!conf || !h || !is_fixed(conf, sup_host(d, conf->plugin)))
         return;
-    if (RK_CAP_CLASS(h->hello.caps) == RK_CLASS_A)
+    if (is_class_a(&set->instances[at->device], h))
         rk_conf_error(errors, link->line, link->col,
                       "link \"%s\": %s \"%s\" gives one fixed key, and device \"%s\" is of class A: a static SAK that is "
                       "installed twice repeats its nonces; take another source", link->name, at->option, conf->name,
