@@ -180,7 +180,8 @@ show_json(const struct making *m, bool ok)
                                                (json_int_t)rk_keypool_keys(m->pools[i])));
         free(path);
     }
-    whole = json_pack("{s:b, s:s, s:I, s:I, s:o}", "ok", ok, "text", why ? why : "", "keys", (json_int_t)(ok ? m->o->keys : 0),
+    whole = json_pack("{s:b, s:s, s:I, s:I, s:o}", "ok", ok, "text", why ? why : "",
+                      "keys", (json_int_t)(ok ? m->o->keys : 0),
                       "bits", (json_int_t)(m->o->bits ? m->o->bits : BITS_DEFAULT), "pools", pools);
     rk_cli_json(m->io, whole);
     putc('\n', m->io->out);

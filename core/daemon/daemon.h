@@ -233,8 +233,8 @@ struct end {
 };
 
 /* fixed_check - refuse a link of class A whose source, of any kind, gives one fixed key, at its place; warn of others
- * fixed_refused - may this end not take the key that its source gave, for it is such a one, and the device turned out to
- *   be of class A, or has it already.   out: *why.   ret: RK_OK: it may; else the code to fail with */
+ * fixed_refused - may this end not take the key that its source gave, for it is such a one, and the device turned out
+ *   to be of class A, or has it already.   out: *why.   ret: RK_OK: it may; else the code to fail with */
 void fixed_check(struct daemon *d, struct rk_conf_set *set, const struct rk_link_conf *link,
                  struct rk_conf_errors *errors);
 int fixed_refused(const struct end *end, const char *key_id, const char **why);

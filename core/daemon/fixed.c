@@ -49,8 +49,8 @@ check_place(struct daemon *d, struct rk_conf_set *set, const struct rk_link_conf
         return;
     if (is_class_a(&set->instances[at->device], h))
         rk_conf_error(errors, link->line, link->col,
-                      "link \"%s\": %s \"%s\" gives one fixed key, and device \"%s\" is of class A: a static SAK that is "
-                      "installed twice repeats its nonces; take another source", link->name, at->option, conf->name,
+                      "link \"%s\": %s \"%s\" gives one fixed key, and device \"%s\" is of class A: a static SAK that "
+                      "is installed twice repeats its nonces; take another source", link->name, at->option, conf->name,
                       set->instances[at->device].name);
     else if (strstr(at->option, "fallback") == NULL)
         rk_conf_error(&set->warnings, link->line, link->col,
@@ -79,8 +79,8 @@ fixed_refused(const struct end *end, const char *key_id, const char **why)
     if (!end->asked || !is_fixed(end->asked->conf, end->asked->host))
         return RK_OK;
     if (end->e.class == RK_CLASS_A) {
-        *why = "the source gives one fixed key, and the device drives this interface with static SAKs (class A), where a "
-               "key must never come twice; take another source";
+        *why = "the source gives one fixed key, and the device drives this interface with static SAKs (class A), where "
+               "a key must never come twice; take another source";
         return RK_E_CONFIG;
     }
     if (strcmp(key_id, end->e.d.cur) != 0)

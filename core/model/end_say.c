@@ -103,8 +103,8 @@ rk_end_record(const struct rk_end *e, struct rk_record *r)
     rk_words_add(r->facts, &w);
 }
 
-/* A fallback source may have one key only, for each time that it is needed: a CAK may be taken up again, as MKA makes new
- * SAKs of it; a static SAK must not. */
+/* A fallback source may have one key only, for each time that it is needed: a CAK may be taken up again, as MKA makes
+ * new SAKs of it; a static SAK must not. */
 bool
 rk_end_uses(const struct rk_end *e, const char *key_id, bool fallback)
 {

@@ -48,37 +48,49 @@ say(struct rkp_why *why, const char *path, int e)
     return rkp_code(e);
 }
 
+struct rules {
+    uid_t owner;
+    mode_t forbidden, type;
+};
+
+static const char *
+remedy(const struct rules *r)
+{
+    if (!(r->forbidden & S_IROTH))
+        return "go-w";
+    return r->type == S_IFDIR ? "700" : r->forbidden & S_IRGRP ? "600" : "640";
+}
+
 static int
-check(int fd, const char *path, mode_t forbidden, mode_t type, struct rkp_why *why)
+check(int fd, const char *path, struct rules r, struct rkp_why *why)
 {
     struct stat st;
 
     if (fstat(fd, &st) < 0)
         return say(why, path, errno);
-    if ((st.st_mode & S_IFMT) != type)
+    if ((st.st_mode & S_IFMT) != r.type)
         snprintf(why->text, sizeof why->text, "%.200s: is not a %s", path,
-                 type == S_IFDIR ? "directory" : "regular file");
-    else if (st.st_uid != 0 && st.st_uid != geteuid())
+                 r.type == S_IFDIR ? "directory" : "regular file");
+    else if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != r.owner)
         snprintf(why->text, sizeof why->text, "%.200s: belongs to user %u; chown it to root or user %u", path,
                  (unsigned)st.st_uid, (unsigned)geteuid());
-    else if (st.st_mode & forbidden)
+    else if (st.st_mode & r.forbidden)
         snprintf(why->text, sizeof why->text, "%.200s: mode %04o lets others %s; chmod %s it", path,
-                 (unsigned)(st.st_mode & 07777), forbidden == RKP_PRIVATE ? "in" : "write",
-                 forbidden != RKP_PRIVATE ? "go-w" : type == S_IFDIR ? "700" : "600");
+                 (unsigned)(st.st_mode & 07777), r.forbidden & S_IROTH ? "in" : "write", remedy(&r));
     else
         return RK_OK;
     return RK_E_UNSAFE;
 }
 
 static int
-open_checked(int dir_fd, const char *name, mode_t forbidden, mode_t type, int *fd, struct rkp_why *why)
+open_checked(int dir_fd, const char *name, struct rules r, int *fd, struct rkp_why *why)
 {
     int err, flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 
     *fd = openat(dir_fd, name, flags);
     if (*fd < 0)
         return say(why, name, errno);
-    err = check(*fd, name, forbidden, type, why);
+    err = check(*fd, name, r, why);
     if (err) {
         close(*fd);
         *fd = -1;
@@ -89,13 +101,19 @@ open_checked(int dir_fd, const char *name, mode_t forbidden, mode_t type, int *f
 int
 rkp_open_dir(const char *path, mode_t forbidden, int *fd, struct rkp_why *why)
 {
-    return open_checked(AT_FDCWD, path, forbidden, S_IFDIR, fd, why);
+    return open_checked(AT_FDCWD, path, (struct rules){geteuid(), forbidden, S_IFDIR}, fd, why);
 }
 
 int
 rkp_open_file(int dir_fd, const char *name, mode_t forbidden, int *fd, struct rkp_why *why)
 {
-    return open_checked(dir_fd, name, forbidden, S_IFREG, fd, why);
+    return open_checked(dir_fd, name, (struct rules){geteuid(), forbidden, S_IFREG}, fd, why);
+}
+
+int
+rkp_open_file_of(uid_t owner, const char *path, mode_t forbidden, int *fd, struct rkp_why *why)
+{
+    return open_checked(AT_FDCWD, path, (struct rules){owner, forbidden, S_IFREG}, fd, why);
 }
 
 /* The folder that path is in, opened as the kernel would find it. */
@@ -112,7 +130,7 @@ open_parent(const char *path)
 }
 
 int
-rkp_check_parent(const char *path, struct rkp_why *why)
+rkp_check_parent(uid_t owner, const char *path, struct rkp_why *why)
 {
     int fd = open_parent(path), err = RK_OK;
     struct stat st;
@@ -121,7 +139,7 @@ rkp_check_parent(const char *path, struct rkp_why *why)
         return say(why, path, errno);
     if (fstat(fd, &st) < 0) {
         err = say(why, path, errno);
-    } else if (st.st_uid != 0 && st.st_uid != geteuid()) {
+    } else if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != owner) {
         snprintf(why->text, sizeof why->text, "%.200s: its folder belongs to user %u, who can replace it; chown the "
                  "folder to root or user %u", path, (unsigned)st.st_uid, (unsigned)geteuid());
         err = RK_E_UNSAFE;

@@ -24,6 +24,7 @@ struct rkp_bytes {
 /* What a file or directory must not allow. */
 #define RKP_PRIVATE 077   /* closed to group and others */
 #define RKP_NOT_SHARED 022 /* not writable by group or others */
+#define RKP_GROUP_READS 037 /* closed to others, and to writing by group */
 
 /* rkp_code - the code that fits errno e */
 int rkp_code(int e);
@@ -33,13 +34,16 @@ int rkp_code(int e);
  * ret:  RK_OK, RK_E_NOENT, RK_E_UNSAFE, RK_E_AUTH, RK_E_IO */
 int rkp_open_dir(const char *path, mode_t forbidden, int *fd, struct rkp_why *why);
 
-/* rkp_open_file - the same for a regular file `name` in dir_fd (or a path, with AT_FDCWD), for reading */
+/* rkp_open_file - the same for a regular file `name` in dir_fd (or a path, with AT_FDCWD), for reading
+ * rkp_open_file_of - the same for one that may belong to user `owner`, too */
 int rkp_open_file(int dir_fd, const char *name, mode_t forbidden, int *fd, struct rkp_why *why);
+int rkp_open_file_of(uid_t owner, const char *path, mode_t forbidden, int *fd, struct rkp_why *why);
 
-/* rkp_check_parent - can nobody but root and this user put another file in the place of path
+/* rkp_check_parent - can nobody but root, this user and user `owner` put another file in the place of path
+ * in:    owner  may be this user
  * note:  the folder that path is in belongs to one of them, and is closed to writing by others, or sticky (as /tmp)
  * out:   why, when it fails.   ret: RK_OK, RK_E_NOENT, RK_E_UNSAFE, RK_E_AUTH, RK_E_IO */
-int rkp_check_parent(const char *path, struct rkp_why *why);
+int rkp_check_parent(uid_t owner, const char *path, struct rkp_why *why);
 
 /* rkp_sync_parent - sync the folder that path is in, so that a new name in it is on the disk
  * ret:  0, or -1 with errno */

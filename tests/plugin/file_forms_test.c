@@ -127,7 +127,8 @@ test_json(void **state)
     void *inst;
 
     (void)state;
-    scratch_text(&scratch, "pool", "\n {\"key_container_extension\": {\"a\":[1,-2.5e3,true,{\"x\":null}], \"b\":\"\\u00e9\\n\"},"
+    scratch_text(&scratch, "pool",
+                 "\n {\"key_container_extension\": {\"a\":[1,-2.5e3,true,{\"x\":null}], \"b\":\"\\u00e9\\n\"},"
                  "\n  \"keys\": [\n"
                  "    {\"key_ID\": \"0F5CE8D4-5C2B-4E0F-9A3C-6D1BE1B0A7F2\", \"key_ID_extension\": {},\n"
                  "     \"key\": \"Rk7pX0vT2mQ9sLw4Zb6nYc8dJf1gHu3e+aE5iO\\/KxVQ=\"},\n"

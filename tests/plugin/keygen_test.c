@@ -1,4 +1,4 @@
-/* keygen_test.c - rekeyctl keygen, and that two file sources take its pools: what one end gets new, the other gets too */
+/* keygen_test.c - rekeyctl keygen, and that two file sources take its pools: what one end gets, the other gets too */
 #include "fakehost.h"
 #include "scratch.h"
 
@@ -253,8 +253,8 @@ test_bounds(void **state)
     static const char *const wrong[] = {"", "--keys 1 --out-a a", "--keys 1 --out-b b", "--out-a a --out-b b",
         "--keys 0 --out-a a --out-b b", "--keys 1000001 --out-a a --out-b b", "--keys x --out-a a --out-b b",
         "--keys 1 --bits 64 --out-a a --out-b b", "--keys 1 --bits 136 --out-a a --out-b b",
-        "--keys 1 --bits 8192 --out-a a --out-b b", "--keys 1 --out-a a --out-b b c", "--keys 1 --out-a a --out-b b "
-        "--watch"};
+        "--keys 1 --bits 8192 --out-a a --out-b b", "--keys 1 --out-a a --out-b b c",
+        "--keys 1 --out-a a --out-b b --watch"};
 
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)

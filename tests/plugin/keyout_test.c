@@ -24,11 +24,13 @@ ops(void)
     return keyout_LTX_rk_plugin.ops;
 }
 
+static const char *owner;
+
 static int
 try_start(const char *name, const char *file, void **inst)
 {
     const char *pairs[] = {RK_CONF_NAME, name, RK_CONF_STATE_DIR, scratch_path(&scratch, "state"), "file",
-                           scratch_path(&scratch, file), NULL};
+                           scratch_path(&scratch, file), owner ? "owner" : NULL, owner, NULL};
     struct rk_conf conf = {pairs, keyout_LTX_rk_plugin.opts};
 
     *inst = NULL;
@@ -393,6 +395,41 @@ test_unsafe(void **state)
     stop(inst);
 }
 
+/* A daemon with a user of its own writes the file. */
+static void
+test_owner(void **state)
+{
+    const char *file = scratch_path(&scratch, "own/a");
+    void *inst;
+
+    (void)state;
+    owner = "no-such-user";
+    assert_int_equal(try_start("x", "a", &inst), RK_E_CONFIG);
+    assert_non_null(strstr(call.text, "no user no-such-user"));
+    owner = NULL;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(mkdir(scratch_path(&scratch, "own"), 0755), 0);
+    rewrite("own/a", 0);
+    assert_int_equal(chown(file, 12345, 0), 0);
+    assert_int_equal(try_start("x", "own/a", &inst), RK_E_UNSAFE);
+    assert_non_null(strstr(call.text, "belongs to user 12345"));
+    owner = "12345";
+    stop(start("x", "own/a"));
+    assert_int_equal(chown(scratch_path(&scratch, "own"), 12345, 0), 0);
+    assert_int_equal(chmod(file, 0640), 0);
+    stop(start("x", "own/a"));
+    assert_int_equal(chmod(file, 0644), 0);
+    assert_int_equal(try_start("x", "own/a", &inst), RK_E_UNSAFE);
+    assert_non_null(strstr(call.text, "chmod 640"));
+    assert_int_equal(chmod(file, 0660), 0);
+    assert_int_equal(try_start("x", "own/a", &inst), RK_E_UNSAFE);
+    owner = "12346";
+    assert_int_equal(chmod(file, 0600), 0);
+    assert_int_equal(try_start("x", "own/a", &inst), RK_E_UNSAFE);
+    owner = NULL;
+}
+
 static void
 test_sizes(void **state)
 {
@@ -457,6 +494,7 @@ main(void)
         TEST(test_restart),
         TEST(test_stale),
         TEST(test_unsafe),
+        TEST(test_owner),
         TEST(test_sizes),
     };
 

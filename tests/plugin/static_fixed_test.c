@@ -31,8 +31,8 @@ static int
 try_start(const char *mode, const char *id, const char *secret, void **inst)
 {
     char value[420];
-    const char *pairs[] = {"secret", value, RK_CONF_NAME, NAME, RK_CONF_SAE, SAE, "mode", mode, id ? "key-id" : NULL, id,
-                           NULL};
+    const char *pairs[] = {"secret", value, RK_CONF_NAME, NAME, RK_CONF_SAE, SAE, "mode", mode,
+                           id ? "key-id" : NULL, id, NULL};
     struct rk_conf conf = {pairs, static_LTX_rk_plugin.opts};
 
     *inst = NULL;
@@ -150,8 +150,8 @@ test_refused(void **state)
 static void
 test_derived_secrets(void **state)
 {
-    static const char *const texts[] = {NAME ":fallback:cak", NAME ":bootstrap:secret:0", NAME, NAME "\n", SAE, SAE ":key",
-                                        SAE ":bootstrap:secret:1"};
+    static const char *const texts[] = {NAME ":fallback:cak", NAME ":bootstrap:secret:0", NAME, NAME "\n", SAE,
+                                        SAE ":key", SAE ":bootstrap:secret:1"};
     unsigned char digest[32];
     char hex[65];
 

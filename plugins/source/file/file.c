@@ -28,8 +28,8 @@ static const struct rk_opt file_opts[] = {
      .help = "File with lines \"KEY-ID KEY\" or JSON (mode 0600), or directory with files KEY-ID.key (mode 0700); "
              "rekeyctl keygen makes pools"},
     {.name = "take", .type = RK_OPT_ENUM, .dflt = "first", .choices = takes,
-     .help = "From which end of the pool new keys are taken; when both sites take new keys from one pool, give one first "
-             "and the other last"},
+     .help = "From which end of the pool new keys are taken; when both sites take new keys from one pool, give one "
+             "first and the other last"},
     {.name = NULL},
 };
 

@@ -210,7 +210,7 @@ open_pool(struct pool *p, struct rk_call *call, int *fd, struct stat *st)
 
     if (lstat(p->path, st) < 0)
         return p->host->fail(call, rkp_code(errno), "pool: %s: %m; make it with: rekeyctl keygen", p->path);
-    err = rkp_check_parent(p->path, &why);
+    err = rkp_check_parent(geteuid(), p->path, &why);
     if (err)
         return p->host->fail(call, err, "pool: %s", why.text);
     p->is_dir = S_ISDIR(st->st_mode);

@@ -29,10 +29,11 @@ static int
 open_file(const struct gens *g, struct rk_call *call, int *fd)
 {
     struct rkp_why why;
-    int err = rkp_check_parent(g->path, &why);
+    mode_t forbidden = g->owner == geteuid() ? RKP_PRIVATE : RKP_GROUP_READS;
+    int err = rkp_check_parent(g->owner, g->path, &why);
 
     if (!err)
-        err = rkp_open_file(AT_FDCWD, g->path, RKP_PRIVATE, fd, &why);
+        err = rkp_open_file_of(g->owner, g->path, forbidden, fd, &why);
     if (err == RK_E_NOENT)
         return g->host->fail(call, err, "file: %s: is not there; does the daemon that writes it run?", g->path);
     return err ? g->host->fail(call, err, "file: %s", why.text) : RK_OK;
@@ -101,8 +102,8 @@ read_key(const struct gens *g, struct rk_call *call, struct text *t, unsigned ch
         if (err)
             return g->host->fail(call, err, "file: %s: was being written all the time", g->path);
     }
-    return g->host->fail(call, RK_E_AGAIN, "file: %s: does not hold a whole key of %zu bits (in hex, base64 or as it is); "
-                         "is it being written, or is option bits wrong?", g->path, g->len * 8);
+    return g->host->fail(call, RK_E_AGAIN, "file: %s: does not hold a whole key of %zu bits (in hex, base64 or as it "
+                         "is); is it being written, or is option bits wrong?", g->path, g->len * 8);
 }
 
 static int

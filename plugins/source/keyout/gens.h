@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define GENS 4     /* the other end is one ahead or behind; more is a file that is rewritten too fast */
 #define GEN_ID 16  /* length of an ID: 96 bits in base64url, so that several fit in one key ID of a mixed key */
@@ -25,6 +26,7 @@ struct gen {
 struct gens {
     const struct rk_host *host;
     char *path;
+    uid_t owner;           /* of the file, besides root; when it is another user, its group may read it */
     size_t len;            /* of the key in the file [bytes]; what is longer or shorter is being written */
     struct gen list[GENS]; /* the newest first */
     bool present;          /* the newest is what the file holds now */

@@ -1,8 +1,8 @@
 /* keyout.c - key source "keyout": a key file that another daemon, as Rosenpass, rewrites with a fresh key
  *
- * What the file holds now is the next key.  Each is given once at each end, and that it was is on the disk before it is:
- * after a crash a key may be lost, but is never used twice.  Runs on a worker thread of rekey-host, one call at a time
- * per instance.
+ * What the file holds now is the next key.  Each is given once at each end, and that it was is on the disk before it
+ * is: after a crash a key may be lost, but is never used twice.  Runs on a worker thread of rekey-host, one call at a
+ * time per instance.
  */
 #include "gens.h"
 
@@ -10,10 +10,12 @@
 #include "../../common/keytext.h"
 #include "../../common/used.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WAIT_MS 1000 /* for a key that the other end has already: its file is written moments earlier */
 #define LOOK_MS 25
@@ -28,7 +30,11 @@ struct source {
 
 static const struct rk_opt keyout_opts[] = {
     {.name = "file", .type = RK_OPT_PATH, .flags = RK_OPT_REQUIRED,
-     .help = "File that is rewritten with a fresh key, in hex, base64 or as it is (mode 0600); Rosenpass calls it key_out"},
+     .help = "File that is rewritten with a fresh key, in hex, base64 or as it is (mode 0600); Rosenpass calls it "
+             "key_out"},
+    {.name = "owner", .type = RK_OPT_STRING, .min = 1, .max = 64,
+     .help = "User that writes the file, when it is neither root nor the daemon's user; the file's group may then read "
+             "it (mode 0640)"},
     {.name = "bits", .type = RK_OPT_INT, .unit = "bits", .min = 128, .max = RK_SECRET_MAX * 8, .dflt = "256",
      .help = "Size of the key in the file, a multiple of 16; what has another size is being written"},
     {.name = "period", .type = RK_OPT_DURATION, .min = 1000, .max = 86400000, .dflt = "120s",
@@ -93,6 +99,27 @@ first_look(struct source *s, struct rk_call *call)
     return RK_OK;
 }
 
+/* By name or by number. */
+static int
+find_owner(struct source *s, struct rk_call *call, const char *name)
+{
+    struct passwd entry, *found = NULL;
+    char buf[4096], *end;
+    unsigned long uid;
+
+    s->gens.owner = geteuid();
+    if (!name)
+        return RK_OK;
+    uid = strtoul(name, &end, 10);
+    if (name[0] >= '0' && name[0] <= '9' && !*end && uid < UINT32_MAX)
+        s->gens.owner = (uid_t)uid;
+    else if (getpwnam_r(name, &entry, buf, sizeof buf, &found) == 0 && found)
+        s->gens.owner = found->pw_uid;
+    else
+        return s->host->fail(call, RK_E_CONFIG, "owner: there is no user %.64s", name);
+    return RK_OK;
+}
+
 static int
 keyout_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf *conf, void **inst)
 {
@@ -116,6 +143,8 @@ keyout_init(const struct rk_host *host, struct rk_call *call, const struct rk_co
     else if (bits % 16)
         err = host->fail(call, RK_E_CONFIG, "bits: %lld is not a multiple of 16", (long long)bits);
     else
+        err = find_owner(s, call, host->conf_str(conf, "owner"));
+    if (!err)
         err = rkp_used_open(&s->used, call, path);
     if (!err)
         err = first_look(s, call);
@@ -171,8 +200,8 @@ static int
 say_used(struct source *s, struct rk_call *call)
 {
     if (age_s(s) * 1000 > LATE * s->period_ms)
-        return s->host->fail(call, RK_E_EMPTY, "file: %s: its key was used, and it was not rewritten for %lld s; does the "
-                             "daemon that writes it run, and reach its peer?", s->gens.path, (long long)age_s(s));
+        return s->host->fail(call, RK_E_EMPTY, "file: %s: its key was used, and it was not rewritten for %lld s; does "
+                             "the daemon that writes it run, and reach its peer?", s->gens.path, (long long)age_s(s));
     return s->host->fail(call, RK_E_AGAIN, "file: %s: its key was used; the next one is expected each %lld s",
                          s->gens.path, (long long)s->period_ms / 1000);
 }

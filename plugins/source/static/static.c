@@ -169,8 +169,8 @@ check_bits(const struct source *s, struct rk_call *call, uint32_t bits)
     size_t len = s->fixed.key ? s->host->secret_len(s->fixed.key) : 0;
 
     if (len && bits != len * 8)
-        return s->host->fail(call, RK_E_KEY_SIZE, "the fixed key has %zu bits, not %u; set key-bits: %zu", len * 8, bits,
-                             len * 8);
+        return s->host->fail(call, RK_E_KEY_SIZE, "the fixed key has %zu bits, not %u; set key-bits: %zu", len * 8,
+                             bits, len * 8);
     if (len)
         return RK_OK;
     if (bits > 0 && bits % 8 == 0 && bits <= BITS_MAX)

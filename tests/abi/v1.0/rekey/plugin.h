@@ -42,8 +42,8 @@ enum rk_log_level { RK_LOG_ERR = 3, RK_LOG_WARNING = 4, RK_LOG_NOTICE = 5, RK_LO
 /* struct rk_plugin.caps: truth that the scheduler and the sandbox need. */
 #define RK_CAP_CLASS(c) ((uint32_t)(c) & 0xfu) /* devices: RK_CLASS_A ... */
 #define RK_CAP_PARALLEL 0x10u   /* sources: calls of one instance may run at once */
-/* sources: gives one key again and again, when its option "mode" is "fixed" or it has no such option.  Never for devices
- * of class A, where the same static SAK twice is the same nonce twice: the core refuses such a link */
+/* sources: gives one key again and again, when its option "mode" is "fixed" or it has no such option.  Never for
+ * devices of class A, where the same static SAK twice is the same nonce twice: the core refuses such a link */
 #define RK_CAP_FIXED 0x20u
 #define RK_CAP_NEEDS_NET 0x100u /* it opens network connections; without it the process has no network */
 #define RK_CAP_NEEDS_NET_ADMIN 0x200u /* it changes the kernel's network configuration */
