@@ -46,7 +46,7 @@ static const struct option_row {
     {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test ", "plugins (" RK_PLUGINDIR ")"},
     {"keys", "N", required_argument, O_KEYS, " keygen ", "how many keys, 1..1000000"},
     {"bits", "N", required_argument, O_BITS, " keygen ", "size of each (256)"},
-    {"out-a", "PATH", required_argument, O_OUT_A, " keygen ", "pool of the one site: a new file, or directory (with /)"},
+    {"out-a", "PATH", required_argument, O_OUT_A, " keygen ", "pool of the one site: a new file, or directory/"},
     {"out-b", "PATH", required_argument, O_OUT_B, " keygen ", "pool of the other site"},
     {"append", NULL, no_argument, O_APPEND, " keygen ", "add the keys to files that are there"},
     {"help", NULL, no_argument, O_HELP, NULL, "show this help"},

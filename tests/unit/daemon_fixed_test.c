@@ -81,7 +81,8 @@ test_configuration(void **state)
                                            {.kind = RK_DEVICE, .plugin = "device", .settings = &class,
                                             .n = rows[i].class != NULL}};
         struct rk_link_conf link = {.source = rows[i].fallback, .fallback = rows[i].fallback ? 0 : SIZE_MAX,
-                                    .device = 2, .peer_device = SIZE_MAX, .peer_source = SIZE_MAX, .peer_fallback = SIZE_MAX,
+                                    .device = 2, .peer_device = SIZE_MAX, .peer_source = SIZE_MAX,
+                                    .peer_fallback = SIZE_MAX,
                                     .line = 7, .col = 3};
         struct rk_conf_set set = {.instances = insts, .n_instances = 3, .warnings = {.file = "f"}};
         struct rk_conf_errors errors = {.file = "f"};
