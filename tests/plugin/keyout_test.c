@@ -342,6 +342,14 @@ test_restart(void **state)
     }
     inst = start("a", "a");
     assert_int_equal(get_by_id(inst, id, &key), RK_E_KEY_GONE);
+    for (int i = 20; i < 26; i++) {
+        rewrite("a", i);
+        assert_int_equal(get_new(inst, &key), RK_OK);
+        rk_secret_free(&key.secret);
+    }
+    rewrite("a", 20); /* forgotten, and put back: the list knows it */
+    assert_int_equal(get_new(inst, &key), RK_E_AGAIN);
+    assert_non_null(strstr(call.text, "its key was used"));
     stop(inst);
 }
 
