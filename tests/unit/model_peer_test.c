@@ -572,7 +572,8 @@ names(void **state)
     assert_string_equal(rk_alarm_name(RK_ALARM_DUE), "DUE");
     assert_string_equal(rk_alarm_name(RK_ALARM_UNPROTECTED), "UNPROTECTED");
     assert_string_equal(rk_alarm_name(RK_ALARM_UNPROVED), "UNPROVED");
-    assert_string_equal(rk_alarm_name(RK_ALARM_UNPROVED << 1), "?");
+    assert_string_equal(rk_alarm_name(RK_ALARM_CERT_EXPIRY), "CERT-EXPIRY");
+    assert_string_equal(rk_alarm_name(RK_ALARM_CERT_EXPIRY << 1), "?");
 }
 
 int
