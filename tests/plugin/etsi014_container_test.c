@@ -1,5 +1,6 @@
 /* etsi014_container_test.c - the key container reader on right, quirky and hostile texts; base64. */
 #include "plugins/source/etsi014/container.h"
+#include "plugins/source/etsi014/jtext.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -188,7 +189,7 @@ test_depth(void **state)
                            "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
 
         assert_true(len > 0 && (size_t)len < sizeof text);
-        assert_int_equal(read_text(text), depth < CONTAINER_DEPTH_MAX ? RK_OK : RK_E_PROTOCOL);
+        assert_int_equal(read_text(text), depth < JTEXT_DEPTH_MAX ? RK_OK : RK_E_PROTOCOL);
     }
 }
 

@@ -28,7 +28,8 @@ DIR = sys.argv[1]
 lock = threading.Condition()
 requests = []
 part = ["ok"]
-given = [0]  # number of the last key
+given = [0, 0]  # number of the last key; keys since the part began
+held = [0]  # refusals of the part retry
 asked = {}   # key ID -> how often dec_keys asked for it
 connections = [0]
 ended = [0]
@@ -92,10 +93,30 @@ def container(ids, bits):
     return answer(200, {"keys": keys})
 
 
+def refused(method, want):
+    """What a KME with limits does not do; None: it does it."""
+    name = part[0]
+    if name == "one-only" and want["number"] != 1:
+        return answer(400, {"message": "number must be 1"})
+    if name == "limit" and want["number"] > int(part[1]):
+        return answer(400, {"message": "number is out of range"})
+    if name == "stock" and want["number"] > int(part[1]) - given[1]:
+        return answer(503, {"message": "not enough keys are stored"})
+    if name in ("no-get", "no-post") and method == name[3:].upper():
+        return answer(405, {"message": "method not allowed"})
+    if name == "no-optional" and "extension_optional" in want:
+        return answer(400, {"message": "not all extension_optional request options handled"})
+    return None
+
+
 def enc_keys(method, query, body):
     want = json.loads(body) if method == "POST" else {k: int(v[0]) for k, v in query.items()}
-    if part[0] == "one-only" and want["number"] != 1:
-        return answer(400, {"message": "number must be 1"})
+    no = refused(method, want)
+    if no:
+        return no
+    if part[0] == "get-ignores" and method == "GET":
+        want = {"number": 1, "size": 256}
+    given[1] += want["number"]
     ids = []
     for _ in range(want["number"]):
         given[0] += 1
@@ -107,6 +128,10 @@ def dec_keys(method, query, body):
     ids = [k["key_ID"] for k in json.loads(body)["key_IDs"]] if method == "POST" else query["key_ID"]
     for i in ids:
         asked[i] = asked.get(i, 0) + 1
+    if part[0] == "limit" and len(ids) > int(part[1]):
+        return answer(400, {"message": "too many key_IDs"})
+    if part[0] in ("no-get", "no-post") and method == part[0][3:].upper():
+        return answer(405, {"message": "method not allowed"})
     if part[0] == "late":  # there at the third question
         missing = [i for i in ids if asked[i] < 3]
     else:
@@ -129,6 +154,11 @@ def respond(listener, method, target, body, served):
     if name == "code":
         message = " ".join(part[2:])
         return answer(int(part[1]), {"message": message, "details": [{"x": 1}]} if message else ""), False
+    if name == "retry" and held[0] < int(part[3]):  # CODE SECONDS TIMES
+        held[0] += 1
+        return answer(int(part[1]), {"message": "slow down"}, ["Retry-After: " + part[2]]), False
+    if name == "typed":  # CODE TYPE TEXT
+        return answer(int(part[1]), " ".join(part[3:]), ["Content-Type: " + part[2]]), False
     if name == "html":
         return answer(int(part[1]), "\n<!DOCTYPE html><html><body>Sign in</body></html>"), False
     if name == "text":
@@ -153,7 +183,10 @@ def respond(listener, method, target, body, served):
     if name == "status":  # with these members besides
         return answer(200, dict(STATUS, **json.loads(" ".join(part[1:])))), False
     if target.endswith("/status"):
-        return answer(200, STATUS), False
+        if name == "limit" and len(part) > 2:
+            return answer(404, {"message": "no such resource"}), False
+        told = {"max_key_per_request": int(part[1])} if name == "limit" else {}
+        return answer(200, dict(STATUS, **told)), False
     reply = (enc_keys if url.path.endswith("/enc_keys") else dec_keys)(method, query, body)
     return reply, name in ("close-idle", "fin-idle")
 
@@ -338,7 +371,7 @@ def command(line):
         if words[0] == "play":
             part[:] = words[1:]
             asked.clear()
-            ended[0] = 0
+            ended[0] = held[0] = given[1] = 0
         elif words[0] == "log":
             for text in requests:
                 print(text)

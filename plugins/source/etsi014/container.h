@@ -11,8 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONTAINER_DEPTH_MAX 16 /* nesting of a reply: 4 are needed, extensions may add some */
-
 struct container_key {
     char id[RK_KEY_ID_MAX + 1]; /* checked, UUIDs folded to lower case */
     const char *text;           /* the key in base64, inside the caller's buffer */

@@ -40,7 +40,25 @@ static const struct rk_opt options[] = {
      .type = RK_OPT_ENUM,
      .dflt = "auto",
      .choices = methods,
-     .help = "HTTP method; auto is GET for one key and POST for several"},
+     .help = "HTTP method; auto is GET for one key and POST for several, and what the KME takes"},
+    {.name = "extension-mandatory",
+     .type = RK_OPT_STRING,
+     .flags = RK_OPT_LIST,
+     .min = 2,
+     .max = 1000,
+     .help = "extension_mandatory of key requests: name=value, or a JSON object"},
+    {.name = "extension-optional",
+     .type = RK_OPT_STRING,
+     .flags = RK_OPT_LIST,
+     .min = 2,
+     .max = 1000,
+     .help = "extension_optional of key requests: name=value, or a JSON object"},
+    {.name = "additional-slave-saes",
+     .type = RK_OPT_STRING,
+     .flags = RK_OPT_LIST,
+     .min = 1,
+     .max = PEER_MAX,
+     .help = "additional_slave_SAE_IDs of key requests: further SAEs that can ask for the same keys"},
     {.name = "proxy",
      .type = RK_OPT_URL,
      .choices = proxy_schemes,
@@ -112,6 +130,8 @@ etsi_fini(void *inst)
     free(e->kme_id);
     free(e->proxy);
     free(e->sae);
+    wishes_free(e);
+    learnt_free(e);
     free(e);
 }
 
@@ -136,6 +156,7 @@ etsi_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf
     err = err ? err : copy_option(e, call, conf, "kme-id", &e->kme_id);
     err = err ? err : copy_option(e, call, conf, "proxy", &e->proxy);
     err = err ? err : copy_option(e, call, conf, RK_CONF_SAE, &e->sae);
+    err = err ? err : wishes_load(e, call, conf);
     err = err ? err : certs_open(e, call, conf);
     err = err ? err : http_open(e, call, (size_t)host->conf_int(conf, "connections"));
     if (err)

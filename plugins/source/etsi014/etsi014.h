@@ -1,18 +1,24 @@
 /* etsi014.h - what the parts of the etsi014 plugin share
  *
  * etsi014.c  options, life of an instance, the three operations
- * call.c     from an operation to HTTP requests and back: get_new, get_by_id, status
+ * get_new.c, get_by_id.c, call.c  the operations, as requests
+ * exchange.c  one request and its answer, logged
  * answer.c   what an answer that is not 200 means
+ * wishes.c   what the options add to key requests
+ * learnt.c   what is known of the KME from its answers
  * urls.c     the URLs of the KME: which one is asked, failover and return
  * http.c     connections: libcurl, budget, cancel, one request sent once
  * certs.c    certificate, key and CA: read, and read again when a file changes
  * tls.c      the handshake: what the KME's certificate must be
  * test.c, walk_*.c, probe.c  the test of a source, step by step (walk.h, probe.h)
  * legacy.c   options by the names of the old script
- * container.c  reads key containers
+ * jtext.c, container.c, status.c, error.c  read what the KME answers, in place
  */
 #ifndef ETSI014_H
 #define ETSI014_H
+
+#include "learnt.h"
+#include "wishes.h"
 
 #include <rekey/source.h>
 
@@ -35,6 +41,25 @@
 #define TLS_SAID_MAX 4096    /* what a server says before the first request: tickets, an alert [bytes] */
 #define BATCH_MAX 64         /* most keys of one operation (rekey/source.h) */
 #define PEER_MAX 64           /* longest SAE ID (RK_SAE_MAX) [bytes] */
+
+/* What an answer comes down to; its name is class= in the log, and stands in the text of a failure. */
+enum outcome {
+    OUT_OK,
+    OUT_KEY_GONE,      /* no key of this ID: consumed, expired, never there */
+    OUT_NOT_YET,       /* the same, and it is asked for again */
+    OUT_NOT_INVOLVED,  /* the KME says that this SAE has nothing to do with the key */
+    OUT_OUT_OF_KEYS,
+    OUT_BUSY,
+    OUT_MISCONFIGURED, /* a person must change something, here or at the KME */
+    OUT_BROKEN_SERVER, /* what no KME must answer */
+    OUT_UNREACHABLE,
+    OUT_LOST,          /* sent, and no whole answer came */
+    OUT_GIVEN_UP,      /* budget or cancel */
+    OUT_LOCAL          /* memory, descriptors */
+};
+
+/* What a refusal is about, as far as its message tells. */
+enum refusal { REFUSED_PERHAPS_NUMBER, REFUSED_REQUEST, REFUSED_OPTIONAL };
 
 enum method { METHOD_AUTO, METHOD_GET, METHOD_POST };
 
@@ -101,6 +126,9 @@ struct slot {
     struct probe *probe;     /* of a test: hears of the handshake; else NULL */
     bool only_shake;         /* of a test: end where a request would be sent; then shaken: it came so far */
     bool shaken;
+    enum outcome outcome;    /* of the last answer */
+    enum refusal refusal;
+    char message[MESSAGE_MAX + 1]; /* the server's own, for text and log; "" none */
 };
 
 struct etsi {
@@ -124,6 +152,8 @@ struct etsi {
     enum method method;
     bool lenient;
     int connect_ms, sync_ms;
+    struct wishes wishes;
+    struct learnt learnt;
     struct slot slots[CONNECTIONS_MAX];
     int free_fd;                  /* semaphore of free slots */
     pthread_mutex_t lock;         /* guards free_slots, n_free, and what says so */
@@ -237,16 +267,20 @@ int tls_failed(const struct slot *s, struct rk_call *call, CURLcode curl_err);
 
 /* answer.c */
 
-/* answer_refused - state what an answer with a code other than 200 means
+/* answer_refused - state what an answer with a code other than 200 means, and note it in the slot
  * ret:   a code with text, never RK_OK */
-int answer_refused(const struct slot *s, struct rk_call *call, const struct request *q, long http);
+int answer_refused(struct slot *s, struct rk_call *call, const struct request *q, long http);
 /* answer_garbage - state that a 200 holds something else than it must;  why  static text */
-int answer_garbage(const struct slot *s, struct rk_call *call, const struct request *q, const char *why);
+int answer_garbage(struct slot *s, struct rk_call *call, const struct request *q, const char *why);
 
+/* what_name - as in the URL;  result_name - of a code, for the log
+ * outcome_of - what a code comes down to when no answer says more;  outcome_name - as in the log */
 const char *what_name(enum what what);
 const char *result_name(int err);
+enum outcome outcome_of(int err);
+const char *outcome_name(enum outcome outcome);
 
-/* call.c: struct rk_source_ops */
+/* get_new.c, get_by_id.c, call.c: struct rk_source_ops */
 int etsi_get_new(void *inst, struct rk_call *call, const char *peer_sae, uint32_t bits, struct rk_key *keys, size_t n);
 int etsi_get_by_id(void *inst, struct rk_call *call, const char *peer_sae, uint32_t bits, struct rk_key *keys,
                    size_t n);

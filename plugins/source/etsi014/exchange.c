@@ -1,0 +1,175 @@
+/* exchange.c - one request, its answer, its line in the log.
+ *
+ * Runs on the host's worker threads, several at once.  A request is sent once; only when the KME has refused it with
+ * a Retry-After, which means that nothing was done, it is sent again.
+ */
+#include "call.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define RESERVE_MS 300 /* of the budget, for the request after a pause */
+
+int64_t
+now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool
+pause_ms(const struct asking *a, int ms)
+{
+    struct pollfd cancel = {.fd = a->e->host->cancel_fd(a->call), .events = POLLIN};
+
+    if (a->e->host->left_ms(a->call) <= ms)
+        return false;
+    return poll(&cancel, 1, ms) == 0;
+}
+
+void
+count_wasted(const struct asking *a, size_t n)
+{
+    atomic_fetch_add(&a->e->learnt.wasted, n);
+}
+
+/* Was a key taken at the KME that will never be used? */
+static bool
+is_loss(enum what what, int err)
+{
+    return what != STATUS && (err == RK_E_UNKNOWN || err == RK_E_PROTOCOL || err == RK_E_KEY_SIZE);
+}
+
+struct line {
+    long http;
+    int64_t from_ms;
+    enum outcome outcome;
+    char message[MESSAGE_MAX + 1];
+};
+
+/* Who asked whom for what, and what came of it; never anything of a body but the server's message. */
+static void
+tell(const struct asking *a, enum what what, size_t n, const struct line *l, int err)
+{
+    struct etsi *e = a->e;
+    char own[41];
+
+    e->host->log(a->call, is_loss(what, err) ? RK_LOG_WARNING : RK_LOG_INFO,
+                 "ev=%s kme=%s kme_id=%s sae=%s peer=%s n=%zu http=%ld dur_ms=%" PRId64
+                 " res=%s class=%s orphaned=%llu wasted=%llu%s%s%s",
+                 what_name(what), e->base, learnt_kme_id(e, own), e->sae ? e->sae : "-", a->peer, n, l->http,
+                 now_ms() - l->from_ms, result_name(err), outcome_name(l->outcome),
+                 (unsigned long long)atomic_load(&e->learnt.orphaned),
+                 (unsigned long long)atomic_load(&e->learnt.wasted), l->message[0] ? " msg=\"" : "", l->message,
+                 l->message[0] ? "\"" : "");
+}
+
+static void
+hold(struct slot *s)
+{
+    curl_off_t seconds = 0;
+
+    if (curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
+        learnt_hold(s->e, seconds < HOLD_MAX_MS ? (long)seconds : HOLD_MAX_MS);
+}
+
+static int
+ask(struct slot *s, const struct asking *a, const struct request *q, struct batch *b, parse_fn *parse, void *arg,
+    long *http)
+{
+    int err = http_ask(s, a->call, q, http);
+
+    if (err) {
+        if (s->too_long && b)
+            count_wasted(a, b->n);
+        return err;
+    }
+    if (*http == 200)
+        return parse(s, a, q, b, arg);
+    err = answer_refused(s, a->call, q, *http);
+    if (err == RK_E_BUSY)
+        hold(s);
+    return err;
+}
+
+static int
+send_once(const struct asking *a, const struct request *q, struct batch *b, parse_fn *parse, void *arg)
+{
+    struct line l = {.from_ms = now_ms()};
+    struct slot *s = NULL;
+    int err = http_take(a->e, a->call, &s);
+
+    if (!err) {
+        s->message[0] = '\0';
+        s->outcome = OUT_OK;
+        s->refusal = REFUSED_PERHAPS_NUMBER;
+        err = ask(s, a, q, b, parse, arg, &l.http);
+    }
+    l.outcome = s && s->outcome != OUT_OK ? s->outcome : outcome_of(err);
+    if (l.outcome == OUT_KEY_GONE && b && b->more)
+        l.outcome = OUT_NOT_YET;
+    if (s)
+        memcpy(l.message, s->message, sizeof l.message);
+    if (s && b)
+        b->refusal = s->refusal;
+    if (err == RK_E_UNKNOWN && q->what == ENC_KEYS)
+        atomic_fetch_add(&a->e->learnt.orphaned, b->n);
+    http_give(a->e, &s);
+    tell(a, q->what, b ? b->n : 0, &l, err);
+    return err;
+}
+
+/* Wait as long as the KME asked for, when there is time. */
+static int
+wait_held(const struct asking *a)
+{
+    const struct rk_host *host = a->e->host;
+    int held = learnt_held_ms(a->e);
+
+    if (held == 0)
+        return RK_OK;
+    if (host->left_ms(a->call) <= held + RESERVE_MS)
+        return host->fail(a->call, RK_E_BUSY, "%s: busy: it asked to be left alone for another %d s (Retry-After)",
+                          a->e->base, (held + 999) / 1000);
+    return pause_ms(a, held)
+               ? RK_OK
+               : host->fail(a->call, RK_E_CANCELED, "%s: canceled before the request was sent", a->e->base);
+}
+
+static int
+make_url(const struct asking *a, enum what what, const char *query, char url[URL_MAX])
+{
+    struct etsi *e = a->e;
+    char *peer = curl_easy_escape(NULL, a->peer, 0);
+    int len = peer ? snprintf(url, URL_MAX, "%s/api/v1/keys/%s/%s%s", e->base, peer, what_name(what), query) : -1;
+
+    curl_free(peer);
+    if (len < 0)
+        return e->host->fail(a->call, RK_E_NOMEM, "out of memory");
+    if (len >= URL_MAX)
+        return e->host->fail(a->call, RK_E_CONFIG, "%s: the URL of a request is longer than %d bytes", e->base,
+                             URL_MAX);
+    return RK_OK;
+}
+
+int
+exchange(const struct asking *a, enum what what, const struct form *form, struct batch *b, parse_fn *parse, void *arg)
+{
+    char url[URL_MAX];
+    struct request q = {.what = what, .url = url, .post = form->query ? NULL : form->post, .peer = a->peer};
+    int err = make_url(a, what, form->query ? form->query : "", url);
+
+    err = err ? err : wait_held(a);
+    err = err ? err : send_once(a, &q, b, parse, arg);
+    if (err != RK_E_BUSY || learnt_held_ms(a->e) == 0)
+        return err;
+    if (a->e->host->left_ms(a->call) <= learnt_held_ms(a->e) + RESERVE_MS)
+        return err; /* with the KME's own words */
+    err = wait_held(a);
+    return err ? err : send_once(a, &q, b, parse, arg);
+}
