@@ -90,6 +90,8 @@ def container(ids, bits):
         return answer(200, json.dumps({"keys": keys}).replace("/", "\\/").replace("+", "\\u002B"))
     elif name == "lower-names":
         return answer(200, {"keys": [{"key_id": k["key_ID"], "key": k["key"].rstrip("=")} for k in keys]})
+    elif name == "no-padding":
+        keys = [dict(k, key=k["key"].rstrip("=").replace("+", "-").replace("/", "_")) for k in keys]
     return answer(200, {"keys": keys})
 
 

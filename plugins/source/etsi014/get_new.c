@@ -85,6 +85,13 @@ struct progress {
     bool told;       /* its status was asked */
 };
 
+/* Nothing more can be asked in this call; else a KME that does not tell its status may well give keys. */
+static bool
+is_over(int err)
+{
+    return err == RK_E_UNREACHABLE || err == RK_E_TIMEOUT || err == RK_E_CANCELED;
+}
+
 /* How many to ask for after this refusal; 0: there is nothing to try. */
 static size_t
 fewer(const struct asking *a, const struct batch *b, struct progress *p, int err)
@@ -99,8 +106,9 @@ fewer(const struct asking *a, const struct batch *b, struct progress *p, int err
     if (err != RK_E_REJECTED || b->refusal != REFUSED_PERHAPS_NUMBER)
         return 0;
     p->refused = b->n;
-    if (!p->told && (p->told = true) && ask_status(a, &st))
-        return 1; /* it refuses that, too: one more, for its own words */
+    if (!p->told && is_over(ask_status(a, &st)))
+        return 0;
+    p->told = true;
     most = learnt_most(a->e, a->peer, ASKED_NEW);
     return most < b->n ? most : b->n / 2;
 }
