@@ -140,8 +140,6 @@ wrong_request(void **state)
     static const struct outcome_case new[] = {
         {"code 400 no", RK_E_REJECTED, "misconfigured", "HTTP 400 \"no\""},
         {"html 400", RK_E_REJECTED, "misconfigured", "HTTP 400 (HTML, not JSON)"},
-        {"code 404 Element not found", RK_E_REJECTED, "misconfigured", "the peer SAE is not known to the KME"},
-        {"code 412 remote KME is not configured", RK_E_REJECTED, "misconfigured", "its own configuration is wrong"},
         {"code 413", RK_E_REJECTED, "misconfigured", "HTTP 413"},
         {"redirect", RK_E_PROTOCOL, "misconfigured", "redirects are not followed"},
     };
@@ -149,13 +147,34 @@ wrong_request(void **state)
         {"code 400 key_IDs is malformed", RK_E_REJECTED, "misconfigured", "HTTP 400 \"key_IDs is malformed\""},
         {"html 400", RK_E_REJECTED, "misconfigured", "HTTP 400 (HTML, not JSON)"},
         {"html 404", RK_E_REJECTED, "misconfigured", "no KME is at this url"},
-        {"code 412", RK_E_REJECTED, "misconfigured", "its own configuration is wrong"},
+    };
+    static const struct outcome_case status[] = {
+        {"code 404 Element not found", RK_E_REJECTED, "misconfigured", "the peer SAE is not known to the KME"},
+        {"code 412 remote KME is not configured", RK_E_REJECTED, "misconfigured", "its own configuration is wrong"},
     };
 
     (void)state;
     CHECK(NEW, new);
     CHECK(STATUS, new);
+    CHECK(STATUS, status);
     CHECK(IDS, ids);
+}
+
+/* Status says more of these two. */
+static void
+status_is_asked_for_more(void **state)
+{
+    (void)state;
+    rig_play("code 404 Element not found");
+    assert_int_equal(rig_new(1), RK_E_REJECTED);
+    assert_says("the peer SAE is not known to the KME");
+    assert_int_equal(rig_requests(), 2);
+    rig_play("code 412 remote KME is not configured");
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(i == 1 ? rig_id("00000000000a") : rig_new(1), RK_E_REJECTED);
+        assert_says("misconfigured: HTTP 412 \"remote KME is not configured\"; the KME says that its own");
+        assert_int_equal(rig_requests(), i == 0 ? 2 : 1); /* not each time */
+    }
 }
 
 static void
@@ -489,6 +508,7 @@ main(void)
         TEST(stranger),
         TEST(messages_of_the_standard),
         TEST(wrong_request),
+        TEST(status_is_asked_for_more),
         TEST(method_not_taken),
         TEST(out_of_keys),
         TEST(busy),

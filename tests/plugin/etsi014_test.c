@@ -351,7 +351,6 @@ test_refusals_of_new(void **state)
         {"code 400 Not enough keys for this", RK_E_EMPTY, "raise the interval"},
         {"code 401", RK_E_AUTH, "does not know this SAE's certificate"},
         {"code 403 no", RK_E_AUTH, "HTTP 403 \"no\""},
-        {"code 404 Element not found", RK_E_REJECTED, "peer SAE is not known"},
         {"code 503 insufficient keys", RK_E_EMPTY, "HTTP 503 \"insufficient keys\""},
         {"code 503 maintenance", RK_E_BUSY, "maintenance"},
         {"code 503", RK_E_BUSY, "HTTP 503"},

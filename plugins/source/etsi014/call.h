@@ -20,6 +20,7 @@ struct batch {
     size_t n;
     bool more;            /* dec_keys: what is not there is asked for again */
     enum refusal refusal; /* out: what a refusal was about */
+    long http;            /* out: HTTP code; 0 no answer */
 };
 
 /* Reads the body of a 200.  b is NULL for status.   ret: RK_OK or a code with text */

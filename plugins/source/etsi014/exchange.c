@@ -115,8 +115,10 @@ send_once(const struct asking *a, const struct request *q, struct batch *b, pars
         l.outcome = OUT_NOT_YET;
     if (s)
         memcpy(l.message, s->message, sizeof l.message);
-    if (s && b)
+    if (s && b) {
         b->refusal = s->refusal;
+        b->http = l.http;
+    }
     if (err == RK_E_UNKNOWN && q->what == ENC_KEYS)
         atomic_fetch_add(&a->e->learnt.orphaned, b->n);
     http_give(a->e, &s);
@@ -157,19 +159,32 @@ make_url(const struct asking *a, enum what what, const char *query, char url[URL
     return RK_OK;
 }
 
-int
-exchange(const struct asking *a, enum what what, const struct form *form, struct batch *b, parse_fn *parse, void *arg)
+/* As send_once; once more when the KME says Retry-After and the budget has room for it. */
+static int
+send_patiently(const struct asking *a, const struct request *q, struct batch *b, parse_fn *parse, void *arg)
 {
-    char url[URL_MAX];
-    struct request q = {.what = what, .url = url, .post = form->query ? NULL : form->post, .peer = a->peer};
-    int err = make_url(a, what, form->query ? form->query : "", url);
+    int err = wait_held(a);
 
-    err = err ? err : wait_held(a);
-    err = err ? err : send_once(a, &q, b, parse, arg);
+    err = err ? err : send_once(a, q, b, parse, arg);
     if (err != RK_E_BUSY || learnt_held_ms(a->e) == 0)
         return err;
     if (a->e->host->left_ms(a->call) <= learnt_held_ms(a->e) + RESERVE_MS)
         return err; /* with the KME's own words */
     err = wait_held(a);
-    return err ? err : send_once(a, &q, b, parse, arg);
+    return err ? err : send_once(a, q, b, parse, arg);
+}
+
+int
+exchange(const struct asking *a, enum what what, const struct form *form, struct batch *b, parse_fn *parse, void *arg)
+{
+    char url[URL_MAX];
+    struct request q = {.what = what, .url = url, .post = form->query ? NULL : form->post, .peer = a->peer};
+    struct status st;
+    int err = make_url(a, what, form->query ? form->query : "", url);
+
+    err = err ? err : send_patiently(a, &q, b, parse, arg);
+    /* there are KMEs that give keys only when they were asked for their status first */
+    if (b && err && b->http == 412 && learnt_may_ask_status(a->e, a->peer) && ask_status(a, &st) == RK_OK)
+        err = send_patiently(a, &q, b, parse, arg);
+    return err;
 }

@@ -56,6 +56,20 @@ send_new(const struct asking *a, struct batch *b, bool get)
     return err;
 }
 
+/* 404 may be about the peer, the path or a key; there are KMEs that say no more.  Status knows. */
+static int
+explain_404(const struct asking *a, const struct batch *b, int err)
+{
+    struct status st;
+
+    if (ask_status(a, &st) == RK_OK && st.stored >= 0 && st.stored < (int64_t)b->n)
+        return a->e->host->fail(a->call, RK_E_EMPTY,
+                                "%s: out-of-keys: HTTP 404, and its status says that %" PRId64
+                                " keys are stored for %s, %zu were asked for",
+                                a->e->base, st.stored, a->peer, b->n);
+    return err;
+}
+
 /* As send_new; what a KME does not know (a method, optional extensions, the size by GET) is done without. */
 static int
 ask_new(const struct asking *a, struct batch *b)
@@ -106,10 +120,13 @@ fewer(const struct asking *a, const struct batch *b, struct progress *p, int err
     if (err != RK_E_REJECTED || b->refusal != REFUSED_PERHAPS_NUMBER)
         return 0;
     p->refused = b->n;
-    if (!p->told && is_over(ask_status(a, &st)))
-        return 0;
-    p->told = true;
     most = learnt_most(a->e, a->peer, ASKED_NEW);
+    if (most >= b->n && !p->told) {
+        if (is_over(ask_status(a, &st)))
+            return 0;
+        p->told = true;
+        most = learnt_most(a->e, a->peer, ASKED_NEW);
+    }
     return most < b->n ? most : b->n / 2;
 }
 
@@ -146,6 +163,32 @@ first_room(const struct asking *a)
     return most < fit ? most : fit;
 }
 
+/* One request for keys[p->at] and those behind it.   ret: RK_OK to go on, else why it is over */
+static int
+ask_some(const struct asking *a, struct rk_key *keys, size_t n, struct progress *p)
+{
+    struct batch b = {.n = n - p->at < p->room ? n - p->at : p->room};
+    size_t room;
+    int err;
+
+    for (size_t i = 0; i < b.n; i++)
+        b.key[i] = &keys[p->at + i];
+    err = ask_new(a, &b);
+    if (err == RK_E_REJECTED && b.http == 404)
+        err = explain_404(a, &b, err);
+    if (!err) {
+        succeeded(a, &b, p);
+        p->short_of = filled(&b) < b.n;
+        p->at += filled(&b);
+        return RK_OK;
+    }
+    room = fewer(a, &b, p, err);
+    if (room == 0)
+        return err;
+    p->room = room;
+    return RK_OK;
+}
+
 int
 etsi_get_new(void *inst, struct rk_call *call, const char *peer_sae, uint32_t bits, struct rk_key *keys, size_t n)
 {
@@ -157,23 +200,9 @@ etsi_get_new(void *inst, struct rk_call *call, const char *peer_sae, uint32_t bi
         return err;
     for (size_t i = 0; i < n; i++)
         keys[i] = (struct rk_key){.err = RK_E_EMPTY};
-    for (p.room = first_room(&a); p.at < n;) {
-        struct batch b = {.n = n - p.at < p.room ? n - p.at : p.room};
-        size_t room;
-
-        for (size_t i = 0; i < b.n; i++)
-            b.key[i] = &keys[p.at + i];
-        err = ask_new(&a, &b);
-        if (!err) {
-            succeeded(&a, &b, &p);
-            p.short_of = filled(&b) < b.n;
-            p.at += filled(&b);
-        } else if ((room = fewer(&a, &b, &p, err)) > 0) {
-            p.room = room;
-        } else {
-            break;
-        }
-    }
+    p.room = first_room(&a);
+    while (!err && p.at < n)
+        err = ask_some(&a, keys, n, &p);
     if (err == RK_E_REJECTED && p.room == 1)
         learnt_set_refused(a.e, peer_sae, ASKED_NEW, true);
     if (err)

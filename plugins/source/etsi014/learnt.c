@@ -15,12 +15,22 @@
 struct learnt_peer {
     struct learnt_peer *next;
     char sae[PEER_MAX + 1];
-    size_t told; /* by its status; 0: not known */
+    size_t told;         /* by its status; 0: not known */
+    long long status_ms; /* when a refusal led to a question for it; 0: never */
     struct {
         size_t fits; /* more was refused; 0: not known */
         bool refused;
     } limit[2]; /* enum counted */
 };
+
+static long long
+now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 static size_t
 bucket_of(const char *peer)
@@ -115,6 +125,21 @@ learnt_set_refused(struct etsi *e, const char *peer, enum counted what, bool ref
     pthread_mutex_unlock(&e->lock);
 }
 
+bool
+learnt_may_ask_status(struct etsi *e, const char *peer)
+{
+    struct learnt_peer *p;
+    bool may;
+
+    pthread_mutex_lock(&e->lock);
+    p = find(&e->learnt, peer, true);
+    may = p && (p->status_ms == 0 || now_ms() - p->status_ms > STATUS_PAUSE_MS);
+    if (may)
+        p->status_ms = now_ms();
+    pthread_mutex_unlock(&e->lock);
+    return may;
+}
+
 void
 learnt_kme(struct etsi *e, const char *kme_id)
 {
@@ -132,15 +157,6 @@ learnt_kme_id(struct etsi *e, char buf[41])
     memcpy(buf, e->learnt.kme_id, sizeof e->learnt.kme_id);
     pthread_mutex_unlock(&e->lock);
     return buf[0] ? buf : "-";
-}
-
-static long long
-now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void

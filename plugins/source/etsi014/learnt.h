@@ -12,6 +12,7 @@
 
 #define PEERS_MAX 4096        /* peers that are remembered: more than one KME serves */
 #define PEER_BUCKETS 256
+#define STATUS_PAUSE_MS 10000 /* between questions for status that a refusal leads to */
 #define HOLD_MAX_MS 60000     /* longest Retry-After that is believed: a rotation must not wait for ever on a typo */
 
 enum counted { ASKED_NEW, ASKED_IDS }; /* what a limit is about: keys of enc_keys, IDs of dec_keys */
@@ -41,6 +42,9 @@ void learnt_told(struct etsi *e, const char *peer, int64_t n);
 void learnt_fits(struct etsi *e, const char *peer, enum counted what, size_t n);
 bool learnt_refused(struct etsi *e, const char *peer, enum counted what);
 void learnt_set_refused(struct etsi *e, const char *peer, enum counted what, bool refused);
+
+/* learnt_may_ask_status - true when no status of this peer was asked in the last STATUS_PAUSE_MS; that begins anew */
+bool learnt_may_ask_status(struct etsi *e, const char *peer);
 
 /* learnt_kme - the KME's own name as its status gave it */
 void learnt_kme(struct etsi *e, const char *kme_id);
