@@ -672,6 +672,18 @@ lost_answer_of_dec_keys(void **state)
     assert_logged("orphaned=1 wasted=0");
 }
 
+/* One end cannot see it: the daemon's confirm tags do. */
+static void
+different_bytes(void **state)
+{
+    (void)state;
+    at("strict", NULL);
+    fault("strict", 'b', "wrong-key");
+    assert_err("take", take(1), RK_OK);
+    assert_err("fetch", fetch(1), RK_OK);
+    assert_false(fake_host.secret_use(ours[0].secret, bytes_are, theirs[0].secret));
+}
+
 static void
 status_of_every_kind(void **state)
 {
@@ -776,6 +788,7 @@ main(void)
         TEST(answer_that_never_comes),
         TEST(late_synchronisation),
         TEST(lost_answer_of_dec_keys),
+        TEST(different_bytes),
         TEST(status_of_every_kind),
         TEST(retry_after),
     };

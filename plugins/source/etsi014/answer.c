@@ -177,14 +177,14 @@ fits(const struct rule *r, const struct request *q, long http, enum error_kind k
 
 /* The KME, as a person knows it: where it is asked, and its own name. */
 static const char *
-label(struct etsi *e, char *buf, size_t size)
+label(const struct slot *s, char *buf, size_t size)
 {
     char own[41];
-    const char *id = learnt_kme_id(e, own);
+    const char *id = learnt_kme_id(s->e, own);
 
     if (strcmp(id, "-") == 0)
-        return e->base;
-    snprintf(buf, size, "%s (%s)", e->base, id);
+        return s->base;
+    snprintf(buf, size, "%s (%s)", s->base, id);
     return buf;
 }
 
@@ -199,7 +199,7 @@ answer_refused(struct slot *s, struct rk_call *call, const struct request *q, lo
         r++; /* the last one fits always */
     s->outcome = r->outcome;
     s->refusal = r->refusal;
-    return s->e->host->fail(call, r->err, "%s: %s for %s%s%s: %s: HTTP %ld%s%s%s%s%s%s", label(s->e, name, sizeof name),
+    return s->e->host->fail(call, r->err, "%s: %s for %s%s%s: %s: HTTP %ld%s%s%s%s%s%s", label(s, name, sizeof name),
                             what_name(q->what), s->e->sae ? s->e->sae : "", s->e->sae ? " with " : "",
                             q->peer, outcome_name(r->outcome), http, s->message[0] ? " \"" : "", s->message,
                             s->message[0] ? "\"" : "", kind == ERROR_HTML ? " (HTML, not JSON)" : "",
@@ -216,7 +216,7 @@ answer_garbage(struct slot *s, struct rk_call *call, const struct request *q, co
     if (error_is_html(s->body, s->body_len))
         return s->e->host->fail(call, RK_E_PROTOCOL,
                                 "%s: %s: broken-server: answered HTML instead of JSON (HTTP 200); check url and proxy",
-                                label(s->e, name, sizeof name), what_name(q->what));
+                                label(s, name, sizeof name), what_name(q->what));
     return s->e->host->fail(call, RK_E_PROTOCOL, "%s: %s: broken-server: the answer is not as ETSI GS QKD 014 says: %s",
-                            label(s->e, name, sizeof name), what_name(q->what), why);
+                            label(s, name, sizeof name), what_name(q->what), why);
 }

@@ -46,6 +46,7 @@ is_loss(enum what what, int err)
 }
 
 struct line {
+    const char *base; /* the URL that was asked */
     long http;
     int64_t from_ms;
     enum outcome outcome;
@@ -62,7 +63,7 @@ tell(const struct asking *a, enum what what, size_t n, const struct line *l, int
     e->host->log(a->call, is_loss(what, err) ? RK_LOG_WARNING : RK_LOG_INFO,
                  "ev=%s kme=%s kme_id=%s sae=%s peer=%s n=%zu http=%ld dur_ms=%" PRId64
                  " res=%s class=%s orphaned=%llu wasted=%llu%s%s%s",
-                 what_name(what), e->base, learnt_kme_id(e, own), e->sae ? e->sae : "-", a->peer, n, l->http,
+                 what_name(what), l->base, learnt_kme_id(e, own), e->sae ? e->sae : "-", a->peer, n, l->http,
                  now_ms() - l->from_ms, result_name(err), outcome_name(l->outcome),
                  (unsigned long long)atomic_load(&e->learnt.orphaned),
                  (unsigned long long)atomic_load(&e->learnt.wasted), l->message[0] ? " msg=\"" : "", l->message,
@@ -100,7 +101,7 @@ ask(struct slot *s, const struct asking *a, const struct request *q, struct batc
 static int
 send_once(const struct asking *a, const struct request *q, struct batch *b, parse_fn *parse, void *arg)
 {
-    struct line l = {.from_ms = now_ms()};
+    struct line l = {.base = a->e->base, .from_ms = now_ms()};
     struct slot *s = NULL;
     int err = http_take(a->e, a->call, &s);
 
@@ -113,6 +114,8 @@ send_once(const struct asking *a, const struct request *q, struct batch *b, pars
     l.outcome = s && s->outcome != OUT_OK ? s->outcome : outcome_of(err);
     if (l.outcome == OUT_KEY_GONE && b && b->more)
         l.outcome = OUT_NOT_YET;
+    if (s && s->base)
+        l.base = s->base;
     if (s)
         memcpy(l.message, s->message, sizeof l.message);
     if (s && b) {
