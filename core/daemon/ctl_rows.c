@@ -257,19 +257,32 @@ error_of(const struct host *h)
     return json_null();
 }
 
+/* Keys that came and could not be used, by instance; null for what is no source. */
+static json_t *
+wasted_of(const struct host *h)
+{
+    json_t *all = h->hello.kind == RK_SOURCE ? json_object() : json_null();
+
+    for (const struct inst *i = h->d->insts; i; i = i->next)
+        if (i->host == h && i->conf->kind == RK_SOURCE && !i->gone)
+            json_object_set_new(all, i->conf->name, json_integer((json_int_t)i->wasted));
+    return all;
+}
+
 char *
 ctl_plugin_row(const struct host *h)
 {
     static const char *const kinds[] = {"?", "source", "device", "channel"};
     uint32_t kind = h->hello.kind <= RK_CHANNEL ? h->hello.kind : 0;
 
-    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so so so}", "plugin", h->plugin, "kind", kinds[kind],
+    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so so so so}", "plugin", h->plugin, "kind", kinds[kind],
                              "version", h->hello.version, "state", host_state(h), "pid",
                              h->pid > 0 ? json_integer(h->pid) : json_null(), "restarts", (json_int_t)h->restarts,
                              "instances", instances_of(h), "calls", (json_int_t)h->n_calls, "in_flight",
                              (json_int_t)sup_in_flight(h), "last_exit", text_or_null(h->last_exit), "caps",
                              caps_of(h->hello.caps), "error", error_of(h),
-                             "refused", refused_by(h, rk_now_ns()), "expires", expire_list(h)));
+                             "refused", refused_by(h, rk_now_ns()), "expires", expire_list(h),
+                             "wasted", wasted_of(h)));
 }
 
 char *

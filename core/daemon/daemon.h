@@ -156,6 +156,7 @@ struct inst {
     int64_t ends_unix_s;       /* of its credentials the one that ends first; 0: none is known */
     char ends_what[RK_WHY_MAX];
     enum rk_expiry expiry;     /* as it was when it was looked at last */
+    uint64_t wasted;           /* SOURCE: keys that came and could not be used, since it was set up */
 };
 
 /* inst_new - an instance with a copy of its options, in d->insts; NULL: no memory.   inst_find - by name; NULL

@@ -450,6 +450,7 @@ take_reply(struct host *h, const void *frame, size_t len, int *fds, size_t n)
         c = c->next;
     if (c) {
         expiry_heard(c->inst, &reply);
+        c->inst->wasted += reply.wasted;
         call_end(c, &reply);
     } else {
         rk_items_free(reply.items, reply.n); /* of a dropped instance */

@@ -198,6 +198,13 @@ rk_call_expires(struct rk_call *c, const char *what, int64_t unix_s)
 }
 
 void
+rk_call_wasted(struct rk_call *c, uint32_t n)
+{
+    if (c)
+        c->reply.wasted = n < UINT32_MAX - c->reply.wasted ? c->reply.wasted + n : UINT32_MAX;
+}
+
+void
 rk_call_end(struct rk_call *c, int err)
 {
     c->reply.err = rk_safe_err(err);

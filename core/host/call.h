@@ -70,6 +70,8 @@ int rk_call_cancel_fd(const struct rk_call *call);
 
 /* rk_call_expires - struct rk_host.expires: the earliest end of the call is in its reply */
 void rk_call_expires(struct rk_call *call, const char *what, int64_t unix_s);
+/* rk_call_wasted - struct rk_host.wasted: their number is in the reply */
+void rk_call_wasted(struct rk_call *call, uint32_t n);
 /* rk_call_step - struct rk_host.step: keep it for the main thread, and wake that
  * rk_call_step_first - the oldest step that is kept, the caller's (free); NULL: none.   thread: main
  * rk_call_step_back - put it back: it could not be sent now */

@@ -16,6 +16,7 @@
 static void
 drop(struct rk_call *c, struct rk_key *key, int err, const char *why)
 {
+    rk_call_wasted(c, key->secret != NULL);
     rk_secret_free(&key->secret);
     key->err = rk_call_fail(c, err, "%s: %s", c->inst->name, why);
 }
@@ -238,6 +239,7 @@ test_fetch(struct rk_call *c)
     if (key.err)
         return rk_call_step(c, "fetch", key.err, "%s", "");
     rk_secret_free(&key.secret);
+    rk_call_wasted(c, 1);
     rk_log(RK_LOG_WARNING, "ev=key-dropped inst=%s peer=%s key_id=%s why=\"taken for a test, and not used\"",
            c->inst->name, c->msg.peer_sae, key.id);
     return rk_call_step(c, "fetch", RK_OK, "key %s of %u bits was taken and dropped: it is wasted, as was asked for",

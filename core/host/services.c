@@ -103,4 +103,5 @@ const struct rk_host rk_services = {
     .expires = rk_call_expires,
     .secret_read = host_secret_read,
     .step = rk_call_step,
+    .wasted = rk_call_wasted,
 };

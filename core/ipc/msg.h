@@ -98,6 +98,7 @@ struct rk_reply {
     int64_t stored_keys, max_per_request; /* SOURCE_STATUS */
     int64_t ends_unix_s;               /* a credential of the instance ends; 0: none was stated */
     char ends_what[RK_WHY_MAX];        /* which one */
+    uint32_t wasted;                   /* keys that came and cannot be used */
     struct rk_item *items;
     size_t n;
 };

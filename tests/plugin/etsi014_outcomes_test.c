@@ -495,6 +495,7 @@ useless_keys_are_counted(void **state)
     rig_play("html 200"); /* no key was in it */
     assert_int_equal(rig_new(2), RK_E_PROTOCOL);
     assert_not_logged("wasted=6");
+    assert_int_equal(rig.call.wasted, 4); /* the host is told, for rekeyctl */
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_up, rig_down)

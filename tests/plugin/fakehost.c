@@ -147,6 +147,12 @@ host_expires(struct rk_call *call, const char *what, int64_t unix_s)
     snprintf(call->ends_what, sizeof call->ends_what, "%s", what);
 }
 
+static void
+host_wasted(struct rk_call *call, uint32_t n)
+{
+    call->wasted += n;
+}
+
 static int
 host_secret_read(struct rk_call *call, const char *name, const char *value, struct rk_secret **out)
 {
@@ -177,6 +183,7 @@ const struct rk_host fake_host = {
     .expires = host_expires,
     .secret_read = host_secret_read,
     .step = host_step,
+    .wasted = host_wasted,
 };
 
 void

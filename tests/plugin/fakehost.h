@@ -17,6 +17,7 @@ struct rk_call {          /* the fake's own call */
     char text[400];
     int64_t ends_unix_s;  /* the earliest that expires() was told; 0: none */
     char ends_what[160];
+    uint32_t wasted;      /* what wasted() was told, in all */
 };
 
 struct rk_conf {          /* options: name, value, ..., NULL.  Unset options get the default of the plugin's schema */

@@ -102,6 +102,7 @@ def wrong_size(w, kme, site, words):
     expect(all(now[op, site_device] == was[op, site_device] for op in ("stage", "activate") for site_device in
                ("east" if site is w.a else "west",)), "a key of the wrong size was staged: %s %s", was, now)
     expect(site.end(LINK)["key_id"] == row["key_id"], "the key in use changed")
+    expect(site.plugin("etsi014")["wasted"]["keys"] >= 1, "%s", site.plugin("etsi014"))
     kme.fault("none")
     settled(w, above=seq + 1)
 

@@ -331,12 +331,29 @@ test_options_read(void **state)
     assert_string_equal(rk_options_raw(&chan, "auth-key", 0), "0x7");
 }
 
+static void
+test_wasted(void **state)
+{
+    struct rk_call *c = rk_call_new(1, RK_V_GET_NEW, 0);
+
+    (void)state;
+    rk_call_wasted(c, 2);
+    rk_call_wasted(c, 3);
+    rk_call_end(c, RK_E_KEY_SIZE);
+    assert_int_equal(c->reply.wasted, 5);
+    rk_call_wasted(c, UINT32_MAX);
+    assert_int_equal(c->reply.wasted, UINT32_MAX);
+    rk_call_wasted(NULL, 1);
+    rk_call_free(&c);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cancel_fd),  cmocka_unit_test(test_cancel_before_fd),
         cmocka_unit_test(test_left_ms),    cmocka_unit_test(test_expires), cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_wasted),
         cmocka_unit_test(test_safe),       cmocka_unit_test(test_lists),
         cmocka_unit_test(test_bindings),   cmocka_unit_test(test_instances),
         cmocka_unit_test(test_instances_are_bounded), cmocka_unit_test(test_options_checked),

@@ -315,7 +315,7 @@ static void
 test_reply(void **state)
 {
     struct rk_reply m = {.number = 9, .err = RK_E_UNKNOWN, .took_us = 17, .stored_keys = -1, .max_per_request = 128,
-                         .ends_unix_s = INT64_C(4102444800)};
+                         .ends_unix_s = INT64_C(4102444800), .wasted = 3};
     struct rk_reply got;
     size_t len, n;
     int fd = memfd();
@@ -338,6 +338,7 @@ test_reply(void **state)
     assert_string_equal(got.text, m.text);
     assert_int_equal(got.ends_unix_s, INT64_C(4102444800));
     assert_string_equal(got.ends_what, m.ends_what);
+    assert_int_equal(got.wasted, 3);
     for (size_t i = 0; i < 3; i++)
         assert_item(got.items[i], m.items[i]);
     assert_int_equal(got.items[0].fd, -1);

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -35,7 +36,11 @@ pause_ms(const struct asking *a, int ms)
 void
 count_wasted(const struct asking *a, size_t n)
 {
+    const struct rk_host *host = a->e->host;
+
     atomic_fetch_add(&a->e->learnt.wasted, n);
+    if (host->size >= offsetof(struct rk_host, wasted) + sizeof host->wasted)
+        host->wasted(a->call, (uint32_t)n);
 }
 
 /* Was a key taken at the KME that will never be used? */

@@ -116,6 +116,11 @@ struct rk_host {
      *       result is a code: the text of the last fail() of this call
      * ret:  RK_OK, or the code that result is */
     int (*step)(struct rk_call *call, const char *name, int result, const char *fmt, ...) RK_PRINTF(4, 5);
+
+    /* wasted - n keys have come in this call that cannot be used: of a wrong size, damaged, more than were asked for
+     * They are counted for the instance.  It is there when size says so: a plugin that is to run on older hosts looks
+     * first */
+    void (*wasted)(struct rk_call *call, uint32_t n);
 };
 
 /* Results of a step beside the codes: it works, and a person should know something; it was not done. */
