@@ -17,8 +17,9 @@ struct rig {
 
 extern struct rig rig;
 
-/* rig_group_up, rig_group_down - for cmocka: the KME of all tests;  rig_up, rig_down - the instance of one test, as SAE_A,
- * with an empty log.   rig_main - skip all when there is no python3 with ssl */
+/* rig_group_up, rig_group_down - for cmocka: the KME of all tests
+ * rig_up, rig_down - the instance of one test, as SAE_A, with an empty log
+ * rig_can_run - false, and said so, when there is no python3 with ssl */
 int rig_group_up(void **state);
 int rig_group_down(void **state);
 int rig_up(void **state);
