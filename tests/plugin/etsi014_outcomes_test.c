@@ -141,6 +141,7 @@ wrong_request(void **state)
         {"code 400 no", RK_E_REJECTED, "misconfigured", "HTTP 400 \"no\""},
         {"html 400", RK_E_REJECTED, "misconfigured", "HTTP 400 (HTML, not JSON)"},
         {"code 413", RK_E_REJECTED, "misconfigured", "HTTP 413"},
+        {"code 400 SAE IDs are integers on this KME", RK_E_REJECTED, "misconfigured", "\"SAE IDs are integers"},
         {"redirect", RK_E_PROTOCOL, "misconfigured", "redirects are not followed"},
     };
     static const struct outcome_case ids[] = {

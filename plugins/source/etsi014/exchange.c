@@ -98,7 +98,7 @@ ask(struct slot *s, const struct asking *a, const struct request *q, struct batc
     if (*http == 200)
         return parse(s, a, q, b, arg);
     err = answer_refused(s, a->call, q, *http);
-    if (err == RK_E_BUSY)
+    if (err == RK_E_BUSY && (a->e->n_urls == 1 || *http == 429)) /* else another URL may well give keys */
         hold(s);
     return err;
 }
