@@ -81,7 +81,7 @@ limit_from_status(void **state)
     rig_play("limit 10");
     assert_int_equal(rig.ops->status(rig.inst, &rig.call, "SAE_B", &st), RK_OK);
     assert_int_equal(rig_requests(), 1);
-    assert_new(25, 3);      /* 10, 10, 5: nothing is refused */
+    assert_new(25, 3); /* 10, 10, 5: nothing is refused */
     assert_ids(25, 3);
 }
 
