@@ -624,6 +624,7 @@ answer_that_never_comes(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         at("strict", NULL);
+        assert_err("the connection is there", take(1), RK_OK);
         fault("strict", 'a', words[i]);
         budget(BRIEF_MS);
         assert_err(words[i], take(1), RK_E_UNKNOWN);
@@ -648,7 +649,7 @@ late_synchronisation(void **state)
     assert_err("take", take(1), RK_OK);
     fake_log_clear();
     assert_err("fetch", fetch(1), RK_E_KEY_GONE);
-    assert_int_equal(logged("ev=dec_keys"), 4);
+    assert_in_range(logged("ev=dec_keys"), 2, 4);
     fault("strict", 'b', NULL);
     assert_err("it is there later", fetch(1), RK_OK);
     assert_same(1);
@@ -717,7 +718,8 @@ retry_after(void **state)
     fault("strict", 'a', "429:90s");
     assert_err("first", take(1), RK_E_BUSY);
     assert_err("second", take(1), RK_E_BUSY);
-    assert_says("it asked to be left alone for another 60 s (Retry-After)"); /* no longer than a minute */
+    assert_says(" it asked to be left alone for another ");
+    assert_in_range(atoi(strstr(call.text, "another ") + 8), 1, 60); /* no longer than a minute */
     assert_int_equal(logged("ev="), 1);
 }
 

@@ -351,7 +351,10 @@ batch_with_a_key_that_is_gone(void **state)
 static void
 batch_that_is_late(void **state)
 {
+    static const char *const wide[] = {"sync-window", "15s", NULL};
+
     (void)state;
+    rig_open(wide);
     rig_play("late");  /* each ID is there at the third question */
     assert_ids(64, 4); /* all, both halves, and all again */
 }
