@@ -104,13 +104,13 @@ names_are_printable(void **state)
 {
     (void)state;
     assert_int_equal(read_status("{\"source_KME_ID\":\"a b\\n\\u00e9\\\"\xc3\xa9|\",\"target_KME_ID\":"
-                                 "\"0123456789012345678901234567890123456789x\"}"),
+                                 "\"0123456789012345678901234567890123456789012345678901234567890123x\"}"),
                      RK_OK);
     assert_string_equal(st.source_kme, "a?b?"
                                        "?"
                                        "?"
                                        "??|");
-    assert_string_equal(st.target_kme, "0123456789012345678901234567890123456789");
+    assert_string_equal(st.target_kme, "0123456789012345678901234567890123456789012345678901234567890123");
 }
 
 static void

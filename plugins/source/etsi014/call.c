@@ -183,7 +183,7 @@ etsi_status(void *inst, struct rk_call *call, const char *peer_sae, struct rk_so
     st->max_per_request = told.max_per_request;
     st->min_bits = told.min_bits;
     st->max_bits = told.max_bits;
-    snprintf(st->text, sizeof st->text, "KME %s to %s: %" PRId64 " keys stored",
+    snprintf(st->text, sizeof st->text, "KME %.40s to %.40s: %" PRId64 " keys stored",
              told.source_kme[0] ? told.source_kme : "?", told.target_kme[0] ? told.target_kme : "?", told.stored);
     return RK_OK;
 }

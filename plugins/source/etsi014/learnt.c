@@ -144,7 +144,7 @@ void
 learnt_kme(struct etsi *e, const char *kme_id)
 {
     pthread_mutex_lock(&e->lock);
-    snprintf(e->learnt.kme_id, sizeof e->learnt.kme_id, "%s", kme_id);
+    snprintf(e->learnt.kme_id, sizeof e->learnt.kme_id, "%.40s", kme_id);
     pthread_mutex_unlock(&e->lock);
 }
 

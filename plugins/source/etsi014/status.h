@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATUS_NAME_MAX 40 /* how much of an ID is kept [bytes] */
+#define STATUS_NAME_MAX 64 /* how much of an ID is kept [bytes]: as long as an SAE ID may be */
 
 /* What a KME tells.  Numbers: -1 when it tells none, or something else than a number that is whole and not negative.
  * Names: "" when it tells none; else printable ASCII without blanks, cut to fit. */

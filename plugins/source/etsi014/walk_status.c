@@ -2,59 +2,16 @@
  *
  * Runs on the host's worker threads.  It asks for status and nothing else, so that no key is taken.
  */
+#include "status.h"
 #include "walk.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #define SKEW_S 30 /* clocks that are further apart are worth a word */
 #define TRIES 3   /* when it was sent and the connection ended without an answer: it takes nothing */
-
-struct told {
-    char master[41], slave[41], from[41], to[41];
-    int64_t min_bits, max_bits, stored, capacity, per_request; /* -1: not told */
-};
-
-static void
-text_of(const json_t *root, const char *name, char out[41])
-{
-    const char *text = json_string_value(json_object_get(root, name));
-    size_t i = 0;
-
-    for (; text && text[i] && i < 40; i++)
-        out[i] = text[i] > ' ' && text[i] <= '~' ? text[i] : '?';
-    out[i] = '\0';
-}
-
-static int64_t
-number_of(const json_t *root, const char *name)
-{
-    const json_t *v = json_object_get(root, name);
-
-    return json_is_integer(v) && json_integer_value(v) >= 0 ? json_integer_value(v) : -1;
-}
-
-static bool
-read_status(const struct slot *s, struct told *told)
-{
-    json_t *root = json_loadb(s->body, s->body_len, JSON_REJECT_DUPLICATES, NULL);
-    bool is = json_is_object(root);
-
-    text_of(root, "master_SAE_ID", told->master);
-    text_of(root, "slave_SAE_ID", told->slave);
-    text_of(root, "source_KME_ID", told->from);
-    text_of(root, "target_KME_ID", told->to);
-    told->min_bits = number_of(root, "min_key_size");
-    told->max_bits = number_of(root, "max_key_size");
-    told->stored = number_of(root, "stored_key_count");
-    told->capacity = number_of(root, "max_key_count");
-    told->per_request = number_of(root, "max_key_per_request");
-    json_decref(root);
-    return is;
-}
 
 /* "7", or "?" when it was not told */
 static const char *
@@ -67,14 +24,14 @@ count(int64_t n, char text[24])
 }
 
 static int
-step_pool(const struct walk *w, const struct told *told, int64_t took_ms)
+step_pool(const struct walk *w, const struct status *told, int64_t took_ms)
 {
     char a[24], b[24], c[24];
 
     return STEP(w, "status", told->stored == 0 ? RK_STEP_WARNING : RK_OK,
                 "HTTP 200 in %" PRId64 " ms; KME %s to %s; %s of %s keys stored, %s in one request%s", took_ms,
-                told->from[0] ? told->from : "?", told->to[0] ? told->to : "?", count(told->stored, a),
-                count(told->capacity, b), count(told->per_request, c),
+                told->source_kme[0] ? told->source_kme : "?", told->target_kme[0] ? told->target_kme : "?",
+                count(told->stored, a), count(told->capacity, b), count(told->max_per_request, c),
                 told->stored == 0 ? "; wait for keys: some KMEs count only those that were not fetched yet, --fetch "
                                     "takes one to see"
                                   : "");
@@ -82,28 +39,28 @@ step_pool(const struct walk *w, const struct told *told, int64_t took_ms)
 
 /* KMEs derive the SAE ID from the certificate, each in its way: what ours makes of it is what peers must ask for. */
 static int
-step_sae(const struct walk *w, const struct told *told)
+step_sae(const struct walk *w, const struct status *told)
 {
     const char *sae = w->e->sae;
-    bool ours = !sae || !told->master[0] || strcmp(told->master, sae) == 0;
-    bool theirs = !told->slave[0] || strcmp(told->slave, w->t->peer_sae) == 0;
+    bool ours = !sae || !told->master_sae[0] || strcmp(told->master_sae, sae) == 0;
+    bool theirs = !told->slave_sae[0] || strcmp(told->slave_sae, w->t->peer_sae) == 0;
 
-    if (!told->master[0] && !told->slave[0])
+    if (!told->master_sae[0] && !told->slave_sae[0])
         return STEP(w, "sae", RK_STEP_WARNING,
                     "the KME does not say between which SAEs: whether it knows ours cannot be told");
     if (ours && theirs)
-        return STEP(w, "sae", RK_OK, "the KME knows us as %s, and %s as the peer", told->master, told->slave);
+        return STEP(w, "sae", RK_OK, "the KME knows us as %s, and %s as the peer", told->master_sae, told->slave_sae);
     if (!ours)
         return STEP(w, "sae", RK_STEP_WARNING,
                     "the KME knows us as \"%s\", the configuration says sae: %s; the other site "
                     "must have peer-sae as the KME says, or the certificate is another SAE's",
-                    told->master, sae);
-    return STEP(w, "sae", RK_STEP_WARNING, "the KME says the peer is \"%s\", not %s: is peer-sae right?", told->slave,
-                w->t->peer_sae);
+                    told->master_sae, sae);
+    return STEP(w, "sae", RK_STEP_WARNING, "the KME says the peer is \"%s\", not %s: is peer-sae right?",
+                told->slave_sae, w->t->peer_sae);
 }
 
 static int
-step_size(const struct walk *w, const struct told *told)
+step_size(const struct walk *w, const struct status *told)
 {
     const struct rk_source_test *t = w->t;
     char a[24], b[24];
@@ -142,13 +99,14 @@ static int
 judge_status(struct walk *w, long http, int64_t took_ms)
 {
     const struct request q = {.what = STATUS, .peer = w->t->peer_sae};
-    struct told told;
+    struct status told;
+    const char *why;
     int err;
 
     if (http != 200)
         return STEP(w, "status", answer_refused(w->slot, w->call, &q, http), "%s", "");
-    if (!read_status(w->slot, &told))
-        return STEP(w, "status", answer_garbage(w->slot, w->call, &q, "status is not a JSON object"), "%s", "");
+    if (status_read(w->slot->body, w->slot->body_len, &told, &why))
+        return STEP(w, "status", answer_garbage(w->slot, w->call, &q, why), "%s", "");
     err = step_pool(w, &told, took_ms);
     err = err ? err : step_sae(w, &told);
     err = err ? err : step_size(w, &told);
