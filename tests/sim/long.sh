@@ -25,4 +25,7 @@ if command -v python3 >/dev/null; then
     python3 "$top_srcdir/tests/cover/mutate.py" || bad=1
 fi
 sh "$top_srcdir/tests/model/spin.sh" || bad=1
+if [ -x "$top_builddir/tests/plugin/etsi014_inject_test" ]; then
+    "$top_builddir/tests/plugin/etsi014_inject_test" || bad=1
+fi
 exit $bad

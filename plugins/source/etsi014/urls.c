@@ -22,7 +22,7 @@ add(struct etsi *e, struct rk_call *call, const char *url)
     CURLU *u = curl_url();
     char *part = NULL;
     size_t len = strlen(url);
-    int err = u ? RK_OK : RK_E_NOMEM;
+    int err = u ? RK_OK : e->host->fail(call, RK_E_NOMEM, "out of memory");
 
     if (u && curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
         err = e->host->fail(call, RK_E_CONFIG, "url: %s: not a URL as https://host:port", url);
