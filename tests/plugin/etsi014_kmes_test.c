@@ -211,11 +211,11 @@ every_kind_gives_several(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         at(cases[i].kind, usual(cases[i].kind));
         assert_err(cases[i].kind, take(12), RK_OK);
-        if (logged("ev=") != cases[i].first)
-            fail_msg("%s: %zu requests, not %zu:\n%s", cases[i].kind, logged("ev="), cases[i].first, fake_log());
+        if (logged(" http=") != cases[i].first)
+            fail_msg("%s: %zu requests, not %zu:\n%s", cases[i].kind, logged(" http="), cases[i].first, fake_log());
         fake_log_clear();
         assert_err(cases[i].kind, take(12), RK_OK);
-        assert_int_equal(logged("ev="), cases[i].then);
+        assert_int_equal(logged(" http="), cases[i].then);
         assert_err(cases[i].kind, fetch(12), RK_OK);
         assert_same(12);
     }
@@ -407,7 +407,7 @@ pool_that_ends(void **state)
     fake_log_clear();
     assert_err("poor", take(1), RK_E_EMPTY);
     assert_says("out-of-keys: HTTP 503 \"not enough keys are stored\"");
-    assert_int_equal(logged("ev="), 1);
+    assert_int_equal(logged(" http="), 1);
     at("rust", NULL); /* it answers 404 whatever is missing; its status tells the rest */
     while (take(10) == RK_OK)
         continue;
@@ -429,7 +429,7 @@ extension_mandatory(void **state)
     at("rich", unknown);
     assert_err("rich", take(3), RK_E_REJECTED);
     assert_says("\"not all extension_mandatory parameters are supported\"; change the option extension-mandatory");
-    assert_int_equal(logged("ev="), 1);
+    assert_int_equal(logged(" http="), 1);
     at("strict", known);
     assert_err("strict", take(1), RK_E_REJECTED);
     at("next-door", known); /* ignores what it does not know */
@@ -720,7 +720,7 @@ retry_after(void **state)
     assert_err("second", take(1), RK_E_BUSY);
     assert_says(" it asked to be left alone for another ");
     assert_in_range(atoi(strstr(call.text, "another ") + 8), 1, 60); /* no longer than a minute */
-    assert_int_equal(logged("ev="), 1);
+    assert_int_equal(logged(" http="), 1);
 }
 
 static int
