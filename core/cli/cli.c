@@ -17,6 +17,7 @@ static const struct rk_cli_command commands[] = {
     {"adopt", "LINK", "give up the keys of a link that are not rekeyd's, and go on", rk_cli_adopt},
     {"history", "LINK", "show what was done on a link, newest first", rk_cli_history},
     {"plugins", "", "show the plugins in use and their processes", rk_cli_plugins},
+    {"sources", "", "show the key sources, and what each has for each peer", rk_cli_sources},
     {"plugin", "NAME", "describe a plugin and its options", rk_cli_plugin},
     {"source test", "NAME", "go the way to a key step by step, and say what is wrong", rk_cli_source_test},
     {"keygen", "", "make a pool of keys for each of two sites", rk_cli_keygen},

@@ -1,4 +1,4 @@
-/* lists.c - rekeyctl history and plugins: rows as a table, or as one JSON array.
+/* lists.c - rekeyctl history, plugins and sources: rows as a table, or as one JSON array.
  *
  * Runs in rekeyctl.
  */
@@ -167,4 +167,73 @@ rk_cli_plugins(struct rk_cli_opts *o, struct rk_cli_io *io)
 
     rk_table_start(&l.table, plugin_columns, sizeof plugin_columns / sizeof plugin_columns[0], io->utf8);
     return run_list(&l, o, "no plugins in use");
+}
+
+/* ---- sources ---- */
+
+static const struct rk_column source_columns[] = {
+    {"SOURCE", false, false, NULL},  {"PLUGIN", false, false, NULL}, {"PEER", false, false, NULL},
+    {"STATE", false, false, NULL},   {"LINKS", true, false, NULL},   {"STORED", true, false, NULL},
+    {"PER CALL", true, false, NULL}, {"REFILL/S", true, false, NULL}, {"USE/S", true, false, NULL},
+    {"ENDS IN", true, false, NULL},  {"STRETCH", true, false, "1.0"}, {"WAITING", true, false, "0"},
+    {"CALLS", true, false, NULL},    {"FAILED", true, false, NULL},  {"KEYS", true, false, NULL},
+    {"ORPHANED", true, false, "0"},  {"WHY", false, true, ""},
+};
+
+static void
+add_number(struct rk_table *t, const json_t *row, const char *name)
+{
+    if (rk_row_has_int(row, name))
+        rk_table_add(t, RK_TONE_PLAIN, "%lld", (long long)rk_row_int(row, name, 0));
+    else
+        rk_table_add(t, RK_TONE_PLAIN, "-");
+}
+
+static void
+add_rate(struct rk_table *t, const json_t *row, const char *name, int digits)
+{
+    const json_t *rate = json_object_get(row, name);
+
+    if (json_is_number(rate))
+        rk_table_add(t, RK_TONE_PLAIN, "%.*f", digits, json_number_value(rate));
+    else
+        rk_table_add(t, RK_TONE_PLAIN, "-");
+}
+
+static void
+add_source(struct rk_table *t, const json_t *row)
+{
+    const char *state = rk_row_text(row, "state", "?"), *why = rk_row_text(json_object_get(row, "last"), "why", "");
+    const char *result = rk_row_text(json_object_get(row, "last"), "result", "");
+    bool dry = json_is_true(json_object_get(row, "dry"));
+    char ends[RK_SPAN_MAX];
+
+    for (size_t i = 0; i < 3; i++)
+        rk_table_add(t, RK_TONE_PLAIN, "%s",
+                     rk_row_text(row, i == 0 ? "source" : i == 1 ? "plugin" : "peer_sae", "?"));
+    rk_table_add(t, strcmp(state, "ok") == 0 ? RK_TONE_GOOD : RK_TONE_BAD, "%s", state);
+    add_number(t, row, "links");
+    add_number(t, row, "stored");
+    add_number(t, row, "max_per_request");
+    add_rate(t, row, "refill_per_s", 2);
+    add_rate(t, row, "use_per_s", 2);
+    if (rk_row_has_int(row, "ends_ms"))
+        rk_show_span(rk_row_int(row, "ends_ms", 0), ends);
+    rk_table_add(t, dry ? RK_TONE_BAD : RK_TONE_PLAIN, "%s", rk_row_has_int(row, "ends_ms") ? ends : "-");
+    add_rate(t, row, "stretch", 1);
+    add_number(t, row, "waiting");
+    add_number(t, row, "calls");
+    add_number(t, row, "failed");
+    add_number(t, row, "keys");
+    add_number(t, row, "orphaned");
+    rk_table_add(t, RK_TONE_BAD, "%s%s%s", result, why[0] ? ": " : "", why);
+}
+
+int
+rk_cli_sources(struct rk_cli_opts *o, struct rk_cli_io *io)
+{
+    struct list l = {.io = io, .add = add_source};
+
+    rk_table_start(&l.table, source_columns, sizeof source_columns / sizeof source_columns[0], io->utf8);
+    return run_list(&l, o, "no sources in use");
 }

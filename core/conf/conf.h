@@ -52,6 +52,9 @@ struct rk_link_conf {
     int64_t shut_after_ms;              /* on-stale: shut, age of the key: from 4 intervals, default 6 */
     int64_t start_lead_ms;              /* devices of class D: from begin to start time; default 60s, or half of the
                                          * interval when that is less.  Given: 4s or more, below interval */
+    uint8_t priority;                   /* 0..7, or low 1, normal 4 (default), high 6 */
+    uint32_t stretch_max;               /* stretch-max [per mille of the interval]: 1000..16000, default 2000; on-stale:
+                                         * shut: half of shut-after at most */
     int line, col;
 };
 

@@ -11,7 +11,7 @@
 enum {
     NAME, DEVICE, INTERFACE, PEER_SAE, SOURCE, CHANNEL, PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE,
     INTERVAL, DRAIN, VERIFY, KEY_BITS, ROLE, ON_STALE, FALLBACK_SOURCE, PEER_FALLBACK_SOURCE, SHUT_AFTER, START_LEAD,
-    N_KEYS
+    PRIORITY, STRETCH_MAX, N_KEYS
 };
 
 #define MS 1
@@ -25,6 +25,9 @@ enum {
 
 static const char *const roles[] = {"auto", "master", "slave", NULL};
 static const char *const policies[] = {"hold", "fallback", "shut", NULL}; /* enum rk_stale_conf */
+
+static const char *const priorities[] = {"0", "1", "2", "3", "4", "5", "6", "7", "low", "normal", "high", NULL};
+static const uint8_t named_priorities[] = {1, 4, 6}; /* low, normal, high */
 
 /* What a link may say.  Names of things are checked by what they name. */
 static const struct rk_opt link_opts[N_KEYS + 1] = {
@@ -51,6 +54,8 @@ static const struct rk_opt link_opts[N_KEYS + 1] = {
                     "on-stale: shut: age of the key"},
     [START_LEAD] = {"start-lead", RK_OPT_DURATION, 0, NULL, 4 * S, 30 * D, NULL, NULL,
                     "devices of class D: from begin to start time"},
+    [PRIORITY] = {"priority", RK_OPT_ENUM, 0, NULL, 0, 0, "normal", priorities, "who is slowed down last for want of keys"},
+    [STRETCH_MAX] = {"stretch-max", RK_OPT_INT, 0, "times", 1, 16, "2", NULL, "how far for that, in intervals"},
     [N_KEYS] = {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -329,6 +334,24 @@ read_bits(struct reading *g)
         rk_conf_wrong(g->r, node->line, node->col, "key-bits: must be a multiple of 8, as 128 or 256");
 }
 
+/* A link that is shut for its age must not be brought near that by being slowed down. */
+static void
+read_stretch(struct reading *g)
+{
+    struct rk_link_conf *link = g->link;
+    int64_t priority, most, shut;
+
+    number(g, PRIORITY, &priority);
+    number(g, STRETCH_MAX, &most);
+    link->priority = priority < 8 ? (uint8_t)priority : named_priorities[priority - 8];
+    link->stretch_max = (uint32_t)most * 1000;
+    if (link->on_stale != RK_ON_STALE_SHUT || link->interval_ms <= 0)
+        return;
+    shut = link->shut_after_ms * 1000 / 2 / link->interval_ms;
+    if (shut < link->stretch_max)
+        link->stretch_max = shut > 1000 ? (uint32_t)shut : 1000;
+}
+
 static void
 read_link(struct reading *g, struct rk_node *const *defaults)
 {
@@ -359,6 +382,7 @@ read_link(struct reading *g, struct rk_node *const *defaults)
     read_stale(g, local);
     read_lead(g);
     read_bits(g);
+    read_stretch(g);
 }
 
 static int

@@ -3,7 +3,7 @@
  * Only root and the daemon's own user are heard.  An answer is made row by row as the client reads, so that a slow
  * client of a big daemon costs a cursor and not a copy of everything.
  */
-#include "daemon.h"
+#include "source_pool.h"
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -127,6 +127,21 @@ plugin_row(struct ctl_client *c)
         h = h->next;
     c->at++;
     return h ? ctl_plugin_row(h) : NULL;
+}
+
+/* The at-th pair of all sources. */
+static char *
+pair_row(struct ctl_client *c)
+{
+    size_t n = 0;
+
+    for (const struct inst *i = c->d->insts; i; i = i->next)
+        for (const struct source_pair *p = i->source && !i->gone ? i->source->pairs : NULL; p; p = p->next)
+            if (n++ == c->at) {
+                c->at++;
+                return source_row(p, rk_now_ns());
+            }
+    return NULL;
 }
 
 static char *
@@ -274,6 +289,13 @@ do_plugins(struct ctl_client *c, const struct rk_ask *ask)
 }
 
 static void
+do_sources(struct ctl_client *c, const struct rk_ask *ask)
+{
+    (void)ask;
+    c->row = pair_row;
+}
+
+static void
 do_reload(struct ctl_client *c, const struct rk_ask *ask)
 {
     char text[RK_TEXT_MAX];
@@ -349,7 +371,8 @@ static const struct {
     void (*run)(struct ctl_client *c, const struct rk_ask *ask);
 } commands[] = {
     {"status", do_status},   {"rotate", do_rotate}, {"explain", do_explain}, {"adopt", do_adopt},
-    {"history", do_history}, {"plugins", do_plugins}, {"reload", do_reload}, {"version", do_version},
+    {"history", do_history}, {"plugins", do_plugins}, {"sources", do_sources}, {"reload", do_reload},
+    {"version", do_version},
     {"source-test", do_source},
 };
 

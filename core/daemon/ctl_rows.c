@@ -1,5 +1,5 @@
 /* ctl_rows.c - what rekeyctl shows, as JSON objects.  The members are documented in rekeyctl(8). */
-#include "daemon.h"
+#include "source_pool.h"
 
 #include "../base/err.h"
 #include "../model/end_class.h"
@@ -104,6 +104,20 @@ expires_of(const struct inst *inst)
                      states[rk_expiry_state(rk_wall_now(), inst->ends_unix_s)]);
 }
 
+/* What its source's keys mean for it. */
+static void
+add_supply(json_t *row, const struct end *end, int64_t now_ns)
+{
+    const struct rk_supply *s = end->e.supply;
+    int64_t end_ns = s && s->end_ns != RK_NEVER ? (s->end_ns > now_ns ? s->end_ns - now_ns : 0) : -1;
+
+    json_object_set_new(row, "priority", json_integer(end->e.priority));
+    json_object_set_new(row, "stretched_ms", ms_or_null(rk_end_interval_ns(&end->e)));
+    json_object_set_new(row, "pool_stored", s && end->pair->pool.stored >= 0 ? json_integer(end->pair->pool.stored)
+                                                                              : json_null());
+    json_object_set_new(row, "pool_ends_ms", ms_or_null(end_ns));
+}
+
 char *
 ctl_status_row(const struct end *end, int64_t now_ns)
 {
@@ -127,6 +141,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
     if (row) {
         add_policy(row, end);
         json_object_set_new(row, "expires", expires_of(expiry_of(end)));
+        add_supply(row, end, now_ns);
     }
     return text_of(row);
 }

@@ -26,6 +26,8 @@ struct event_base;
 struct daemon;
 struct inst;
 struct call;
+struct source;
+struct source_pair;
 
 /* A thing that wants to be woken: first member of what the timer belongs to. */
 struct wake {
@@ -146,6 +148,7 @@ struct inst {
     size_t in_flight;   /* calls; one that is gone waits for them, and its successor for it */
     size_t holds;       /* inst_hold(): the same, of who does not take a turn */
     struct rk_bucket bucket; /* SOURCE: how often a KME is asked */
+    struct source *source;   /* SOURCE: what is known of it; source_pool.h */
     bool dirty;         /* in d->dirty */
     struct inst *next_dirty;
     bool publishing, watching; /* CHANNEL */
@@ -166,6 +169,8 @@ struct inst {
  * inst_host_up, inst_host_down - its host came or went
  * inst_enqueue - end->act is to be done; it is answered by end_answer() or end_failed()
  * inst_fetch_paid - the key that was fetched has become the one in use: that request does not count
+ * inst_fail_tired - those in the queue of a source that is not asked now, and that have waited for long enough, hear why
+ * inst_call_over - a call has ended: the last one of an instance that is gone
  * inst_mark - it may have work: inst_dispatch() at the end of this turn of the loop */
 struct inst *inst_new(struct daemon *d, const struct rk_instance_conf *conf);
 void inst_start(struct inst *inst);
@@ -181,6 +186,8 @@ void inst_retire(struct inst *inst);
 void inst_hold(struct inst *inst);
 void inst_release(struct inst *inst);
 void inst_retry(struct inst *inst);
+void inst_fail_tired(struct inst *inst);
+void inst_call_over(struct inst *inst);
 struct inst *inst_find(struct daemon *d, const char *name);
 
 /* ---- chan.c: records out and in ---- */
@@ -201,13 +208,14 @@ void chan_local(struct daemon *d);
 struct end {
     struct wake wake; /* e.wake_ns */
     struct daemon *d;
-    struct end *next_queue, *next_commit, *next_post, *next_inbox; /* each in at most one list of each kind */
+    struct end *next_queue, *next_commit, *next_post, *next_inbox, *next_wait; /* each in at most one list of each kind */
     struct end *other;      /* the second end of a local link; NULL */
     const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
     const char *iface;
     char own_sae[RK_SAE_MAX + 1]; /* "" on a local link */
     struct inst *device, *source, *channel; /* channel NULL: local */
     struct inst *fallback;  /* source for on-stale: fallback; NULL */
+    struct source_pair *pair, *fallback_pair; /* its peer's keys at source and fallback; NULL */
     struct inst *asked;     /* source that was asked last; NULL: none yet */
     struct rk_end e;
     enum rk_act act;     /* under way; RK_ACT_NONE; of which key and rotation: */
@@ -218,10 +226,12 @@ struct end {
     unsigned busy_posts; /* publish calls under way that name it */
     bool gone;           /* not in the configuration any more: freed when it is not busy */
     bool post_due, inbox_due;
+    bool waits; /* in a list of its pair, for a source that gives no keys */
     bool started;
     bool bound; /* its channel's host knows the link */
     int key_fd; /* sealed memfd of the candidate; -1 */
     int64_t rotation_since_ns;
+    int64_t queued_ns;              /* when it came into the queue of its source */
     int put_err;                    /* of the journal entry in the open group */
     union {                             /* there are 100,000 of these: by `channel`, */
         char record[RK_RECORD_MAX + 1]; /* what was published last, */
@@ -384,7 +394,7 @@ struct daemon {
     bool group_open;
     struct end *inbox, **inbox_last; /* local ends whose other end has published */
     uint32_t next_number, next_inst;
-    int64_t started_ns;
+    int64_t started_ns, surveyed_ns;
     bool stopping;
     int64_t stop_by_ns;
     char control[108]; /* path of the control socket, as at start */

@@ -3,7 +3,7 @@
  * Runs in the loop.  The candidate's key is here only as the descriptor of a sealed memfd, between the source's answer
  * and the device's call.
  */
-#include "daemon.h"
+#include "source_pool.h"
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -78,7 +78,7 @@ end_start(struct end *end)
 void
 end_release(struct end *end)
 {
-    if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts ||
+    if (!end->gone || end->busy || end->post_due || end->inbox_due || end->waits || end->busy_posts ||
         end->act == RK_ACT_JOURNAL)
         return;
     if (end->conf != &unknown)
@@ -106,6 +106,7 @@ end_retire(struct end *end)
     rk_secret_fd_wipe(end->key_fd);
     end->key_fd = -1;
     keep_conf(end);
+    source_forget(end);
     end->gone = true;
     end_release(end);
 }
@@ -220,6 +221,8 @@ end_state(const struct end *end)
         return "held";
     if (e->d.flags & RK_DF_SHUT)
         return "shut";
+    if (rk_end_starved(e))
+        return "waiting-source";
     return e->d.role == RK_MASTER && e->peer.role == 0 ? "waiting-peer" : rk_state_name(e->state);
 }
 
@@ -232,6 +235,8 @@ end_show_alarms(struct end *end, int64_t now_ns)
 
     for (uint32_t bit = 1; changed; bit <<= 1) {
         bool on = alarms & bit;
+        bool source = bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY) && rk_end_starved(&end->e);
+        const char *why = source ? end->e.supply->why : end->e.last_err ? end->e.last_why : "";
         const char *at = on ? alarm_place(end, bit) : "";
 
         if (!(changed & bit))
@@ -239,7 +244,7 @@ end_show_alarms(struct end *end, int64_t now_ns)
         changed &= ~bit;
         rk_log(on ? RK_LOG_WARNING : RK_LOG_NOTICE, "ev=alarm link=%s end=%c alarm=%s state=%s why=\"%s\"%s%s%s%s%s",
                end->conf->name, end->e.d.end, rk_alarm_name(bit), on ? "raised" : "cleared",
-               on && end->e.last_err ? end->e.last_why : "", at[0] ? " at=" : "", at,
+               on ? why : "", at[0] ? " at=" : "", at,
                on ? " do=\"" : "",
                !on                           ? ""
                : bit == RK_ALARM_CERT_EXPIRY ? expiry_remedy(end, renew, sizeof renew)
@@ -332,6 +337,8 @@ end_event(struct end *end, const struct rk_event *ev)
         rk_secret_fd_wipe(end->key_fd);
         end->key_fd = -1;
     }
+    if (todo.starved)
+        source_wait(end);
     if (todo.publish)
         chan_publish(end);
     if (todo.note)

@@ -3,7 +3,7 @@
  * A device does one call at a time, and everything that is due on it goes into one call.  A source is asked for the
  * keys of all links that wait for the same peer at once.
  */
-#include "daemon.h"
+#include "source_pool.h"
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -21,6 +21,9 @@
 
 struct batch { /* one call, and the ends that wait for it */
     struct inst *inst;
+    struct source_pair *pair; /* SOURCE */
+    size_t room;              /* how many may be in it */
+    int64_t now_ns;
     uint32_t verb;
     size_t n;
     struct end *end[RK_BATCH_MAX];
@@ -40,7 +43,6 @@ inst_find(struct daemon *d, const char *name)
 /* ---- setting up ---- */
 
 static void configure(struct inst *inst);
-static void call_over(struct inst *inst);
 
 static void
 try_again(struct daemon *d, struct wake *w)
@@ -73,7 +75,7 @@ configured(void *arg, struct rk_reply *reply)
 
     inst->configuring = false;
     if (inst->gone) {
-        call_over(inst);
+        inst_call_over(inst);
         return;
     }
     if (reply->err == RK_E_UNKNOWN && inst->host->state != HOST_UP)
@@ -87,6 +89,7 @@ configured(void *arg, struct rk_reply *reply)
     inst->err = RK_OK;
     inst->error[0] = '\0';
     rk_log(RK_LOG_INFO, "ev=init inst=%s plugin=%s res=ok", inst->conf->name, inst->conf->plugin);
+    source_up(inst);
     if (inst->conf->kind == RK_CHANNEL)
         chan_ready(inst);
     inst_mark(inst);
@@ -132,6 +135,10 @@ inst_new(struct daemon *d, const struct rk_instance_conf *conf)
         goto fail;
     if (conf->n)
         memcpy(copy->settings, conf->settings, conf->n * sizeof *copy->settings);
+    if (conf->kind == RK_SOURCE && source_new(inst) != RK_OK) {
+        free(copy->settings);
+        goto fail;
+    }
     inst->d = d;
     inst->conf = copy;
     inst->number = ++d->next_inst;
@@ -190,6 +197,8 @@ inst_enqueue(struct inst *inst, struct end *end)
 {
     end->next_queue = NULL;
     end->busy = true;
+    if (inst->source)
+        end->queued_ns = rk_now_ns();
     *inst->queue.last = end;
     inst->queue.last = &end->next_queue;
     inst_mark(inst);
@@ -216,8 +225,8 @@ fits(const struct batch *b, const struct end *end)
     const struct end *first = b->end[0];
 
     if (b->n == 0)
-        return true;
-    if (verb_of(end) != b->verb)
+        return b->inst->conf->kind == RK_DEVICE || source_room(end, verb_of(end), b->now_ns) > 0;
+    if (b->n >= b->room || verb_of(end) != b->verb)
         return false;
     return b->inst->conf->kind == RK_DEVICE ||
            (end->conf->bits == first->conf->bits && strcmp(end->conf->peer_sae, first->conf->peer_sae) == 0);
@@ -284,6 +293,10 @@ fill(struct inst *inst, struct batch *b)
         } else {
             pop(inst, at);
             b->verb = verb_of(end);
+            if (b->n == 0 && inst->source) {
+                b->room = source_room(end, b->verb, b->now_ns);
+                b->pair = source_pair_of(end);
+            }
             b->end[b->n++] = end;
         }
     }
@@ -406,6 +419,24 @@ answer(struct end *end, uint32_t verb, struct rk_item *item)
     }
 }
 
+/* How many keys came; when none did, or the source had not as many as it was asked for, why. */
+static void
+tell_source(const struct batch *b, const struct rk_reply *reply, bool match)
+{
+    int err = reply->err ? reply->err : match ? RK_OK : RK_E_UNKNOWN;
+    const char *why = reply->text;
+    size_t good = 0;
+
+    for (size_t i = 0; !err && i < b->n; i++)
+        good += reply->items[i].err == RK_OK;
+    for (size_t i = 0; !err && good < b->n && i < b->n; i++)
+        if (reply->items[i].err) {
+            err = reply->items[i].err;
+            why = reply->items[i].text;
+        }
+    source_answered(b->pair, b->verb, b->n, good, err, why);
+}
+
 static void
 batch_done(void *arg, struct rk_reply *reply)
 {
@@ -413,6 +444,8 @@ batch_done(void *arg, struct rk_reply *reply)
     bool match = reply->n == b->n;
 
     b->inst->in_flight--;
+    if (b->pair)
+        tell_source(b, reply, match);
     rk_log(RK_LOG_DEBUG, "ev=call inst=%s verb=%u n=%zu took_us=%u res=%s", b->inst->conf->name, b->verb, b->n,
            reply->took_us, rk_err_name(reply->err));
     for (size_t i = 0; i < b->n; i++) {
@@ -424,7 +457,7 @@ batch_done(void *arg, struct rk_reply *reply)
             answer(b->end[i], b->verb, &reply->items[i]);
     }
     inst_mark(b->inst);
-    call_over(b->inst);
+    inst_call_over(b->inst);
     free(b);
 }
 
@@ -486,10 +519,23 @@ may_ask(struct inst *inst)
     return false;
 }
 
+/* Is there one in the queue that may be asked for: while a source gives no keys, only one may. */
+static bool
+any_may(const struct inst *inst, int64_t now_ns)
+{
+    const struct end *end = inst->queue.first;
+
+    while (inst->source && end && !end->gone && source_room(end, verb_of(end), now_ns) == 0)
+        end = end->next_queue;
+    return end != NULL;
+}
+
 static void
 dispatch_queue(struct inst *inst)
 {
-    while (inst->ready && inst->queue.first && inst->in_flight < calls_max(inst) && may_ask(inst)) {
+    int64_t now_ns = rk_now_ns();
+
+    while (inst->ready && inst->in_flight < calls_max(inst) && any_may(inst, now_ns) && may_ask(inst)) {
         struct batch *b = calloc(1, sizeof *b);
         int err = RK_E_NOMEM;
 
@@ -498,10 +544,13 @@ dispatch_queue(struct inst *inst)
             return;
         }
         b->inst = inst;
+        b->room = RK_BATCH_MAX;
+        b->now_ns = now_ns;
         fill(inst, b);
         for (size_t i = 0; i < b->n_early; i++)
             end_failed(b->early[i], RK_E_BUSY, "too many key requests for offers that came to nothing: this one waits");
         if (b->n && (err = send_batch(b)) == RK_OK) {
+            source_asked(b->pair, b->verb, b->n);
             inst->in_flight++;
             continue;
         }
@@ -509,6 +558,15 @@ dispatch_queue(struct inst *inst)
             end_failed(b->end[i], err, "the call could not be sent to the plugin's host");
         free(b);
     }
+}
+
+/* Its plugin is not there: what waits hears so, and what will be due waits without asking. */
+static void
+fail_down(struct inst *inst, int err, const char *why)
+{
+    if (inst->queue.first)
+        source_down(inst, err, why);
+    fail_all(inst, err, why);
 }
 
 void
@@ -524,10 +582,76 @@ inst_dispatch(struct inst *inst)
         dispatch_queue(inst);
     } else if (inst->err) {
         snprintf(why, sizeof why, "%.60s: %.300s", inst->conf->name, inst->error);
-        fail_all(inst, inst->err, why);
+        fail_down(inst, inst->err, why);
     } else if (inst->host->state == HOST_BACKOFF) {
         snprintf(why, sizeof why, "plugin %s is not running: %.300s", inst->host->plugin, inst->host->error);
-        fail_all(inst, RK_E_UNREACHABLE, why);
+        fail_down(inst, RK_E_UNREACHABLE, why);
+    }
+}
+
+/* Has it waited in the queue for as long as is good for it: a slave's master may have given the key up, or wants to
+ * hear of a failure; and the policy for old keys goes on only when it does not wait. */
+static bool
+tired(const struct end *end, int64_t now_ns)
+{
+    const struct rk_end *e = &end->e;
+    bool master = end->act == RK_ACT_GET_NEW, asks_fallback = end->asked && end->asked == end->fallback;
+    int64_t age_ns = rk_end_age_ns(e, now_ns), least_ns = RK_SOURCE_BUDGET_MS * RK_NS_PER_MS;
+    int64_t limit_ns = master ? (e->interval_ns < least_ns ? e->interval_ns : least_ns) : e->interval_ns / 3;
+
+    if (e->on_stale == RK_STALE_SHUT && age_ns >= e->shut_after_ns)
+        return true;
+    if (master && e->has_fallback && !asks_fallback && age_ns > 3 * e->interval_ns)
+        return true;
+    return now_ns - end->queued_ns >= limit_ns;
+}
+
+/* The key that it was offered is not offered any more. */
+static bool
+is_moot(const struct end *end)
+{
+    const struct rk_record *peer = &end->e.peer;
+
+    return end->act == RK_ACT_GET_BY_ID && peer->role == RK_MASTER &&
+           (peer->seq > end->e.d.seq || (peer->seq == end->e.d.seq && peer->say != RK_SAY_OFFER));
+}
+
+static void
+fail_held(struct end *end)
+{
+    const struct source_pair *p = source_pair_of(end);
+    char why[RK_TEXT_MAX];
+
+    if (is_moot(end)) {
+        end_failed(end, RK_E_KEY_GONE, "the master gave the key up while the source could not be asked for it");
+        return;
+    }
+    snprintf(why, sizeof why, "the source was not asked, for it gives no keys: %s", p ? p->supply.why : "?");
+    end_failed(end, p && p->supply.err ? p->supply.err : RK_E_BUSY, why);
+}
+
+void
+inst_fail_tired(struct inst *inst)
+{
+    int64_t now_ns = rk_now_ns();
+    struct end *failed = NULL, **last = &failed;
+
+    for (struct end **at = &inst->queue.first; *at;) {
+        struct end *end = *at;
+
+        if (end->gone || source_room(end, verb_of(end), now_ns) > 0 || (!tired(end, now_ns) && !is_moot(end))) {
+            at = &end->next_queue;
+            continue;
+        }
+        *last = pop(inst, at);
+        last = &end->next_queue;
+    }
+    while (failed) {
+        struct end *end = failed;
+
+        failed = end->next_queue;
+        end->next_queue = NULL;
+        fail_held(end);
     }
 }
 
@@ -547,6 +671,7 @@ inst_free(struct inst *inst)
             *q = inst->next_dirty;
             break;
         }
+    source_free(inst);
     free(inst->conf->settings);
     free(inst->conf);
     free(inst);
@@ -569,8 +694,8 @@ end_gone(struct daemon *d, struct wake *w)
     setup_drop_hosts(d);
 }
 
-static void
-call_over(struct inst *inst)
+void
+inst_call_over(struct inst *inst)
 {
     if (!inst->gone || inst->in_flight || inst->holds || inst->configuring)
         return;
@@ -605,7 +730,7 @@ void
 inst_release(struct inst *inst)
 {
     inst->holds--;
-    call_over(inst);
+    inst_call_over(inst);
 }
 
 void

@@ -3,7 +3,7 @@
  * A configuration is checked whole, plugin schemas included, before anything is changed.  A reload builds what is new,
  * keeps what is the same untouched, and then lets go of what is not named any more.
  */
-#include "daemon.h"
+#include "source_pool.h"
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -441,6 +441,7 @@ setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size)
     swap_ends(&c, ends, n);
     ends = NULL;
     d->conf = set;
+    source_bind_all(d);
     retire_instances(&c);
     setup_drop_hosts(d);
     for (struct inst *i = d->insts; i; i = i->next)

@@ -189,6 +189,8 @@ rk_run_source_status(struct rk_call *c)
         return err;
     c->reply.stored_keys = st.stored_keys < 0 ? -1 : st.stored_keys;
     c->reply.max_per_request = st.max_per_request < 0 ? -1 : st.max_per_request;
+    c->reply.min_bits = st.min_bits < 0 ? -1 : st.min_bits;
+    c->reply.max_bits = st.max_bits < 0 ? -1 : st.max_bits;
     rk_safe_text(st.text, sizeof st.text);
     strcpy(c->reply.text, st.text);
     return RK_OK;

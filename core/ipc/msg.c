@@ -55,6 +55,7 @@ static const struct field call_fields[] = {
 static const struct field reply_fields[] = {
     F(rk_reply, 1, U32, err), F(rk_reply, 2, U32, took_us), F(rk_reply, 3, STR, text),
     F(rk_reply, 4, U64, stored_keys), F(rk_reply, 5, U64, max_per_request),
+    F(rk_reply, 6, U64, min_bits), F(rk_reply, 7, U64, max_bits),
     F(rk_reply, 40, U64, ends_unix_s), F(rk_reply, 41, STR, ends_what),
     F(rk_reply, 60, U32, wasted),
 };

@@ -95,7 +95,8 @@ struct rk_reply {
     int32_t err;
     uint32_t took_us;                  /* time the function ran [us] */
     char text[RK_TEXT_MAX];            /* why, when err is not RK_OK; SOURCE_STATUS: one line */
-    int64_t stored_keys, max_per_request; /* SOURCE_STATUS */
+    int64_t stored_keys, max_per_request; /* SOURCE_STATUS: as struct rk_source_status; -1 not known */
+    int64_t min_bits, max_bits;
     int64_t ends_unix_s;               /* a credential of the instance ends; 0: none was stated */
     char ends_what[RK_WHY_MAX];        /* which one */
     uint32_t wasted;                   /* keys that came and cannot be used */

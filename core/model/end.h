@@ -9,6 +9,7 @@
 
 #include "durable.h"
 #include "end_class.h"
+#include "supply.h"
 
 enum rk_state {
     RK_ST_OBSERVE,      /* reading the device back: at start, after an unknown outcome, and to verify */
@@ -88,6 +89,7 @@ struct rk_todo {
     uint64_t seq;                   /* STAGE, ACTIVATE, RETIRE: the rotation that the key came with */
     char terms[RK_TERMS_MAX + 1];   /* STAGE, RETIRE: text of the operation, "" for class A; see rekey/device.h */
     bool fallback;                  /* GET_NEW, GET_BY_ID: ask the fallback source */
+    bool starved;                   /* a rotation is due and does not begin, for supply->wait: let it through some day */
     bool publish;                   /* publish rk_end_record() */
     bool drop_key;                  /* the key fetched for this end is not wanted any more: wipe it */
     const char *note;               /* history event: "begin", "staged", "activated", "rotated", "burnt", "lost",
@@ -128,6 +130,9 @@ struct rk_end {
     int64_t shut_after_ns;                     /* on-stale: shut: age of the key */
     enum rk_stale on_stale;
     bool has_fallback;                         /* a fallback source is configured */
+    uint8_t priority;                          /* of the link: below RK_PRIORITIES */
+    uint32_t stretch_max;                      /* how far its interval may be stretched [per mille]; 0: not at all */
+    const struct rk_supply *supply;            /* of its source; borrowed; NULL: nothing is known */
     uint32_t class;                            /* RK_CLASS_...: as the plugin declares; a device's word replaces it */
     /* volatile */
     enum rk_state state;
@@ -161,6 +166,8 @@ struct rk_end {
     bool save;                                 /* d has flags that are not in the journal */
     bool retrying;                             /* waits for wake_ns to ask for the action again */
     bool want;                                 /* rotate as soon as possible */
+    bool let;                                  /* set by the caller, with a TICK after: begin in spite of supply->wait */
+    bool starved;                              /* a rotation is due, and waits for the source */
     bool looked;                               /* whether the device transmits on peer_active */
     bool peer_lost;                            /* the slave did not follow this rotation */
     uint32_t conf_role;                        /* as configured; taken when idle.  0: it is what d says */
@@ -197,6 +204,11 @@ uint32_t rk_end_alarms(const struct rk_end *e, int64_t now_ns);
  * out:  text[size], cut when it is too long; sentences end with a full stop, no line breaks
  * thread: loop only.   blocks: never */
 void rk_end_explain(const struct rk_end *e, int64_t now_ns, char *text, size_t size);
+
+/* rk_end_interval_ns - its interval, stretched as its source needs it at this moment
+ * rk_end_starved - does it wait for a source that gives no keys */
+int64_t rk_end_interval_ns(const struct rk_end *e);
+bool rk_end_starved(const struct rk_end *e);
 
 /* rk_end_age_ns - age of the key in use [ns]; -1: there is none */
 int64_t rk_end_age_ns(const struct rk_end *e, int64_t now_ns);

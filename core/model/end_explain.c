@@ -93,6 +93,18 @@ waits_for_word(const struct rk_end *e)
            (e->peer.seq < e->d.seq || e->peer.say == RK_SAY_STAGED || e->peer.say == RK_SAY_OFFER);
 }
 
+/* The source gives no keys: what is due waits, and one end of all that wait asks now and then. */
+static void
+explain_starved(struct prose *p)
+{
+    const struct rk_supply *s = p->e->supply;
+    char left[SPAN_MAX];
+
+    add(p, "A rotation is due, and waits for the source: %s: %s.", rk_err_name(s->err), s->why);
+    add(p, "It is asked for one key of all that are waited for in %s; when that comes, all go on.",
+        span(s->retry_ns - p->now_ns, left));
+}
+
 static void
 explain_idle(struct prose *p)
 {
@@ -110,6 +122,8 @@ explain_idle(struct prose *p)
         add(p, "It waits for the slave to say how rotation %llu ended there.", (unsigned long long)e->d.seq);
     else if (waits_mka)
         add(p, "A rotation is due, and begins as soon as MKA is live on the key in use at both ends.");
+    else if (rk_end_starved(e))
+        explain_starved(p);
     else if (e->failures)
         add(p, "%u rotation%s in a row failed; the next one is tried in %s.", e->failures, e->failures > 1 ? "s" : "",
             span(e->due_ns - p->now_ns, left));
@@ -190,6 +204,22 @@ explain_policy(struct prose *p)
 }
 
 static void
+explain_dry(struct prose *p, uint32_t alarms)
+{
+    const struct rk_supply *s = p->e->supply;
+    bool later = s && s->dry && s->end_ns != RK_NEVER && s->end_ns > p->now_ns;
+    char time[SPAN_MAX];
+
+    if (alarms & RK_ALARM_SOURCE_DRY && later)
+        add(p, "The keys of the source end in %s at the links' intervals.", span(s->end_ns - p->now_ns, time));
+    else if (alarms & RK_ALARM_SOURCE_DRY)
+        add(p, "The source has no key left.");
+    if (rk_end_interval_ns(p->e) > p->e->interval_ns)
+        add(p, "To spare them its interval is stretched from %lld s to %s.",
+            (long long)(p->e->interval_ns / RK_NS_PER_S), span(rk_end_interval_ns(p->e), time));
+}
+
+static void
 explain_alarms(struct prose *p)
 {
     const struct rk_end *e = p->e;
@@ -202,8 +232,7 @@ explain_alarms(struct prose *p)
         add(p, "The peer transmits on %s, which this end does not use: the next rotation heals that.", e->peer_active);
     if (alarms & RK_ALARM_FOREIGN)
         add(p, "The device holds %u key%s of someone else.", e->seen_foreign, e->seen_foreign == 1 ? "" : "s");
-    if (alarms & RK_ALARM_SOURCE_DRY)
-        add(p, "The source has no key left.");
+    explain_dry(p, alarms);
     if (e->start_bad)
         add(p, "The start time that the master offered does not fit the clock here.");
     if (e->last_err)

@@ -67,6 +67,8 @@ master_due(struct step *s)
 {
     struct rk_end *e = s->e;
 
+    if (rk_end_held_back(s))
+        return;
     if (rk_of(e)->cak && e->seen_ns != s->now_ns) {
         rk_end_go(s, RK_ST_OBSERVE);
     } else if (!usable(e, s->now_ns)) {

@@ -8,7 +8,7 @@
 void
 rk_on_rotate(struct step *s)
 {
-    s->e->want = true;
+    s->e->want = s->e->let = true;
     s->e->failures = 0;
     if (s->e->state != RK_ST_IDLE)
         return;

@@ -175,7 +175,7 @@ rk_end_age_ns(const struct rk_end *e, int64_t now_ns)
 uint32_t
 rk_end_alarms(const struct rk_end *e, int64_t now_ns)
 {
-    uint32_t alarms = e->alarms;
+    uint32_t alarms = e->alarms | rk_end_supply_alarms(e);
     int64_t age_ns = rk_end_age_ns(e, now_ns);
 
     if (age_ns > 3 * e->interval_ns || (e->d.flags & RK_DF_SHUT))

@@ -2,8 +2,8 @@
  *
  * end_table.c has the table and the step; end.c enters states and takes the answers to actions.  end_fail.c says what
  * follows from failures, end_peer.c from a record heard; end_wait.c, end_master.c and end_slave.c from a wait;
- * end_policy.c from age and operators, end_resume.c from the device's truth.  end_say.c and end_explain.c have what an
- * end says to its peer and to people.
+ * end_policy.c from age and operators, end_supply.c from the source's state, end_resume.c from the device's truth.
+ * end_say.c and end_explain.c have what an end says to its peer and to people.
  */
 #ifndef RK_END_STEP_H
 #define RK_END_STEP_H
@@ -103,6 +103,13 @@ bool rk_end_expired(const struct rk_end *e, int64_t now_ns);
 bool rk_end_must_shut(const struct rk_end *e, int64_t now_ns);
 void rk_end_shut(struct step *s);
 void rk_end_policy(struct step *s);
+
+/* ---- end_supply.c ---- */
+
+/* rk_end_held_back - must a master that is due not begin yet, for its source gives no keys, or has to be spared
+ * rk_end_supply_alarms - RK_ALARM_... of the source's state */
+bool rk_end_held_back(struct step *s);
+uint32_t rk_end_supply_alarms(const struct rk_end *e);
 
 /* ---- end_wait.c, end_master.c, end_slave.c ---- */
 

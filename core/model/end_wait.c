@@ -104,7 +104,7 @@ rk_end_begin(struct step *s, uint64_t seq, const char *key_id)
     struct rk_end *e = s->e;
     bool fallback = rk_is_master(e) ? e->use_fallback : (e->peer_words.flags & RK_WORD_FALLBACK) != 0;
 
-    e->want = e->peer_lost = e->use_fallback = false;
+    e->want = e->peer_lost = e->use_fallback = e->let = e->starved = false;
     e->nack_err = 0;
     e->give_up_ns = RK_NEVER;
     rk_end_take_number(e, seq);

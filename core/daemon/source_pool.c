@@ -1,0 +1,660 @@
+/* source_pool.c - what is known of each key source, and of each peer's keys at it: its status is asked now and then,
+ * its answers are counted, and while it gives no keys the ends that are due wait here instead of asking each.
+ *
+ * Runs in the loop.  What is decided is in core/sched (gate.c, pool.c); here are the calls, the lists and the log.
+ */
+#include "source_pool.h"
+
+#include "../base/err.h"
+#include "../base/log.h"
+#include "../base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POLL_NS (60 * RK_NS_PER_S)     /* between two questions for the status of a pool */
+#define POLL_SOON_NS (10 * RK_NS_PER_S) /* while it is short, and until its numbers are known to mean something */
+#define POLLS_SOON 6
+#define POLL_MIN_NS (RK_NS_PER_S / 2) /* between two questions to one source, however many pools it has */
+#define POLL_BUDGET_MS 5000
+#define LEASE_NS (15 * RK_NS_PER_S) /* an end that was let through asks within that time, or another one is let */
+#define SURVEY_NS (60 * RK_NS_PER_S) /* roles may have changed: the demand is counted anew */
+
+/* ---- pools ---- */
+
+static struct source_pair *
+pair_of(struct source *src, const char *peer_sae)
+{
+    struct source_pair **at = &src->pairs, *p;
+
+    for (; (p = *at); at = &p->next)
+        if (strcmp(p->peer_sae, peer_sae) == 0)
+            break;
+    if (!p && (p = calloc(1, sizeof *p))) {
+        snprintf(p->peer_sae, sizeof p->peer_sae, "%s", peer_sae);
+        p->src = src;
+        p->pool.stored = p->max_per_request = p->min_bits = p->max_bits = -1;
+        p->supply.end_ns = RK_NEVER;
+        p->poll_ns = rk_now_ns();
+        for (size_t i = 0; i < RK_PRIORITIES; i++)
+            p->wait[i].last = &p->wait[i].first;
+    } else if (p) {
+        *at = p->next;
+    }
+    if (p && src->pairs != p) { /* to the front: links are in the order of names, and neighbours have one peer */
+        p->next = src->pairs;
+        src->pairs = p;
+    }
+    return p;
+}
+
+int
+source_new(struct inst *inst)
+{
+    struct source *src = calloc(1, sizeof *src);
+
+    if (!src)
+        return RK_E_NOMEM;
+    src->inst = inst;
+    src->interval_ns = RK_NEVER;
+    inst->source = src;
+    return RK_OK;
+}
+
+static struct end *
+wait_pop(struct source_pair *p)
+{
+    for (size_t i = RK_PRIORITIES; i-- > 0;) {
+        struct end *end = p->wait[i].first;
+
+        if (!end)
+            continue;
+        p->wait[i].first = end->next_wait;
+        if (!end->next_wait)
+            p->wait[i].last = &p->wait[i].first;
+        end->next_wait = NULL;
+        end->waits = false;
+        p->n_wait--;
+        return end;
+    }
+    return NULL;
+}
+
+static void
+pair_free(struct source_pair *p)
+{
+    struct end *end;
+
+    while ((end = wait_pop(p)))
+        end_release(end);
+    free(p);
+}
+
+void
+source_free(struct inst *inst)
+{
+    struct source *src = inst->source;
+
+    if (!src)
+        return;
+    wake_off(inst->d, &src->wake);
+    while (src->pairs) {
+        struct source_pair *p = src->pairs;
+
+        src->pairs = p->next;
+        pair_free(p);
+    }
+    free(src);
+    inst->source = NULL;
+}
+
+/* ---- the state that ends go by ---- */
+
+static int64_t
+interval_of(int64_t interval_ns)
+{
+    return interval_ns == RK_NEVER ? POLL_NS : interval_ns;
+}
+
+static bool
+is_open(const struct source_pair *p)
+{
+    return p->src->gate.state == RK_GATE_OPEN && p->gate.state == RK_GATE_OPEN;
+}
+
+/* When an end may ask again. */
+static int64_t
+retry_of(const struct source_pair *p)
+{
+    int64_t source_ns = p->src->gate.state == RK_GATE_SHUT ? p->src->gate.retry_ns : 0;
+    int64_t pair_ns = p->gate.state == RK_GATE_SHUT ? p->gate.retry_ns : 0;
+
+    return source_ns > pair_ns ? source_ns : pair_ns;
+}
+
+static void
+show_pool(const struct source_pair *p, bool dry, int64_t now_ns)
+{
+    const struct rk_supply *s = &p->supply;
+    long long end_s = s->end_ns == RK_NEVER ? -1 : (long long)((s->end_ns - now_ns) / RK_NS_PER_S);
+
+    rk_log(dry ? RK_LOG_WARNING : RK_LOG_NOTICE,
+           "ev=pool source=%s peer=%s alarm=SOURCE-DRY state=%s stored=%lld ends_s=%lld links=%zu%s",
+           p->src->inst->conf->name, p->peer_sae, dry ? "raised" : "cleared", (long long)p->pool.stored, end_s,
+           p->demand.links, dry ? " do=\"see that the source gets new keys\"" : "");
+}
+
+static void
+pair_judge(struct source_pair *p, int64_t now_ns)
+{
+    struct rk_supply *s = &p->supply;
+    bool dry = s->dry;
+
+    rk_pool_judge(&p->pool, now_ns, &p->demand, s);
+    s->wait = !is_open(p);
+    s->retry_ns = retry_of(p);
+    if (s->wait) {
+        bool source = p->src->gate.state != RK_GATE_OPEN;
+
+        s->err = source ? p->src->err : p->err;
+        snprintf(s->why, sizeof s->why, "%s", source ? p->src->why : p->why);
+    }
+    if (s->dry != dry)
+        show_pool(p, s->dry, now_ns);
+}
+
+static void
+judge_all(struct source *src, int64_t now_ns)
+{
+    for (struct source_pair *p = src->pairs; p; p = p->next)
+        pair_judge(p, now_ns);
+}
+
+static void
+look_at(struct source *src, int64_t at_ns)
+{
+    if (!src->wake.timer.pos || at_ns < src->wake.timer.at_ns)
+        wake_at(src->inst->d, &src->wake, at_ns);
+}
+
+/* ---- ends that wait ---- */
+
+void
+source_wait(struct end *end)
+{
+    struct source_pair *p = end->pair;
+    unsigned i = end->e.priority;
+
+    if (!p || end->waits || end->gone)
+        return;
+    end->waits = true;
+    end->next_wait = NULL;
+    *p->wait[i].last = end;
+    p->wait[i].last = &end->next_wait;
+    p->n_wait++;
+    look_at(p->src, p->supply.retry_ns);
+}
+
+/* Up to n of the ends that wait begin their rotations now. */
+static size_t
+let(struct source_pair *p, size_t n)
+{
+    size_t done = 0;
+    struct end *end;
+
+    while (done < n && (end = wait_pop(p))) {
+        if (end->gone) {
+            end_release(end);
+            continue;
+        }
+        end->e.let = true;
+        done++;
+        end_event(end, &(struct rk_event){.type = RK_EV_TICK});
+    }
+    return done;
+}
+
+/* The ends of one peer after those of another, so that what goes in one call is not torn apart. */
+static void
+let_some(struct source *src, int64_t now_ns)
+{
+    size_t room = rk_gate_room(&src->gate, now_ns);
+
+    if (room == 0 || (room != SIZE_MAX && now_ns < src->lease_ns) || src->inst->d->stopping)
+        return;
+    for (struct source_pair *p = src->pairs; p && room; p = p->next) {
+        size_t more = rk_gate_room(&p->gate, now_ns), n;
+
+        if (p->n_wait == 0 || more == 0 || (more != SIZE_MAX && now_ns < p->lease_ns))
+            continue;
+        n = let(p, more < room ? more : room);
+        if (room != SIZE_MAX)
+            room -= n;
+        if (n && src->gate.state != RK_GATE_OPEN)
+            src->lease_ns = now_ns + LEASE_NS;
+        if (n && p->gate.state != RK_GATE_OPEN)
+            p->lease_ns = now_ns + LEASE_NS;
+    }
+}
+
+/* ---- what is asked, and what comes ---- */
+
+/* Is it the source that fails, as a whole or for this peer, or only what was asked for? */
+enum scope { OF_KEY, OF_PAIR, OF_SOURCE };
+
+static enum scope
+scope_of(int err, bool new_key)
+{
+    switch (rk_err_class(err)) {
+    case RK_CLASS_SUPPLY:
+        return new_key ? OF_PAIR : OF_KEY;
+    case RK_CLASS_BUG:
+        return new_key ? OF_PAIR : OF_KEY;
+    case RK_CLASS_CONFIG:
+        return err == RK_E_REJECTED ? (new_key ? OF_PAIR : OF_KEY) : OF_SOURCE;
+    default:
+        return err == RK_E_AGAIN ? OF_KEY : OF_SOURCE;
+    }
+}
+
+struct source_pair *
+source_pair_of(const struct end *end)
+{
+    return end->asked && end->asked == end->fallback ? end->fallback_pair : end->pair;
+}
+
+size_t
+source_room(const struct end *end, uint32_t verb, int64_t now_ns)
+{
+    const struct source_pair *p = source_pair_of(end);
+    size_t room, more;
+
+    if (!p)
+        return SIZE_MAX;
+    room = rk_gate_room(&p->src->gate, now_ns);
+    if (p->max_per_request > 0 && (size_t)p->max_per_request < room)
+        room = (size_t)p->max_per_request;
+    more = verb == RK_V_GET_NEW ? rk_gate_room(&p->gate, now_ns) : SIZE_MAX;
+    return more < room ? more : room;
+}
+
+void
+source_asked(struct source_pair *p, uint32_t verb, size_t n)
+{
+    if (!p)
+        return;
+    p->calls++;
+    p->in_flight++;
+    rk_gate_asked(&p->src->gate, n);
+    if (verb == RK_V_GET_NEW)
+        rk_gate_asked(&p->gate, n);
+}
+
+static void
+show_gate(const struct source_pair *p, const char *peer, bool open, int err, const char *why)
+{
+    rk_log(open ? RK_LOG_NOTICE : RK_LOG_WARNING, "ev=source source=%s%s%s state=%s res=%s%s%s%s%s",
+           p->src->inst->conf->name, peer[0] ? " peer=" : "", peer, open ? "gives-keys" : "waits", rk_err_name(err),
+           open ? "" : " why=\"", open ? "" : why, open ? "" : "\"",
+           open ? "" : " note=\"one link asks until it gives keys again\"");
+}
+
+/* Of a gate: before it was open, and now it is not, or the reverse. */
+static void
+show_change(const struct source_pair *p, const char *peer, bool was_open, const struct rk_gate *g, int err,
+            const char *why)
+{
+    bool shut = g->state == RK_GATE_SHUT;
+
+    if (was_open && shut)
+        show_gate(p, peer, false, err, why);
+}
+
+static void
+count(struct source_pair *p, uint32_t verb, size_t n, size_t good, int err)
+{
+    p->failed += good == 0;
+    if (verb != RK_V_GET_NEW)
+        return;
+    p->keys += good;
+    rk_pool_given(&p->pool, good);
+    if (rk_err_class(err) == RK_CLASS_OBSERVE)
+        p->orphaned += n - good;
+}
+
+void
+source_answered(struct source_pair *p, uint32_t verb, size_t n, size_t good, int err, const char *why)
+{
+    bool new_key = verb == RK_V_GET_NEW;
+    enum scope scope = err && (!good || err == RK_E_EMPTY) ? scope_of(err, new_key) : OF_KEY;
+    int64_t now_ns = rk_now_ns();
+    struct source *src;
+    bool source_was, pair_was;
+
+    if (!p)
+        return;
+    p->in_flight--;
+    src = p->src;
+    source_was = src->gate.state == RK_GATE_OPEN;
+    pair_was = p->gate.state == RK_GATE_OPEN;
+    count(p, verb, n, good, err);
+    if (new_key && err == RK_E_EMPTY)
+        rk_pool_empty(&p->pool, now_ns, &p->demand);
+    if (scope == OF_SOURCE) {
+        src->err = err;
+        snprintf(src->why, sizeof src->why, "%s", why);
+    } else if (scope == OF_PAIR) {
+        p->err = err;
+        snprintf(p->why, sizeof p->why, "%s", why);
+    }
+    rk_gate_answered(&src->gate, n, scope == OF_SOURCE, now_ns, interval_of(src->interval_ns),
+                     rk_hash(src->inst->conf->name));
+    if (new_key && scope == OF_SOURCE) /* it says nothing of the pool */
+        p->gate.out -= n < p->gate.out ? n : p->gate.out;
+    else if (new_key)
+        rk_gate_answered(&p->gate, n, scope == OF_PAIR, now_ns, interval_of(p->interval_ns), rk_hash(p->peer_sae));
+    show_change(p, "", source_was, &src->gate, err, why);
+    show_change(p, p->peer_sae, pair_was, &p->gate, err, why);
+    src->lease_ns = p->lease_ns = 0;
+    look_at(src, now_ns);
+}
+
+void
+source_down(struct inst *inst, int err, const char *why)
+{
+    struct source *src = inst->source;
+    bool was_open;
+
+    if (!src)
+        return;
+    was_open = src->gate.state == RK_GATE_OPEN;
+    src->err = err;
+    snprintf(src->why, sizeof src->why, "%s", why);
+    rk_gate_failed(&src->gate, rk_now_ns(), interval_of(src->interval_ns), rk_hash(inst->conf->name));
+    if (was_open && src->pairs)
+        show_change(src->pairs, "", was_open, &src->gate, err, why);
+    look_at(src, rk_now_ns());
+}
+
+void
+source_up(struct inst *inst)
+{
+    struct source *src = inst->source;
+
+    if (!src)
+        return;
+    rk_gate_retry(&src->gate, rk_now_ns());
+    look_at(src, rk_now_ns());
+}
+
+/* ---- status ---- */
+
+struct poll {
+    struct inst *inst;
+    struct source_pair *pair;
+};
+
+static int64_t
+poll_pause(const struct source_pair *p)
+{
+    bool soon = p->supply.dry || p->pool.empty_ns || p->n_polls < POLLS_SOON;
+    int64_t pause_ns = p->poll_err == RK_E_UNSUPPORTED ? 10 * POLL_NS : soon && !p->poll_err ? POLL_SOON_NS : POLL_NS;
+    uint64_t seed = rk_hash(p->peer_sae) ^ (uint64_t)p->poll_ns;
+
+    return pause_ns - pause_ns / 4 + (int64_t)(seed % 1000) * (pause_ns / 2000);
+}
+
+static void
+take_status(struct source_pair *p, const struct rk_reply *reply, int64_t now_ns)
+{
+    p->max_per_request = reply->max_per_request > 0 ? reply->max_per_request : -1;
+    p->min_bits = reply->min_bits > 0 ? reply->min_bits : -1;
+    p->max_bits = reply->max_bits > 0 ? reply->max_bits : -1;
+    rk_pool_status(&p->pool, now_ns, reply->stored_keys < 0 ? -1 : reply->stored_keys);
+}
+
+static void
+polled(void *arg, struct rk_reply *reply)
+{
+    struct poll *poll = arg;
+    struct source_pair *p = poll->pair;
+    struct inst *inst = poll->inst;
+    int64_t now_ns = rk_now_ns();
+
+    free(poll);
+    inst->in_flight--;
+    inst->source->polling = false;
+    p->polling = false;
+    p->n_polls++;
+    if (reply->err != p->poll_err)
+        rk_log(reply->err ? RK_LOG_INFO : RK_LOG_DEBUG, "ev=source-status source=%s peer=%s res=%s why=\"%s\"",
+               inst->conf->name, p->peer_sae, rk_err_name(reply->err), reply->text);
+    p->poll_err = reply->err;
+    if (!reply->err) {
+        take_status(p, reply, now_ns);
+        pair_judge(p, now_ns);
+    }
+    p->poll_ns = now_ns + poll_pause(p);
+    if (!inst->gone)
+        look_at(inst->source, p->poll_ns);
+    inst_mark(inst);
+    inst_call_over(inst);
+}
+
+static void
+poll(struct source_pair *p)
+{
+    struct inst *inst = p->src->inst;
+    struct rk_call_msg m = {.verb = RK_V_SOURCE_STATUS, .budget_ms = POLL_BUDGET_MS};
+    struct poll *ctx = calloc(1, sizeof *ctx);
+
+    p->poll_ns = rk_now_ns() + POLL_NS;
+    if (!ctx)
+        return;
+    *ctx = (struct poll){inst, p};
+    snprintf(m.peer_sae, sizeof m.peer_sae, "%s", p->peer_sae);
+    if (sup_call(inst, &m, polled, ctx) != RK_OK) {
+        free(ctx);
+        return;
+    }
+    inst->in_flight++;
+    p->polling = p->src->polling = true;
+    p->src->poll_ns = rk_now_ns() + POLL_MIN_NS;
+}
+
+/* Never while it is known to fail, nor while keys wait to be asked for: those go first. */
+static bool
+may_poll(const struct source *src, int64_t now_ns)
+{
+    const struct inst *inst = src->inst;
+
+    return inst->ready && !src->polling && src->gate.state == RK_GATE_OPEN && now_ns >= src->poll_ns &&
+           !inst->queue.first && inst->in_flight == 0 && !inst->d->stopping;
+}
+
+/* ---- the survey: who asks what ---- */
+
+static void
+add_demand(struct end *end)
+{
+    const struct rk_end *e = &end->e;
+    struct source_pair *both[] = {end->pair, end->fallback_pair};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct source_pair *p = both[i];
+
+        if (!p)
+            continue;
+        p->used = true;
+        if (e->interval_ns < p->interval_ns)
+            p->interval_ns = e->interval_ns;
+        if (e->interval_ns < p->src->interval_ns)
+            p->src->interval_ns = e->interval_ns;
+    }
+    if (end->pair && e->d.role == RK_MASTER)
+        rk_demand_add(&end->pair->demand, e->priority, e->interval_ns, e->stretch_max);
+}
+
+static void
+survey(struct daemon *d)
+{
+    for (struct inst *i = d->insts; i; i = i->next) {
+        if (!i->source)
+            continue;
+        i->source->interval_ns = RK_NEVER;
+        for (struct source_pair *p = i->source->pairs; p; p = p->next) {
+            p->demand = (struct rk_demand){.links = 0};
+            p->interval_ns = RK_NEVER;
+            p->used = false;
+        }
+    }
+    for (size_t i = 0; i < d->n_ends; i++)
+        add_demand(d->ends[i]);
+    d->surveyed_ns = rk_now_ns();
+}
+
+static void
+drop_unused(struct source *src)
+{
+    for (struct source_pair **at = &src->pairs; *at;) {
+        struct source_pair *p = *at;
+
+        if (p->used || p->polling || p->in_flight) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        pair_free(p);
+    }
+}
+
+static struct source_pair *
+bind(struct inst *inst, const struct end *end)
+{
+    return inst && inst->source ? pair_of(inst->source, end->conf->peer_sae) : NULL;
+}
+
+void
+source_bind_all(struct daemon *d)
+{
+    for (size_t i = 0; i < d->n_ends; i++) {
+        struct end *end = d->ends[i];
+
+        end->pair = bind(end->source, end);
+        end->fallback_pair = bind(end->fallback, end);
+        end->e.supply = end->pair ? &end->pair->supply : NULL;
+        end->e.priority = end->conf->priority;
+        end->e.stretch_max = end->conf->stretch_max;
+    }
+    survey(d);
+    for (struct inst *i = d->insts; i; i = i->next)
+        if (i->source && !i->gone) {
+            drop_unused(i->source);
+            i->source->wake.fn = source_turn;
+            look_at(i->source, rk_now_ns());
+        }
+}
+
+void
+source_forget(struct end *end)
+{
+    end->e.supply = NULL;
+    end->pair = end->fallback_pair = NULL;
+}
+
+/* ---- the turn ---- */
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When it must be looked at next, as far as gates and the ends behind them are concerned. */
+static int64_t
+next_of_gates(const struct source *src, int64_t now_ns)
+{
+    int64_t next_ns = RK_NEVER;
+
+    for (const struct source_pair *p = src->pairs; p; p = p->next) {
+        bool waits = p->n_wait || src->inst->queue.first;
+        int64_t at_ns = retry_of(p), lease_ns = p->lease_ns > src->lease_ns ? p->lease_ns : src->lease_ns;
+
+        if (p->supply.squeeze[0] || p->pool.empty_ns)
+            next_ns = earlier(next_ns, now_ns + RK_NS_PER_S);
+        if (!waits || is_open(p))
+            continue;
+        if (at_ns <= now_ns)
+            at_ns = lease_ns > now_ns ? lease_ns : now_ns + RK_NS_PER_S;
+        next_ns = earlier(next_ns, at_ns);
+    }
+    return next_ns;
+}
+
+/* Ask the first pool whose time has come; ret: when to look again. */
+static int64_t
+poll_one(struct source *src, int64_t now_ns)
+{
+    bool may = may_poll(src, now_ns);
+    int64_t next_ns = RK_NEVER;
+
+    for (struct source_pair *p = src->pairs; p; p = p->next) {
+        if (may && p->used && now_ns >= p->poll_ns) {
+            poll(p);
+            may = false;
+        }
+        if (p->used)
+            next_ns = earlier(next_ns, p->poll_ns > now_ns ? p->poll_ns : now_ns + POLL_MIN_NS);
+    }
+    return next_ns;
+}
+
+/* A gate behind which nobody waits is opened by the first key that was given. */
+static void
+open_idle(struct source *src)
+{
+    size_t waiting = 0;
+
+    for (struct source_pair *p = src->pairs; p; p = p->next) {
+        waiting += p->n_wait;
+        if (p->n_wait == 0 && !src->inst->queue.first)
+            rk_gate_idle(&p->gate);
+    }
+    if (waiting == 0 && !src->inst->queue.first)
+        rk_gate_idle(&src->gate);
+}
+
+static void
+tell_open(struct source *src)
+{
+    if (src->told_shut && src->gate.state == RK_GATE_OPEN && src->pairs)
+        show_gate(src->pairs, "", true, RK_OK, "");
+    src->told_shut = src->gate.state != RK_GATE_OPEN;
+    for (struct source_pair *p = src->pairs; p; p = p->next) {
+        if (p->told_shut && p->gate.state == RK_GATE_OPEN)
+            show_gate(p, p->peer_sae, true, RK_OK, "");
+        p->told_shut = p->gate.state != RK_GATE_OPEN;
+    }
+}
+
+void
+source_turn(struct daemon *d, struct wake *w)
+{
+    struct source *src = (struct source *)w;
+    int64_t now_ns = rk_now_ns(), next_ns;
+
+    if (src->inst->gone)
+        return;
+    if (now_ns - d->surveyed_ns > SURVEY_NS)
+        survey(d);
+    open_idle(src);
+    judge_all(src, now_ns);
+    tell_open(src);
+    inst_fail_tired(src->inst);
+    let_some(src, now_ns);
+    inst_mark(src->inst);
+    next_ns = earlier(poll_one(src, now_ns), next_of_gates(src, now_ns));
+    if (next_ns != RK_NEVER)
+        look_at(src, next_ns);
+}

@@ -1,0 +1,77 @@
+/* source_pool.h - the budget of key sources: one struct source for each source, one struct source_pair for each peer's
+ * keys at it
+ *
+ * Private to core/daemon; loop only; no function here blocks.
+ */
+#ifndef RK_SOURCE_POOL_H
+#define RK_SOURCE_POOL_H
+
+#include "daemon.h"
+
+#include "../sched/gate.h"
+#include "../sched/pool.h"
+
+struct source_pair { /* one peer SAE at one source */
+    struct source_pair *next;
+    struct source *src;
+    char peer_sae[RK_SAE_MAX + 1];
+    struct rk_supply supply; /* what its ends go by */
+    struct rk_pool pool;
+    struct rk_gate gate; /* of new keys: shut while there is none for this peer */
+    struct rk_demand demand;
+    int64_t interval_ns; /* the shortest of its links; RK_NEVER: none */
+    bool used;           /* a link names it */
+    int err;             /* why the gate was shut last */
+    char why[RK_WHY_MAX];
+    struct queue wait[RK_PRIORITIES]; /* ends that are due, in order */
+    size_t n_wait;
+    int64_t lease_ns; /* an end was let through, and has until then to ask */
+    int64_t poll_ns;  /* the next question for its status */
+    bool polling, told_shut;
+    unsigned n_polls;
+    int poll_err;
+    size_t in_flight;                              /* calls for keys */
+    int64_t max_per_request, min_bits, max_bits;   /* as its status says; -1: not known */
+    uint64_t calls, failed, keys, orphaned;        /* since it was set up: calls for keys, those without, new keys */
+};
+
+struct source {
+    struct wake wake; /* source_turn */
+    struct inst *inst;
+    struct source_pair *pairs;
+    struct rk_gate gate; /* of all calls: shut while the source cannot be reached, or is broken */
+    int64_t interval_ns; /* the shortest of all links; RK_NEVER: none */
+    int err;
+    char why[RK_WHY_MAX];
+    int64_t lease_ns, poll_ns;
+    bool polling, told_shut;
+};
+
+/* source_new, source_free - the struct source of a source's instance.   ret: RK_OK, RK_E_NOMEM
+ * source_bind_all - after a configuration came into force: which pair each end asks, and what all want of each
+ * source_forget - the end goes, or its source: it has no pair any more
+ * source_turn - the wake of a struct source: let ends through, ask for a status, judge */
+int source_new(struct inst *inst);
+void source_free(struct inst *inst);
+void source_bind_all(struct daemon *d);
+void source_forget(struct end *end);
+void source_turn(struct daemon *d, struct wake *w);
+
+/* source_wait - the end is due, and its model waits: it is let through when its turn has come
+ * source_pair_of - the pair that the end asks, or asked last; NULL: none
+ * source_room - how many keys may be asked for in one call with the end's; 0: none now, it stays in the queue
+ * source_asked, source_answered - a call for n keys began, and ended.   in: good  keys that came;  err  RK_OK or why the
+ *       others did not;  why  for people
+ * source_down, source_up - its plugin is not there, or is again */
+void source_wait(struct end *end);
+struct source_pair *source_pair_of(const struct end *end);
+size_t source_room(const struct end *end, uint32_t verb, int64_t now_ns);
+void source_asked(struct source_pair *p, uint32_t verb, size_t n);
+void source_answered(struct source_pair *p, uint32_t verb, size_t n, size_t good, int err, const char *why);
+void source_down(struct inst *inst, int err, const char *why);
+void source_up(struct inst *inst);
+
+/* source_row - one pair as a JSON object, to be freed; NULL: no memory */
+char *source_row(const struct source_pair *p, int64_t now_ns);
+
+#endif
