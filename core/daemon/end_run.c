@@ -197,8 +197,11 @@ alarm_place(const struct end *end, uint32_t bit)
 {
     const struct inst *inst = NULL;
 
+    const struct rk_supply *s = end->e.supply;
+    bool first = s && (rk_end_starved(&end->e) || (bit == RK_ALARM_SOURCE_DRY && s->dry));
+
     if (bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY))
-        inst = end->asked ? end->asked : end->source;
+        inst = end->asked && !first ? end->asked : end->source;
     else if (bit & RK_ALARM_FALLBACK_IN_USE)
         inst = end->e.d.flags & RK_DF_FALLBACK ? end->fallback : end->device;
     else if (bit & (RK_ALARM_DEVICE | RK_ALARM_FOREIGN | RK_ALARM_UNPROTECTED))

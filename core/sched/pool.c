@@ -158,6 +158,16 @@ empty_rate(struct rk_pool *p, int64_t now_ns, double use_s, double mean_s)
     return rate_s;
 }
 
+/* Has it given a key to each link since it was found empty, or was that one single time. */
+static bool
+has_enough(const struct rk_pool *p, int64_t now_ns, const struct rk_demand *d, double mean_s)
+{
+    double quiet_s = seconds(now_ns - p->empty_ns);
+
+    return (quiet_s > 2 * mean_s && p->given >= (double)d->links) ||
+           (quiet_s > FORGET_INTERVALS * mean_s && p->given_s < 0);
+}
+
 /* From the lowest priority on, as much as is needed is saved. */
 static void
 squeeze(double missing_s, const struct rk_demand *d, struct rk_supply *s)
@@ -181,13 +191,13 @@ end_of(const struct rk_pool *p, int64_t now_ns, double use_s)
     return end_s > 1e8 ? RK_NEVER : now_ns + (int64_t)(end_s * (double)RK_NS_PER_S);
 }
 
-/* A pool that was empty is so until it has not been for two intervals. */
+/* A pool that was found empty is dry until it has shown that it is not. */
 static bool
 is_dry(const struct rk_pool *p, int64_t now_ns, int64_t end_ns, double mean_s)
 {
     double intervals = p->dry ? WELL_INTERVALS : DRY_INTERVALS;
 
-    if (p->empty_ns && seconds(now_ns - p->empty_ns) < 2 * mean_s)
+    if (p->empty_ns)
         return true;
     return end_ns != RK_NEVER && seconds(end_ns - now_ns) < intervals * mean_s;
 }
@@ -205,7 +215,7 @@ rk_pool_judge(struct rk_pool *p, int64_t now_ns, const struct rk_demand *d, stru
         return;
     }
     rate_s = empty_rate(p, now_ns, use_s, mean_s);
-    if (rate_s >= use_s || (rate_s < 0 && seconds(now_ns - p->empty_ns) > FORGET_INTERVALS * mean_s))
+    if (rate_s >= use_s || has_enough(p, now_ns, d, mean_s))
         p->empty_ns = 0;
     else if (rate_s >= 0)
         may_s = rate_s;
