@@ -18,8 +18,8 @@ enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALA
        O_PLUGIN_DIR, O_HELP,
        O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND };
 
-#define ASKING " status rotate explain adopt history plugins reload version source test "
-#define TABLES " status explain history plugins source test "
+#define ASKING " status rotate explain adopt history plugins sources reload version source test "
+#define TABLES " status explain history plugins sources source test "
 
 static const struct option_row {
     const char *name, *arg;
