@@ -186,7 +186,7 @@ end_of(const struct rk_pool *p, int64_t now_ns, double use_s)
     double left = rk_pool_left(p, now_ns), net_s = use_s - p->refill_s, end_s;
 
     if (left < 0 || net_s <= 0)
-        return RK_NEVER;
+        return p->empty_ns ? p->empty_ns : RK_NEVER;
     end_s = left / net_s;
     return end_s > 1e8 ? RK_NEVER : now_ns + (int64_t)(end_s * (double)RK_NS_PER_S);
 }
