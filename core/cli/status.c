@@ -43,7 +43,7 @@ state_tone(const char *state)
 {
     if (strcmp(state, "idle") == 0)
         return RK_TONE_PLAIN;
-    if (strcmp(state, "shut") == 0)
+    if (strcmp(state, "shut") == 0 || strcmp(state, "waiting-source") == 0)
         return RK_TONE_BAD;
     return strcmp(state, "burning") == 0 || strcmp(state, "held") == 0 ? RK_TONE_WARN : RK_TONE_BUSY;
 }
@@ -171,6 +171,27 @@ detail_results(const struct rk_cli_io *io, const json_t *row)
     detail(io, result && strcmp(result, "ok") ? RK_TONE_WARN : RK_TONE_PLAIN, "last", line);
 }
 
+/* What its source has, as far as that is known; and what follows when it is short. */
+static void
+detail_supply(const struct rk_cli_io *io, const json_t *row)
+{
+    int64_t interval_ms = rk_row_int(row, "interval_ms", 0), now_ms = rk_row_int(row, "stretched_ms", interval_ms);
+    char ends[RK_SPAN_MAX], stretched[RK_SPAN_MAX], line[300];
+    size_t n = 0;
+
+    if (!rk_row_has_int(row, "pool_stored") && !rk_row_has_int(row, "pool_ends_ms") && now_ms <= interval_ms)
+        return;
+    if (rk_row_has_int(row, "pool_stored"))
+        n += (size_t)snprintf(line, sizeof line, "%lld stored", (long long)rk_row_int(row, "pool_stored", 0));
+    else
+        n += (size_t)snprintf(line, sizeof line, "not known how many are stored");
+    if (rk_row_has_int(row, "pool_ends_ms"))
+        n += (size_t)snprintf(line + n, sizeof line - n, ", the last in %s", span(row, "pool_ends_ms", "?", ends));
+    if (now_ms > interval_ms)
+        snprintf(line + n, sizeof line - n, ", interval stretched to %s", span(row, "stretched_ms", "?", stretched));
+    detail(io, now_ms > interval_ms ? RK_TONE_WARN : RK_TONE_PLAIN, "keys", line);
+}
+
 static void
 detail_peer(const struct rk_cli_io *io, const json_t *row)
 {
@@ -232,6 +253,7 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
     detail(io, RK_TONE_PLAIN, "by", line);
     detail_key(io, row);
     detail_stale(io, row);
+    detail_supply(io, row);
     detail_results(io, row);
     detail_peer(io, row);
     detail_refused(io, row);

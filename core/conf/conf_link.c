@@ -54,7 +54,8 @@ static const struct rk_opt link_opts[N_KEYS + 1] = {
                     "on-stale: shut: age of the key"},
     [START_LEAD] = {"start-lead", RK_OPT_DURATION, 0, NULL, 4 * S, 30 * D, NULL, NULL,
                     "devices of class D: from begin to start time"},
-    [PRIORITY] = {"priority", RK_OPT_ENUM, 0, NULL, 0, 0, "normal", priorities, "who is slowed down last for want of keys"},
+    [PRIORITY] = {"priority", RK_OPT_ENUM, 0, NULL, 0, 0, "normal", priorities,
+                  "who is slowed down last for want of keys"},
     [STRETCH_MAX] = {"stretch-max", RK_OPT_INT, 0, "times", 1, 16, "2", NULL, "how far for that, in intervals"},
     [N_KEYS] = {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
 };

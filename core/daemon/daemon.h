@@ -169,7 +169,8 @@ struct inst {
  * inst_host_up, inst_host_down - its host came or went
  * inst_enqueue - end->act is to be done; it is answered by end_answer() or end_failed()
  * inst_fetch_paid - the key that was fetched has become the one in use: that request does not count
- * inst_fail_tired - those in the queue of a source that is not asked now, and that have waited for long enough, hear why
+ * inst_fail_tired - of those in the queue of a source that is not asked now, the ones that have waited for long enough
+ *                   hear why
  * inst_call_over - a call has ended: the last one of an instance that is gone
  * inst_mark - it may have work: inst_dispatch() at the end of this turn of the loop */
 struct inst *inst_new(struct daemon *d, const struct rk_instance_conf *conf);
@@ -208,7 +209,8 @@ void chan_local(struct daemon *d);
 struct end {
     struct wake wake; /* e.wake_ns */
     struct daemon *d;
-    struct end *next_queue, *next_commit, *next_post, *next_inbox, *next_wait; /* each in at most one list of each kind */
+    struct end *next_queue, *next_commit, *next_post, *next_inbox; /* each in at most one list of each kind */
+    struct end *next_wait;
     struct end *other;      /* the second end of a local link; NULL */
     const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
     const char *iface;

@@ -589,47 +589,6 @@ inst_dispatch(struct inst *inst)
     }
 }
 
-/* Has it waited in the queue for as long as is good for it: a slave's master may have given the key up, or wants to
- * hear of a failure; and the policy for old keys goes on only when it does not wait. */
-static bool
-tired(const struct end *end, int64_t now_ns)
-{
-    const struct rk_end *e = &end->e;
-    bool master = end->act == RK_ACT_GET_NEW, asks_fallback = end->asked && end->asked == end->fallback;
-    int64_t age_ns = rk_end_age_ns(e, now_ns), least_ns = RK_SOURCE_BUDGET_MS * RK_NS_PER_MS;
-    int64_t limit_ns = master ? (e->interval_ns < least_ns ? e->interval_ns : least_ns) : e->interval_ns / 3;
-
-    if (e->on_stale == RK_STALE_SHUT && age_ns >= e->shut_after_ns)
-        return true;
-    if (master && e->has_fallback && !asks_fallback && age_ns > 3 * e->interval_ns)
-        return true;
-    return now_ns - end->queued_ns >= limit_ns;
-}
-
-/* The key that it was offered is not offered any more. */
-static bool
-is_moot(const struct end *end)
-{
-    const struct rk_record *peer = &end->e.peer;
-
-    return end->act == RK_ACT_GET_BY_ID && peer->role == RK_MASTER &&
-           (peer->seq > end->e.d.seq || (peer->seq == end->e.d.seq && peer->say != RK_SAY_OFFER));
-}
-
-static void
-fail_held(struct end *end)
-{
-    const struct source_pair *p = source_pair_of(end);
-    char why[RK_TEXT_MAX];
-
-    if (is_moot(end)) {
-        end_failed(end, RK_E_KEY_GONE, "the master gave the key up while the source could not be asked for it");
-        return;
-    }
-    snprintf(why, sizeof why, "the source was not asked, for it gives no keys: %s", p ? p->supply.why : "?");
-    end_failed(end, p && p->supply.err ? p->supply.err : RK_E_BUSY, why);
-}
-
 void
 inst_fail_tired(struct inst *inst)
 {
@@ -639,7 +598,7 @@ inst_fail_tired(struct inst *inst)
     for (struct end **at = &inst->queue.first; *at;) {
         struct end *end = *at;
 
-        if (end->gone || source_room(end, verb_of(end), now_ns) > 0 || (!tired(end, now_ns) && !is_moot(end))) {
+        if (end->gone || source_room(end, verb_of(end), now_ns) > 0 || !source_tired(end, now_ns)) {
             at = &end->next_queue;
             continue;
         }
@@ -651,7 +610,7 @@ inst_fail_tired(struct inst *inst)
 
         failed = end->next_queue;
         end->next_queue = NULL;
-        fail_held(end);
+        source_fail_held(end);
     }
 }
 

@@ -13,11 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLL_NS (60 * RK_NS_PER_S)     /* between two questions for the status of a pool */
-#define POLL_SOON_NS (10 * RK_NS_PER_S) /* while it is short, and until its numbers are known to mean something */
-#define POLLS_SOON 6
-#define POLL_MIN_NS (RK_NS_PER_S / 2) /* between two questions to one source, however many pools it has */
-#define POLL_BUDGET_MS 5000
+#define INTERVAL_NS (60 * RK_NS_PER_S) /* when no link has one */
 #define LEASE_NS (15 * RK_NS_PER_S) /* an end that was let through asks within that time, or another one is let */
 #define SURVEY_NS (60 * RK_NS_PER_S) /* roles may have changed: the demand is counted anew */
 
@@ -114,7 +110,7 @@ source_free(struct inst *inst)
 static int64_t
 interval_of(int64_t interval_ns)
 {
-    return interval_ns == RK_NEVER ? POLL_NS : interval_ns;
+    return interval_ns == RK_NEVER ? INTERVAL_NS : interval_ns;
 }
 
 static bool
@@ -145,8 +141,8 @@ show_pool(const struct source_pair *p, bool dry, int64_t now_ns)
            p->demand.links, dry ? " do=\"see that the source gets new keys\"" : "");
 }
 
-static void
-pair_judge(struct source_pair *p, int64_t now_ns)
+void
+source_judge(struct source_pair *p, int64_t now_ns)
 {
     struct rk_supply *s = &p->supply;
     bool dry = s->dry;
@@ -168,11 +164,11 @@ static void
 judge_all(struct source *src, int64_t now_ns)
 {
     for (struct source_pair *p = src->pairs; p; p = p->next)
-        pair_judge(p, now_ns);
+        source_judge(p, now_ns);
 }
 
-static void
-look_at(struct source *src, int64_t at_ns)
+void
+source_look(struct source *src, int64_t at_ns)
 {
     if (!src->wake.timer.pos || at_ns < src->wake.timer.at_ns)
         wake_at(src->inst->d, &src->wake, at_ns);
@@ -193,7 +189,7 @@ source_wait(struct end *end)
     *p->wait[i].last = end;
     p->wait[i].last = &end->next_wait;
     p->n_wait++;
-    look_at(p->src, p->supply.retry_ns);
+    source_look(p->src, p->supply.retry_ns);
 }
 
 /* Up to n of the ends that wait begin their rotations now. */
@@ -357,7 +353,7 @@ source_answered(struct source_pair *p, uint32_t verb, size_t n, size_t good, int
     show_change(p, "", source_was, &src->gate, err, why);
     show_change(p, p->peer_sae, pair_was, &p->gate, err, why);
     src->lease_ns = p->lease_ns = 0;
-    look_at(src, now_ns);
+    source_look(src, now_ns);
 }
 
 void
@@ -374,7 +370,7 @@ source_down(struct inst *inst, int err, const char *why)
     rk_gate_failed(&src->gate, rk_now_ns(), interval_of(src->interval_ns), rk_hash(inst->conf->name));
     if (was_open && src->pairs)
         show_change(src->pairs, "", was_open, &src->gate, err, why);
-    look_at(src, rk_now_ns());
+    source_look(src, rk_now_ns());
 }
 
 void
@@ -385,92 +381,7 @@ source_up(struct inst *inst)
     if (!src)
         return;
     rk_gate_retry(&src->gate, rk_now_ns());
-    look_at(src, rk_now_ns());
-}
-
-/* ---- status ---- */
-
-struct poll {
-    struct inst *inst;
-    struct source_pair *pair;
-};
-
-static int64_t
-poll_pause(const struct source_pair *p)
-{
-    bool soon = p->supply.dry || p->pool.empty_ns || p->n_polls < POLLS_SOON;
-    int64_t pause_ns = p->poll_err == RK_E_UNSUPPORTED ? 10 * POLL_NS : soon && !p->poll_err ? POLL_SOON_NS : POLL_NS;
-    uint64_t seed = rk_hash(p->peer_sae) ^ (uint64_t)p->poll_ns;
-
-    return pause_ns - pause_ns / 4 + (int64_t)(seed % 1000) * (pause_ns / 2000);
-}
-
-static void
-take_status(struct source_pair *p, const struct rk_reply *reply, int64_t now_ns)
-{
-    p->max_per_request = reply->max_per_request > 0 ? reply->max_per_request : -1;
-    p->min_bits = reply->min_bits > 0 ? reply->min_bits : -1;
-    p->max_bits = reply->max_bits > 0 ? reply->max_bits : -1;
-    rk_pool_status(&p->pool, now_ns, reply->stored_keys < 0 ? -1 : reply->stored_keys);
-}
-
-static void
-polled(void *arg, struct rk_reply *reply)
-{
-    struct poll *poll = arg;
-    struct source_pair *p = poll->pair;
-    struct inst *inst = poll->inst;
-    int64_t now_ns = rk_now_ns();
-
-    free(poll);
-    inst->in_flight--;
-    inst->source->polling = false;
-    p->polling = false;
-    p->n_polls++;
-    if (reply->err != p->poll_err)
-        rk_log(reply->err ? RK_LOG_INFO : RK_LOG_DEBUG, "ev=source-status source=%s peer=%s res=%s why=\"%s\"",
-               inst->conf->name, p->peer_sae, rk_err_name(reply->err), reply->text);
-    p->poll_err = reply->err;
-    if (!reply->err) {
-        take_status(p, reply, now_ns);
-        pair_judge(p, now_ns);
-    }
-    p->poll_ns = now_ns + poll_pause(p);
-    if (!inst->gone)
-        look_at(inst->source, p->poll_ns);
-    inst_mark(inst);
-    inst_call_over(inst);
-}
-
-static void
-poll(struct source_pair *p)
-{
-    struct inst *inst = p->src->inst;
-    struct rk_call_msg m = {.verb = RK_V_SOURCE_STATUS, .budget_ms = POLL_BUDGET_MS};
-    struct poll *ctx = calloc(1, sizeof *ctx);
-
-    p->poll_ns = rk_now_ns() + POLL_NS;
-    if (!ctx)
-        return;
-    *ctx = (struct poll){inst, p};
-    snprintf(m.peer_sae, sizeof m.peer_sae, "%s", p->peer_sae);
-    if (sup_call(inst, &m, polled, ctx) != RK_OK) {
-        free(ctx);
-        return;
-    }
-    inst->in_flight++;
-    p->polling = p->src->polling = true;
-    p->src->poll_ns = rk_now_ns() + POLL_MIN_NS;
-}
-
-/* Never while it is known to fail, nor while keys wait to be asked for: those go first. */
-static bool
-may_poll(const struct source *src, int64_t now_ns)
-{
-    const struct inst *inst = src->inst;
-
-    return inst->ready && !src->polling && src->gate.state == RK_GATE_OPEN && now_ns >= src->poll_ns &&
-           !inst->queue.first && inst->in_flight == 0 && !inst->d->stopping;
+    source_look(src, rk_now_ns());
 }
 
 /* ---- the survey: who asks what ---- */
@@ -552,7 +463,7 @@ source_bind_all(struct daemon *d)
         if (i->source && !i->gone) {
             drop_unused(i->source);
             i->source->wake.fn = source_turn;
-            look_at(i->source, rk_now_ns());
+            source_look(i->source, rk_now_ns());
         }
 }
 
@@ -588,24 +499,6 @@ next_of_gates(const struct source *src, int64_t now_ns)
         if (at_ns <= now_ns)
             at_ns = lease_ns > now_ns ? lease_ns : now_ns + RK_NS_PER_S;
         next_ns = earlier(next_ns, at_ns);
-    }
-    return next_ns;
-}
-
-/* Ask the first pool whose time has come; ret: when to look again. */
-static int64_t
-poll_one(struct source *src, int64_t now_ns)
-{
-    bool may = may_poll(src, now_ns);
-    int64_t next_ns = RK_NEVER;
-
-    for (struct source_pair *p = src->pairs; p; p = p->next) {
-        if (may && p->used && now_ns >= p->poll_ns) {
-            poll(p);
-            may = false;
-        }
-        if (p->used)
-            next_ns = earlier(next_ns, p->poll_ns > now_ns ? p->poll_ns : now_ns + POLL_MIN_NS);
     }
     return next_ns;
 }
@@ -654,7 +547,7 @@ source_turn(struct daemon *d, struct wake *w)
     inst_fail_tired(src->inst);
     let_some(src, now_ns);
     inst_mark(src->inst);
-    next_ns = earlier(poll_one(src, now_ns), next_of_gates(src, now_ns));
+    next_ns = earlier(source_poll(src, now_ns), next_of_gates(src, now_ns));
     if (next_ns != RK_NEVER)
-        look_at(src, next_ns);
+        source_look(src, next_ns);
 }

@@ -57,11 +57,20 @@ void source_bind_all(struct daemon *d);
 void source_forget(struct end *end);
 void source_turn(struct daemon *d, struct wake *w);
 
+/* source_judge - what its ends go by from now on.   source_look - source_turn() then, or sooner
+ * source_poll - ask for one status, when it is time.   ret: when to look again [ns]
+ * source_tired - has its request waited in the queue for as long as is good for it;  source_fail_held - it hears why */
+void source_judge(struct source_pair *p, int64_t now_ns);
+void source_look(struct source *src, int64_t at_ns);
+int64_t source_poll(struct source *src, int64_t now_ns);
+bool source_tired(const struct end *end, int64_t now_ns);
+void source_fail_held(struct end *end);
+
 /* source_wait - the end is due, and its model waits: it is let through when its turn has come
  * source_pair_of - the pair that the end asks, or asked last; NULL: none
  * source_room - how many keys may be asked for in one call with the end's; 0: none now, it stays in the queue
- * source_asked, source_answered - a call for n keys began, and ended.   in: good  keys that came;  err  RK_OK or why the
- *       others did not;  why  for people
+ * source_asked, source_answered - a call for n keys began, and ended
+ * in:   good  keys that came;  err  RK_OK, or why the others did not;  why  for people
  * source_down, source_up - its plugin is not there, or is again */
 void source_wait(struct end *end);
 struct source_pair *source_pair_of(const struct end *end);

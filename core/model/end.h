@@ -89,7 +89,7 @@ struct rk_todo {
     uint64_t seq;                   /* STAGE, ACTIVATE, RETIRE: the rotation that the key came with */
     char terms[RK_TERMS_MAX + 1];   /* STAGE, RETIRE: text of the operation, "" for class A; see rekey/device.h */
     bool fallback;                  /* GET_NEW, GET_BY_ID: ask the fallback source */
-    bool starved;                   /* a rotation is due and does not begin, for supply->wait: let it through some day */
+    bool starved;                   /* a rotation is due, and does not begin for supply->wait: remember it */
     bool publish;                   /* publish rk_end_record() */
     bool drop_key;                  /* the key fetched for this end is not wanted any more: wipe it */
     const char *note;               /* history event: "begin", "staged", "activated", "rotated", "burnt", "lost",
@@ -166,7 +166,7 @@ struct rk_end {
     bool save;                                 /* d has flags that are not in the journal */
     bool retrying;                             /* waits for wake_ns to ask for the action again */
     bool want;                                 /* rotate as soon as possible */
-    bool let;                                  /* set by the caller, with a TICK after: begin in spite of supply->wait */
+    bool let;                                  /* by the caller, then TICK: begin in spite of supply->wait */
     bool starved;                              /* a rotation is due, and waits for the source */
     bool looked;                               /* whether the device transmits on peer_active */
     bool peer_lost;                            /* the slave did not follow this rotation */

@@ -1,5 +1,4 @@
-/* end_supply.c - what an end makes of a source that is short of keys, or gives none: it waits, the old key stays.  Pure.
- */
+/* end_supply.c - what an end makes of a source that is short of keys, or gives none: the old key stays.  Pure. */
 #include "end_step.h"
 
 #include <rekey/err.h>

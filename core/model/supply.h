@@ -17,7 +17,7 @@
 #define RK_STRETCH_NONE 1000u
 
 struct rk_supply {
-    bool wait;      /* it gives no keys: ends do not begin, but for the one that is let through to see whether it does */
+    bool wait;      /* it gives no keys: ends do not begin, but for one that is let through to see */
     bool dry;       /* its keys have run out, or will soon: SOURCE-DRY */
     int err;        /* why wait is set */
     char why[RK_WHY_MAX];

@@ -1,8 +1,8 @@
 /* gate.h - when a source that fails may be asked again, and for how many keys
  *
  * Pure: time is a parameter, chance is a seed.  One for each source, and one for each peer's keys at it.  While it is
- * shut one key is asked for after each pause, however many links wait; after that was given there are four times as many
- * after each answer, until it is open.  Used by the loop only.
+ * shut one key is asked for after each pause, however many links wait; after that was given there are four times as
+ * many after each answer, until it is open.  Used by the loop only.
  */
 #ifndef RK_GATE_H
 #define RK_GATE_H

@@ -201,6 +201,8 @@ link_defaults(void **state)
     assert_int_equal(set->links[0].role, RK_ROLE_AUTO);
     expect_stale(&set->links[0], RK_ON_STALE_HOLD, SIZE_MAX, SIZE_MAX);
     assert_int_equal(set->links[0].start_lead_ms, 60000);
+    assert_int_equal(set->links[0].priority, 4);
+    assert_int_equal(set->links[0].stretch_max, 2000);
     assert_int_equal(set->warnings.n, 0);
     rk_conf_free(&set);
 }
@@ -250,6 +252,38 @@ times_by_interval(void **state)
         set = parse(text);
         assert_int_equal(set->links[0].shut_after_ms, rows[i].shut_after_ms);
         assert_int_equal(set->links[0].start_lead_ms, rows[i].start_lead_ms);
+        rk_conf_free(&set);
+    }
+}
+
+/* By name or number; a link that is shut for its age is not brought nearer to that than half of the way. */
+static void
+priorities(void **state)
+{
+    char text[400];
+    static const struct {
+        const char *options;
+        unsigned priority, stretch_max;
+    } rows[] = {{"priority: low", 1, 2000},
+                {"priority: normal, stretch-max: 1", 4, 1000},
+                {"priority: high, stretch-max: 16", 6, 16000},
+                {"priority: 0", 0, 2000},
+                {"priority: 7", 7, 2000},
+                {"on-stale: shut, stretch-max: 16", 4, 3000},
+                {"on-stale: shut, stretch-max: 2, shut-after: 40s", 4, 2000},
+                {"on-stale: shut, stretch-max: 4, shut-after: 50s", 4, 2500}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rk_conf_set *set;
+
+        snprintf(text, sizeof text,
+                 "sae: A\nsources: { s: { plugin: p } }\ndevices: { d: { plugin: p } }\n"
+                 "links:\n- { name: l, device: d, interface: i, source: s, channel: local, peer-device: d,\n"
+                 "    peer-interface: j, interval: 10s, %s }\n", rows[i].options);
+        set = parse(text);
+        assert_int_equal(set->links[0].priority, rows[i].priority);
+        assert_int_equal(set->links[0].stretch_max, rows[i].stretch_max);
         rk_conf_free(&set);
     }
 }
@@ -618,6 +652,7 @@ main(void)
         cmocka_unit_test(link_defaults),
         cmocka_unit_test(policies),
         cmocka_unit_test(times_by_interval),
+        cmocka_unit_test(priorities),
         cmocka_unit_test(loading),
         cmocka_unit_test(example),
         cmocka_unit_test(options_of_plugins),

@@ -315,6 +315,7 @@ static void
 test_reply(void **state)
 {
     struct rk_reply m = {.number = 9, .err = RK_E_UNKNOWN, .took_us = 17, .stored_keys = -1, .max_per_request = 128,
+                         .min_bits = 64, .max_bits = -1,
                          .ends_unix_s = INT64_C(4102444800), .wasted = 3};
     struct rk_reply got;
     size_t len, n;
@@ -335,6 +336,8 @@ test_reply(void **state)
     assert_int_equal(got.took_us, 17);
     assert_int_equal(got.stored_keys, -1);
     assert_int_equal(got.max_per_request, 128);
+    assert_int_equal(got.min_bits, 64);
+    assert_int_equal(got.max_bits, -1);
     assert_string_equal(got.text, m.text);
     assert_int_equal(got.ends_unix_s, INT64_C(4102444800));
     assert_string_equal(got.ends_what, m.ends_what);

@@ -148,7 +148,7 @@ outage(int64_t away_ns, int64_t fail_ns)
     while (w->calm_ns == 0 && w->now_ns < w->up_ns + 600 * S)
         tick(w);
     needed = (w->keys_after + BATCH - 1) / BATCH;
-    print_message("# away %lld s: asked %zu times; back: first key after %.1f s, all in %.1f s, %zu calls for %zu keys\n",
+    print_message("# away %lld s: %zu calls; first key %.1f s after, all %.1f s later, by %zu calls for %zu keys\n",
                   (long long)(away_ns / S), w->asked_away, (double)(w->first_ns - w->up_ns) / 1e9,
                   (double)(w->calm_ns - w->first_ns) / 1e9, w->asked_after, w->keys_after);
     assert_true(w->calm_ns > 0);

@@ -1,5 +1,5 @@
-/* sched_pool_test.c - who is slowed down when keys are short, and when the alarm comes; in virtual time, with pools that
- * tell the truth, that say 0, that say anything, and that say nothing.
+/* sched_pool_test.c - who is slowed down when keys are short, and when the alarm comes; in virtual time, with pools
+ * that tell the truth, that say 0, that say anything, and that say nothing.
  */
 #include "core/base/clock.h"
 #include "core/sched/pool.h"

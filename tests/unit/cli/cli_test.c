@@ -406,6 +406,14 @@ serve_lists(int sock, const struct rk_ask *ask, int n)
         fake_row(sock, "{\"plugin\":\"static\",\"kind\":\"source\",\"version\":\"0.1.0\",\"state\":\"up\",\"pid\":9,"
                        "\"restarts\":0,\"instances\":[\"k1\",\"k2\"],\"calls\":5,\"in_flight\":1,\"last_exit\":null,"
                        "\"caps\":[],\"error\":null}");
+    } else if (strcmp(ask->command, "sources") == 0) {
+        fake_row(sock, "{\"source\":\"kme-a\",\"plugin\":\"etsi014\",\"peer_sae\":\"SAE_B\",\"state\":\"ok\","
+                       "\"links\":3,\"stored\":812,\"max_per_request\":128,\"refill_per_s\":1.254,"
+                       "\"use_per_s\":0.025,\"stretch\":1.0,\"ends_ms\":null,\"dry\":false,\"waiting\":0,"
+                       "\"calls\":7,\"failed\":1,\"keys\":9,\"orphaned\":0,\"last\":null}");
+        fake_row(sock, "{\"source\":\"kme-b\",\"plugin\":\"etsi014\",\"peer_sae\":\"SAE_C\",\"state\":\"waiting\","
+                       "\"stretch\":2.5,\"ends_ms\":61000,\"dry\":true,\"waiting\":40,\"orphaned\":2,"
+                       "\"last\":{\"result\":\"empty\",\"why\":\"no key\\u001b left\"}}");
     }
     fake_done(sock, 0, strcmp(ask->command, "reload") == 0 ? "1 link added" : "");
 }
@@ -495,6 +503,25 @@ plugins_is_a_table(void **state)
     whole = json_loads(run.out, 0, NULL);
     assert_int_equal(json_array_size(whole), 1);
     json_decref(whole);
+}
+
+static void
+sources_is_a_table(void **state)
+{
+    (void)state;
+    fake_start(serve_lists);
+    fake_ctl(&run, "sources --socket @");
+    assert_string_equal(run.out,
+        "SOURCE  PLUGIN   PEER   STATE    LINKS  STORED  PER CALL  REFILL/S  USE/S  ENDS IN  STRETCH  WAITING  CALLS  "
+        "FAILED  KEYS  ORPHANED  WHY\n"
+        "kme-a   etsi014  SAE_B  ok           3     812       128      1.25   0.03        -      1.0        0      7  "
+        "     1     9         0\n"
+        "kme-b   etsi014  SAE_C  waiting      -       -         -         -      -     1:01      2.5       40      -  "
+        "     -     -         2  empty: no key? left\n");
+    fake_run_free(&run);
+    fake_ctl(&run, "sources --json --socket @");
+    assert_non_null(strstr(run.out, "\"max_per_request\":128"));
+    assert_int_equal(run.code, 0);
 }
 
 static void
@@ -804,6 +831,7 @@ main(void)
         cmocka_unit_test_teardown(refused_records_are_shown, end),
         cmocka_unit_test_teardown(history_is_a_table, end),
         cmocka_unit_test_teardown(plugins_is_a_table, end),
+        cmocka_unit_test_teardown(sources_is_a_table, end),
         cmocka_unit_test_teardown(reload_says_what_was_done, end),
         cmocka_unit_test_teardown(explain_is_folded_to_the_width, end),
         cmocka_unit_test_teardown(explain_as_json_is_an_array, end),
