@@ -55,7 +55,7 @@ polled(void *arg, struct rk_reply *reply)
     p->polling = false;
     p->n_polls++;
     if (reply->err != p->poll_err)
-        rk_log(reply->err ? RK_LOG_INFO : RK_LOG_DEBUG, "ev=source-status source=%s peer=%s res=%s why=\"%s\"",
+        rk_log(reply->err && reply->err != RK_E_UNSUPPORTED ? RK_LOG_INFO : RK_LOG_DEBUG, "ev=source-status source=%s peer=%s res=%s why=\"%s\"",
                inst->conf->name, p->peer_sae, rk_err_name(reply->err), reply->text);
     p->poll_err = reply->err;
     if (!reply->err) {

@@ -353,7 +353,8 @@ source_answered(struct source_pair *p, uint32_t verb, size_t n, size_t good, int
     show_change(p, "", source_was, &src->gate, err, why);
     show_change(p, p->peer_sae, pair_was, &p->gate, err, why);
     src->lease_ns = p->lease_ns = 0;
-    source_look(src, now_ns);
+    if (!source_was || !pair_was || !is_open(p) || err == RK_E_EMPTY)
+        source_look(src, now_ns);
 }
 
 void

@@ -148,17 +148,36 @@ def away(w):
     w.a.wait_log(r"ev=source source=keys state=gives-keys", len(log))
 
 
+def away_at_the_slave(w):
+    """The other end's KME: keys that are offered wait for it, for an interval; it is not run down, either."""
+    def b_pool():
+        return [r for r in w.b.ask("sources") if r["source"] == "keys"][0]
+
+    others, before = counts(w, "others"), b_pool()
+    w.kmes.b.kill()
+    rig.wait_for(lambda: b_pool()["state"] == "waiting" and sum(
+        r["state"] == "staged" for r in rows(w)) >= LINKS * 9 / 10, "nine of ten keys wait at the master", rig=w.rig)
+    others_go_on(w, others)
+    expect(b_pool()["failed"] - before["failed"] <= 40, "%s", b_pool())
+    at = counts(w, "keys")
+    w.kmes.b.start()
+    go_on(w, at, "all rotate again")
+    expect(b_pool()["failed"] - before["failed"] <= 40, "%s", b_pool())
+
+
 def nothing_was_lost(w):
     """Waiting costs no rotation: none was begun in vain by those that waited."""
     for row in rows(w):
         expect(row["orphaned"] == 0, "%s", row)
     failed = sum(r["failed"] for r in rows(w))
-    expect(failed <= 2 * LINKS, "%d rotations failed", failed)
+    print("# %d rotations failed" % failed)
+    expect(failed <= 3 * LINKS, "%d rotations failed", failed)
 
 
 def main():
     w = rig.World(set_up)
     cases = [("the status of the pool is known", known), ("a KME that refuses", refused), ("a KME that is away", away),
+             ("the other end's KME is away", away_at_the_slave),
              ("nothing was lost", nothing_was_lost)]
     try:
         return rig.run_cases([(name, w.case(case)) for name, case in cases] + [("all ends well", w.last_case())])
