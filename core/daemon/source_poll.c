@@ -41,6 +41,16 @@ take_status(struct source_pair *p, const struct rk_reply *reply, int64_t now_ns)
     rk_pool_status(&p->pool, now_ns, reply->stored_keys < 0 ? -1 : reply->stored_keys);
 }
 
+/* There are sources that tell none. */
+static void
+show_status(const struct source_pair *p, const struct rk_reply *reply)
+{
+    bool matters = reply->err && reply->err != RK_E_UNSUPPORTED;
+
+    rk_log(matters ? RK_LOG_INFO : RK_LOG_DEBUG, "ev=source-status source=%s peer=%s res=%s why=\"%s\"",
+           p->src->inst->conf->name, p->peer_sae, rk_err_name(reply->err), reply->text);
+}
+
 static void
 polled(void *arg, struct rk_reply *reply)
 {
@@ -55,8 +65,7 @@ polled(void *arg, struct rk_reply *reply)
     p->polling = false;
     p->n_polls++;
     if (reply->err != p->poll_err)
-        rk_log(reply->err && reply->err != RK_E_UNSUPPORTED ? RK_LOG_INFO : RK_LOG_DEBUG, "ev=source-status source=%s peer=%s res=%s why=\"%s\"",
-               inst->conf->name, p->peer_sae, rk_err_name(reply->err), reply->text);
+        show_status(p, reply);
     p->poll_err = reply->err;
     if (!reply->err) {
         take_status(p, reply, now_ns);
