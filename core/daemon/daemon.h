@@ -171,7 +171,6 @@ struct inst {
  * inst_fetch_paid - the key that was fetched has become the one in use: that request does not count
  * inst_fail_tired - of those in the queue of a source that is not asked now, the ones that have waited for long enough
  *                   hear why
- * inst_call_over - a call has ended: the last one of an instance that is gone
  * inst_mark - it may have work: inst_dispatch() at the end of this turn of the loop */
 struct inst *inst_new(struct daemon *d, const struct rk_instance_conf *conf);
 void inst_start(struct inst *inst);
@@ -188,7 +187,6 @@ void inst_hold(struct inst *inst);
 void inst_release(struct inst *inst);
 void inst_retry(struct inst *inst);
 void inst_fail_tired(struct inst *inst);
-void inst_call_over(struct inst *inst);
 struct inst *inst_find(struct daemon *d, const char *name);
 
 /* ---- chan.c: records out and in ---- */

@@ -43,6 +43,7 @@ inst_find(struct daemon *d, const char *name)
 /* ---- setting up ---- */
 
 static void configure(struct inst *inst);
+static void call_over(struct inst *inst);
 
 static void
 try_again(struct daemon *d, struct wake *w)
@@ -75,7 +76,7 @@ configured(void *arg, struct rk_reply *reply)
 
     inst->configuring = false;
     if (inst->gone) {
-        inst_call_over(inst);
+        call_over(inst);
         return;
     }
     if (reply->err == RK_E_UNKNOWN && inst->host->state != HOST_UP)
@@ -457,7 +458,7 @@ batch_done(void *arg, struct rk_reply *reply)
             answer(b->end[i], b->verb, &reply->items[i]);
     }
     inst_mark(b->inst);
-    inst_call_over(b->inst);
+    call_over(b->inst);
     free(b);
 }
 
@@ -653,8 +654,8 @@ end_gone(struct daemon *d, struct wake *w)
     setup_drop_hosts(d);
 }
 
-void
-inst_call_over(struct inst *inst)
+static void
+call_over(struct inst *inst)
 {
     if (!inst->gone || inst->in_flight || inst->holds || inst->configuring)
         return;
@@ -689,7 +690,7 @@ void
 inst_release(struct inst *inst)
 {
     inst->holds--;
-    inst_call_over(inst);
+    call_over(inst);
 }
 
 void

@@ -60,7 +60,6 @@ polled(void *arg, struct rk_reply *reply)
     int64_t now_ns = rk_now_ns();
 
     free(poll);
-    inst->in_flight--;
     inst->source->polling = false;
     p->polling = false;
     p->n_polls++;
@@ -74,8 +73,7 @@ polled(void *arg, struct rk_reply *reply)
     p->poll_ns = now_ns + poll_pause(p);
     if (!inst->gone)
         source_look(inst->source, p->poll_ns);
-    inst_mark(inst);
-    inst_call_over(inst);
+    inst_release(inst);
 }
 
 static void
@@ -94,7 +92,7 @@ poll(struct source_pair *p)
         free(ctx);
         return;
     }
-    inst->in_flight++;
+    inst_hold(inst); /* it takes no turn of a call for keys */
     p->polling = p->src->polling = true;
     p->src->poll_ns = rk_now_ns() + POLL_MIN_NS;
 }
