@@ -78,7 +78,7 @@ end_start(struct end *end)
 void
 end_release(struct end *end)
 {
-    if (!end->gone || end->busy || end->post_due || end->inbox_due || end->waits || end->busy_posts ||
+    if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts ||
         end->act == RK_ACT_JOURNAL)
         return;
     if (end->conf != &unknown)

@@ -78,13 +78,22 @@ wait_pop(struct source_pair *p)
 }
 
 static void
-pair_free(struct source_pair *p)
+wait_leave(struct end *end)
 {
-    struct end *end;
+    struct source_pair *p = end->pair;
+    struct queue *wait = p ? &p->wait[end->e.priority] : NULL;
 
-    while ((end = wait_pop(p)))
-        end_release(end);
-    free(p);
+    for (struct end **at = end->waits && wait ? &wait->first : NULL; at && *at; at = &(*at)->next_wait) {
+        if (*at != end)
+            continue;
+        *at = end->next_wait;
+        if (!end->next_wait)
+            wait->last = at;
+        end->next_wait = NULL;
+        end->waits = false;
+        p->n_wait--;
+        return;
+    }
 }
 
 void
@@ -99,7 +108,7 @@ source_free(struct inst *inst)
         struct source_pair *p = src->pairs;
 
         src->pairs = p->next;
-        pair_free(p);
+        free(p); /* its ends have gone before, or have another pair */
     }
     free(src);
     inst->source = NULL;
@@ -200,10 +209,6 @@ let(struct source_pair *p, size_t n)
     struct end *end;
 
     while (done < n && (end = wait_pop(p))) {
-        if (end->gone) {
-            end_release(end);
-            continue;
-        }
         end->e.let = true;
         done++;
         end_event(end, &(struct rk_event){.type = RK_EV_TICK});
@@ -437,7 +442,7 @@ drop_unused(struct source *src)
             continue;
         }
         *at = p->next;
-        pair_free(p);
+        free(p);
     }
 }
 
@@ -471,6 +476,7 @@ source_bind_all(struct daemon *d)
 void
 source_forget(struct end *end)
 {
+    wait_leave(end);
     end->e.supply = NULL;
     end->pair = end->fallback_pair = NULL;
 }

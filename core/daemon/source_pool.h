@@ -23,7 +23,7 @@ struct source_pair { /* one peer SAE at one source */
     bool used;           /* a link names it */
     int err;             /* why the gate was shut last */
     char why[RK_WHY_MAX];
-    struct queue wait[RK_PRIORITIES]; /* ends that are due, in order */
+    struct queue wait[RK_PRIORITIES]; /* ends that are due, in order; none that is gone */
     size_t n_wait;
     int64_t lease_ns; /* an end was let through, and has until then to ask */
     int64_t poll_ns;  /* the next question for its status */

@@ -165,6 +165,26 @@ def away_at_the_slave(w):
     expect(b_pool()["failed"] - before["failed"] <= 40, "%s", b_pool())
 
 
+def reloaded(w):
+    """Links that wait are taken out of the configuration, and then the source is replaced under the others."""
+    w.kmes.a.fault("refuse-enc")
+    all_wait(w)
+    links = w.a.conf["links"]
+    w.a.conf["links"] = [link for i, link in enumerate(links) if link["source"] != "keys" or i % 2]
+    w.a.save()
+    w.a.ask("reload")
+    left = len(rows(w))
+    expect(0 < left < LINKS, "%d links", left)
+    rig.wait_for(lambda: pool(w)["links"] == left and pool(w)["waiting"] <= left, "the others wait on", rig=w.rig)
+    w.a.conf["sources"]["keys"]["connections"] = 2
+    w.a.save()
+    w.a.ask("reload")
+    rig.wait_for(lambda: pool(w)["state"] == "waiting", "the new one waits, too", rig=w.rig)
+    before = counts(w, "keys")
+    w.kmes.a.fault("none")
+    go_on(w, before, "all rotate again")
+
+
 def nothing_was_lost(w):
     """Waiting costs no rotation: none was begun in vain by those that waited."""
     for row in rows(w):
@@ -178,7 +198,7 @@ def main():
     w = rig.World(set_up)
     cases = [("the status of the pool is known", known), ("a KME that refuses", refused), ("a KME that is away", away),
              ("the other end's KME is away", away_at_the_slave),
-             ("nothing was lost", nothing_was_lost)]
+             ("a reload while links wait", reloaded), ("nothing was lost", nothing_was_lost)]
     try:
         return rig.run_cases([(name, w.case(case)) for name, case in cases] + [("all ends well", w.last_case())])
     finally:
