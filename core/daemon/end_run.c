@@ -229,17 +229,32 @@ end_state(const struct end *end)
     return e->d.role == RK_MASTER && e->peer.role == 0 ? "waiting-peer" : rk_state_name(e->state);
 }
 
+/* The reason, as far as there is a better one than the last failure. */
+static const char *
+alarm_why(const struct end *end, uint32_t bit, int64_t now_ns, char text[RK_WHY_MAX])
+{
+    const struct rk_supply *s = end->e.supply;
+    bool dry = s && bit == RK_ALARM_SOURCE_DRY && s->dry && s->end_ns != RK_NEVER && s->end_ns > now_ns;
+
+    if (dry)
+        snprintf(text, RK_WHY_MAX, "the keys of the source end in %lld s at the links' intervals",
+                 (long long)((s->end_ns - now_ns) / RK_NS_PER_S));
+    else if (s && bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY) && rk_end_starved(&end->e))
+        snprintf(text, RK_WHY_MAX, "%s", s->why);
+    else
+        snprintf(text, RK_WHY_MAX, "%s", end->e.last_err ? end->e.last_why : "");
+    return text;
+}
+
 /* Alarms are told when they come, with what helps, and when they go. */
 void
 end_show_alarms(struct end *end, int64_t now_ns)
 {
     uint32_t alarms = rk_end_alarms(&end->e, now_ns), changed = alarms ^ end->shown_alarms;
-    char renew[RK_WHY_MAX + RK_EXPIRY_TIME_MAX + 20];
+    char renew[RK_WHY_MAX + RK_EXPIRY_TIME_MAX + 20], why[RK_WHY_MAX];
 
     for (uint32_t bit = 1; changed; bit <<= 1) {
         bool on = alarms & bit;
-        bool source = bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY) && rk_end_starved(&end->e);
-        const char *why = source ? end->e.supply->why : end->e.last_err ? end->e.last_why : "";
         const char *at = on ? alarm_place(end, bit) : "";
 
         if (!(changed & bit))
@@ -247,7 +262,7 @@ end_show_alarms(struct end *end, int64_t now_ns)
         changed &= ~bit;
         rk_log(on ? RK_LOG_WARNING : RK_LOG_NOTICE, "ev=alarm link=%s end=%c alarm=%s state=%s why=\"%s\"%s%s%s%s%s",
                end->conf->name, end->e.d.end, rk_alarm_name(bit), on ? "raised" : "cleared",
-               on ? why : "", at[0] ? " at=" : "", at,
+               on ? alarm_why(end, bit, now_ns, why) : "", at[0] ? " at=" : "", at,
                on ? " do=\"" : "",
                !on                           ? ""
                : bit == RK_ALARM_CERT_EXPIRY ? expiry_remedy(end, renew, sizeof renew)

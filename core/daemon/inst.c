@@ -559,6 +559,8 @@ dispatch_queue(struct inst *inst)
             end_failed(b->end[i], err, "the call could not be sent to the plugin's host");
         free(b);
     }
+    if (inst->source && inst->ready && inst->queue.first && !any_may(inst, now_ns))
+        source_hold(inst);
 }
 
 /* Its plugin is not there: what waits hears so, and what will be due waits without asking. */

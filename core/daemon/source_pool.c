@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define INTERVAL_NS (60 * RK_NS_PER_S) /* when no link has one */
-#define LEASE_NS (15 * RK_NS_PER_S) /* an end that was let through asks within that time, or another one is let */
+#define LEASE_NS (5 * RK_NS_PER_S) /* an end that was let through asks within that time, or another one is let */
 #define SURVEY_NS (60 * RK_NS_PER_S) /* roles may have changed: the demand is counted anew */
 
 /* ---- pools ---- */
@@ -210,8 +210,11 @@ let(struct source_pair *p, size_t n)
 
     while (done < n && (end = wait_pop(p))) {
         end->e.let = true;
-        done++;
         end_event(end, &(struct rk_event){.type = RK_EV_TICK});
+        if (end->e.state == RK_ST_IDLE) /* it is not due any more, or may not begin: then it is another one's turn */
+            end->e.let = false;
+        else
+            done++;
     }
     return done;
 }
@@ -362,6 +365,15 @@ source_answered(struct source_pair *p, uint32_t verb, size_t n, size_t good, int
         source_look(src, now_ns);
 }
 
+/* Whoever was let through has had his answer. */
+static void
+end_leases(struct source *src)
+{
+    src->lease_ns = 0;
+    for (struct source_pair *p = src->pairs; p; p = p->next)
+        p->lease_ns = 0;
+}
+
 void
 source_down(struct inst *inst, int err, const char *why)
 {
@@ -374,6 +386,7 @@ source_down(struct inst *inst, int err, const char *why)
     src->err = err;
     snprintf(src->why, sizeof src->why, "%s", why);
     rk_gate_failed(&src->gate, rk_now_ns(), interval_of(src->interval_ns), rk_hash(inst->conf->name));
+    end_leases(src);
     if (was_open && src->pairs)
         show_change(src->pairs, "", was_open, &src->gate, err, why);
     source_look(src, rk_now_ns());
@@ -387,6 +400,7 @@ source_up(struct inst *inst)
     if (!src)
         return;
     rk_gate_retry(&src->gate, rk_now_ns());
+    end_leases(src);
     source_look(src, rk_now_ns());
 }
 
@@ -507,7 +521,18 @@ next_of_gates(const struct source *src, int64_t now_ns)
             at_ns = lease_ns > now_ns ? lease_ns : now_ns + RK_NS_PER_S;
         next_ns = earlier(next_ns, at_ns);
     }
+    if (src->inst->queue.first) /* who waits there may get tired of it */
+        next_ns = earlier(next_ns, now_ns + RK_NS_PER_S);
     return next_ns;
+}
+
+void
+source_hold(struct inst *inst)
+{
+    int64_t next_ns = next_of_gates(inst->source, rk_now_ns());
+
+    if (next_ns != RK_NEVER)
+        source_look(inst->source, next_ns);
 }
 
 /* A gate behind which nobody waits is opened by the first key that was given. */

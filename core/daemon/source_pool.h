@@ -59,12 +59,14 @@ void source_turn(struct daemon *d, struct wake *w);
 
 /* source_judge - what its ends go by from now on.   source_look - source_turn() then, or sooner
  * source_poll - ask for one status, when it is time.   ret: when to look again [ns]
+ * source_hold - there are requests in the queue, and none of them may be asked for now: look again when one may
  * source_tired - has its request waited in the queue for as long as is good for it;  source_fail_held - it hears why */
 void source_judge(struct source_pair *p, int64_t now_ns);
 void source_look(struct source *src, int64_t at_ns);
 int64_t source_poll(struct source *src, int64_t now_ns);
 bool source_tired(const struct end *end, int64_t now_ns);
 void source_fail_held(struct end *end);
+void source_hold(struct inst *inst);
 
 /* source_wait - the end is due, and its model waits: it is let through when its turn has come
  * source_pair_of - the pair that the end asks, or asked last; NULL: none
