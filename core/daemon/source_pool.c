@@ -19,30 +19,54 @@
 
 /* ---- pools ---- */
 
+static struct source_pair **
+bucket_of(struct source *src, const char *peer_sae)
+{
+    return &src->buckets[rk_hash(peer_sae) % SOURCE_BUCKETS];
+}
+
+static struct source_pair *
+pair_new(struct source *src, const char *peer_sae)
+{
+    struct source_pair *p = calloc(1, sizeof *p), **bucket = bucket_of(src, peer_sae);
+
+    if (!p)
+        return NULL;
+    snprintf(p->peer_sae, sizeof p->peer_sae, "%s", peer_sae);
+    p->src = src;
+    p->pool.stored = p->max_per_request = p->min_bits = p->max_bits = -1;
+    p->supply.end_ns = RK_NEVER;
+    p->poll_ns = rk_now_ns();
+    for (size_t i = 0; i < RK_PRIORITIES; i++)
+        p->wait[i].last = &p->wait[i].first;
+    p->next = src->pairs;
+    src->pairs = p;
+    p->next_in_bucket = *bucket;
+    *bucket = p;
+    return p;
+}
+
+/* NULL: no memory; then its ends ask without being held back. */
 static struct source_pair *
 pair_of(struct source *src, const char *peer_sae)
 {
-    struct source_pair **at = &src->pairs, *p;
+    struct source_pair *p = *bucket_of(src, peer_sae);
 
-    for (; (p = *at); at = &p->next)
-        if (strcmp(p->peer_sae, peer_sae) == 0)
-            break;
-    if (!p && (p = calloc(1, sizeof *p))) {
-        snprintf(p->peer_sae, sizeof p->peer_sae, "%s", peer_sae);
-        p->src = src;
-        p->pool.stored = p->max_per_request = p->min_bits = p->max_bits = -1;
-        p->supply.end_ns = RK_NEVER;
-        p->poll_ns = rk_now_ns();
-        for (size_t i = 0; i < RK_PRIORITIES; i++)
-            p->wait[i].last = &p->wait[i].first;
-    } else if (p) {
-        *at = p->next;
-    }
-    if (p && src->pairs != p) { /* to the front: links are in the order of names, and neighbours have one peer */
-        p->next = src->pairs;
-        src->pairs = p;
-    }
-    return p;
+    while (p && strcmp(p->peer_sae, peer_sae) != 0)
+        p = p->next_in_bucket;
+    return p ? p : pair_new(src, peer_sae);
+}
+
+/* It is out of the list of all already. */
+static void
+pair_free(struct source_pair *p)
+{
+    struct source_pair **at = bucket_of(p->src, p->peer_sae);
+
+    while (*at != p)
+        at = &(*at)->next_in_bucket;
+    *at = p->next_in_bucket;
+    free(p);
 }
 
 int
@@ -108,7 +132,7 @@ source_free(struct inst *inst)
         struct source_pair *p = src->pairs;
 
         src->pairs = p->next;
-        free(p); /* its ends have gone before, or have another pair */
+        pair_free(p); /* its ends have gone before, or have another pair */
     }
     free(src);
     inst->source = NULL;
@@ -456,7 +480,7 @@ drop_unused(struct source *src)
             continue;
         }
         *at = p->next;
-        free(p);
+        pair_free(p);
     }
 }
 

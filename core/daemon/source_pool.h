@@ -11,8 +11,10 @@
 #include "../sched/gate.h"
 #include "../sched/pool.h"
 
+#define SOURCE_BUCKETS 256 /* 100,000 links over a thousand peers are bound in no time */
+
 struct source_pair { /* one peer SAE at one source */
-    struct source_pair *next;
+    struct source_pair *next, *next_in_bucket;
     struct source *src;
     char peer_sae[RK_SAE_MAX + 1];
     struct rk_supply supply; /* what its ends go by */
@@ -39,6 +41,7 @@ struct source {
     struct wake wake; /* source_turn */
     struct inst *inst;
     struct source_pair *pairs;
+    struct source_pair *buckets[SOURCE_BUCKETS]; /* the same, by hash of the peer SAE */
     struct rk_gate gate; /* of all calls: shut while the source cannot be reached, or is broken */
     int64_t interval_ns; /* the shortest of all links; RK_NEVER: none */
     int err;
