@@ -289,7 +289,11 @@ scope_of(int err, bool new_key)
 struct source_pair *
 source_pair_of(const struct end *end)
 {
-    return end->asked && end->asked == end->fallback ? end->fallback_pair : end->pair;
+    if (!end->asked || end->asked == end->source)
+        return end->pair;
+    if (end->asked == end->fallback)
+        return end->fallback_pair;
+    return end->asked->source ? pair_of(end->asked->source, end->conf->peer_sae) : NULL;
 }
 
 size_t
