@@ -16,6 +16,8 @@
 #define RK_NAME_MAX 32
 /* A confirm or record tag [hex digits]: HMAC-SHA-256 cut to 16 bytes, so that a record fits an LLDP description. */
 #define RK_CONFIRM_HEX 32
+/* Sources of one link: two UUIDs and something short are what fits a key ID. */
+#define RK_PARTS_MAX 3
 /* Error text of a call [bytes]. */
 #define RK_TEXT_MAX 400
 /* Options of one plugin, and choices of one option: a schema is a page, not a book. */
@@ -58,6 +60,8 @@
 #define RK_SOURCE_BUDGET_MS 10000
 #define RK_APPLY_BUDGET_MS 60000
 #define RK_OBSERVE_BUDGET_MS 30000
+/* The host mixes keys by itself, and at once. */
+#define RK_MIX_BUDGET_MS 5000
 #define RK_PUBLISH_BUDGET_MS 10000
 #define RK_WATCH_BUDGET_MS 30000
 
