@@ -233,6 +233,8 @@ let(struct source_pair *p, size_t n)
     struct end *end;
 
     while (done < n && (end = wait_pop(p))) {
+        if (end->e.state != RK_ST_IDLE) /* when it is again it will wait again */
+            continue;
         end->e.let = true;
         end_event(end, &(struct rk_event){.type = RK_EV_TICK});
         if (end->e.state == RK_ST_IDLE) /* it is not due any more, or may not begin: then it is another one's turn */

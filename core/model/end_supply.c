@@ -3,6 +3,8 @@
 
 #include <rekey/err.h>
 
+#define TURN_NS RK_NS_PER_S /* longer than a source needs to fail once more */
+
 uint32_t
 rk_supply_stretch(const struct rk_supply *s, unsigned priority, uint32_t most)
 {
@@ -23,17 +25,19 @@ rk_end_interval_ns(const struct rk_end *e)
     return stretch == RK_STRETCH_NONE ? e->interval_ns : e->interval_ns / 1000 * stretch;
 }
 
-/* The first source gives nothing, and the key is too old: the fallback source is asked without asking the first. */
+/* The first source gives nothing, and the key is too old: the fallback source is asked without asking the first; unless
+ * it is time to ask that, for else nobody might: then this end waits for its turn, but not for long. */
 static bool
 falls_back(struct step *s)
 {
     struct rk_end *e = s->e;
+    bool expired = rk_end_expired(e, s->now_ns);
 
     if (!e->has_fallback || e->on_stale != RK_STALE_FALLBACK)
         return false;
-    e->use_fallback = rk_end_expired(e, s->now_ns);
+    e->use_fallback = expired && s->now_ns < e->supply->retry_ns;
     if (!e->use_fallback)
-        rk_end_wake_at(s, e->cur_since_ns + 3 * e->interval_ns + 1);
+        rk_end_wake_at(s, expired ? s->now_ns + TURN_NS : e->cur_since_ns + 3 * e->interval_ns + 1);
     return e->use_fallback;
 }
 

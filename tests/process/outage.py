@@ -33,7 +33,8 @@ def set_up(w):
     w.second = [rig.Kme(w.kmes, *names) for names in (("kme-c", "SAE_A", "kme-d", "SAE_B"),
                                                       ("kme-d", "SAE_B", "kme-c", "SAE_A"))]
     for kme, like in zip(w.second, ("kme-a", "kme-b")):
-        kme.conf.update({"cert": "pki/%s.crt" % like, "key": "pki/%s.key" % like})
+        kme.conf.update({k: v.replace(kme.name, like) for k, v in kme.conf.items()
+                         if k in ("cert", "key", "cert-expired", "cert-future")})
         kme.start()
     w.kmes.start()
     w.a, w.b = w.rig.pair(w.kmes.source)

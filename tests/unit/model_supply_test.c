@@ -115,6 +115,10 @@ falls_back(void **state)
     assert_true(f.e.wake_ns <= f.e.cur_since_ns + 3 * INTERVAL + 1);
     f.e.verify_at_ns = RK_NEVER;
     tick_at(&f, f.e.cur_since_ns + 3 * INTERVAL + 1);
+    assert_true(f.todo.starved); /* first, for it is time that one asks the first source again */
+    assert_true(f.e.wake_ns <= f.now_ns + S);
+    s.retry_ns = f.now_ns + 30 * S;
+    tick_at(&f, f.e.wake_ns);
     assert_int_equal(f.e.state, RK_ST_J_INTENT);
     assert_true(f.e.d.flags & RK_DF_CAND_FALLBACK);
     happens(&f, RK_EV_DONE);
