@@ -70,6 +70,7 @@ polled(void *arg, struct rk_reply *reply)
         take_status(p, reply, now_ns);
         source_judge(p, now_ns);
     }
+    source_probed(inst->source, reply->err, now_ns);
     p->poll_ns = now_ns + poll_pause(p);
     if (!inst->gone)
         source_look(inst->source, p->poll_ns);
@@ -107,13 +108,27 @@ may_poll(const struct source *src, const struct source_pair *p, int64_t now_ns)
     return p->used && !src->polling && now_ns >= src->poll_ns && now_ns >= p->poll_ns + (busy ? POLL_NS : 0);
 }
 
+/* It is known to fail: then only for slaves. */
+static int64_t
+poll_shut(struct source *src, int64_t now_ns)
+{
+    struct source_pair *p = source_probe(src, now_ns);
+    int64_t next_ns = src->probe_ns > src->gate.retry_ns ? src->probe_ns : src->gate.retry_ns;
+
+    if (p)
+        poll(p);
+    return src->slaves_wait && next_ns > now_ns ? next_ns : RK_NEVER;
+}
+
 int64_t
 source_poll(struct source *src, int64_t now_ns)
 {
     int64_t next_ns = RK_NEVER;
 
-    if (!src->inst->ready || src->gate.state != RK_GATE_OPEN || src->inst->d->stopping)
-        return RK_NEVER; /* it is known to fail */
+    if (!src->inst->ready || src->inst->d->stopping)
+        return RK_NEVER;
+    if (src->gate.state != RK_GATE_OPEN)
+        return poll_shut(src, now_ns);
     for (struct source_pair *p = src->pairs; p; p = p->next) {
         if (may_poll(src, p, now_ns))
             poll(p);

@@ -376,6 +376,7 @@ source_answered(struct source_pair *p, uint32_t verb, size_t n, size_t good, int
     if (new_key && err == RK_E_EMPTY)
         rk_pool_empty(&p->pool, now_ns, &p->demand);
     if (scope == OF_SOURCE) {
+        src->slaves_wait |= !new_key;
         src->err = err;
         snprintf(src->why, sizeof src->why, "%s", why);
     } else if (scope == OF_PAIR) {
@@ -608,6 +609,7 @@ source_turn(struct daemon *d, struct wake *w)
     tell_open(src);
     inst_fail_tired(src->inst);
     let_some(src, now_ns);
+    source_slaves_turn(src, now_ns);
     inst_mark(src->inst);
     next_ns = earlier(source_poll(src, now_ns), next_of_gates(src, now_ns));
     if (next_ns != RK_NEVER)

@@ -48,6 +48,8 @@ struct source {
     char why[RK_WHY_MAX];
     int64_t lease_ns, poll_ns;
     bool polling, told_shut;
+    bool slaves_wait;  /* a slave's request failed: source_slaves.c */
+    int64_t probe_ns;  /* not asked for that before */
 };
 
 /* source_new, source_free - the struct source of a source's instance.   ret: RK_OK, RK_E_NOMEM
@@ -84,6 +86,12 @@ void source_asked(struct source_pair *p, uint32_t verb, size_t n);
 void source_answered(struct source_pair *p, uint32_t verb, size_t n, size_t good, int err, const char *why);
 void source_down(struct inst *inst, int err, const char *why);
 void source_up(struct inst *inst);
+
+/* source_probe - the pair whose status is asked for to see whether slaves can have keys again; NULL: none now
+ * source_probed - the status came, or did not.   source_slaves_turn - those that may get keys now ask their masters */
+struct source_pair *source_probe(const struct source *src, int64_t now_ns);
+void source_probed(struct source *src, int err, int64_t now_ns);
+void source_slaves_turn(struct source *src, int64_t now_ns);
 
 /* source_row - one pair as a JSON object, to be freed; NULL: no memory */
 char *source_row(const struct source_pair *p, int64_t now_ns);

@@ -1,8 +1,8 @@
 /* etsi014_inject_test.c - each allocation and each system call of a whole fetch fails, one after the other.
  *
- * A fetch is an instance that is made, asked for one key and ended; at the master it is enc_keys, at the slave dec_keys,
- * both at a KME over TLS.  One call of it fails in each run, whoever makes it: the plugin, libcurl or OpenSSL.  After
- * each run: the process lives, what was not done is said, no descriptor is left open, and the key that the KME
+ * A fetch is an instance that is made, asked for one key and ended; at the master it is enc_keys, at the slave
+ * dec_keys, both at a KME over TLS.  One call of it fails in each run, whoever makes it: the plugin, libcurl or OpenSSL.
+ * After each run: the process lives, what was not done is said, no descriptor is left open, and the key that the KME
  * gave is with the caller or counted.  When all are over no more memory is in use than before.
  *
  * The runs are in children, so that one that dies is named, and the others go on.  Of the 20,000 allocations each 37th,
@@ -142,8 +142,8 @@ run_master(enum inject_kind kind, long at)
     taken = before - stored();
     known = (err == RK_OK) + (err == RK_E_UNKNOWN) + (long)call.wasted;
     if (taken > known)
-        wrong("enc_keys %ld (%s): %ld keys left the pool, %ld are known of; returned %d: %s", at, inject_struck(), taken,
-              known, err, call.text);
+        wrong("enc_keys %ld (%s): %ld keys left the pool, %ld are known of; returned %d: %s", at, inject_struck(),
+              taken, known, err, call.text);
     report->came += err == RK_OK;
     report->refused += err != RK_OK;
     fake_host.secret_free(&key.secret);
@@ -258,12 +258,13 @@ static int n_tests, n_bad;
 static void
 result(enum inject_kind kind, bool master)
 {
-    bool good = report->bad == 0 && report->at == -1 && report->leaked <= (kind == INJECT_MEMORY ? KEPT_MAX : LEAK_MAX) && report->came > 0;
+    long most = kind == INJECT_MEMORY ? KEPT_MAX : LEAK_MAX;
+    bool good = report->bad == 0 && report->at == -1 && report->leaked <= most && report->came > 0;
 
     n_bad += !good;
     printf("%sok %d - %s: %s fails\n", good ? "" : "not ", ++n_tests, master ? "enc_keys" : "dec_keys",
            kind_names[kind]);
-    printf("# %ld calls, %s of them failed; %ld fetches gave a key all the same, %ld did not; %ld blocks of memory more\n",
+    printf("# %ld calls, %s of them failed; a key came all the same %ld times, %ld times none; %ld blocks more\n",
            report->runs, step_of(kind) > 1 ? "each 37th" : "each", report->came, report->refused, report->leaked);
     if (report->bad)
         printf("# %ld wrong, %ld of them deaths; the first: %s\n", report->bad, report->died, report->first);
