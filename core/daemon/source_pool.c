@@ -76,6 +76,7 @@ source_new(struct inst *inst)
 
     if (!src)
         return RK_E_NOMEM;
+    src->wake.fn = source_turn;
     src->inst = inst;
     src->interval_ns = RK_NEVER;
     inst->source = src;
@@ -513,7 +514,6 @@ source_bind_all(struct daemon *d)
     for (struct inst *i = d->insts; i; i = i->next)
         if (i->source && !i->gone) {
             drop_unused(i->source);
-            i->source->wake.fn = source_turn;
             source_look(i->source, rk_now_ns());
         }
 }
