@@ -10,11 +10,12 @@
  *   devices: { NAME: { plugin: ... } }
  *   channels: { NAME: { plugin: ..., auth-key: "file:..." } }   auth-key: shared with the other site, signs the records
  *   defaults: { <any link option but name> }   role and peer-... are taken only by links that they fit
- *   links: [ { name, device, interface, peer-sae, source, channel, ... } ]
+ *   links: [ { name, device, interface, peer-sae, source (or sources), channel, ... } ]
  */
 #ifndef RK_CONF_SET_H
 #define RK_CONF_SET_H
 
+#include "../base/limits.h"
 #include "../base/setting.h"
 #include "opt.h"
 #include "tree.h"
@@ -39,6 +40,10 @@ struct rk_link_conf {
     char name[RK_LINK_MAX + 1];
     char peer_sae[RK_SAE_MAX + 1];      /* channel local: own SAE unless given */
     size_t device, source, channel;     /* index in instances; channel: SIZE_MAX for "local" */
+    unsigned n_sources;                 /* sources: 2..RK_PARTS_MAX; else 1 */
+    bool require_any;                   /* require: any of them; else all */
+    uint32_t more[RK_PARTS_MAX - 1];    /* n_sources - 1: index of those behind `source`, in their order; */
+    uint32_t peer_more[RK_PARTS_MAX - 1]; /* channel local: of the other end */
     char iface[RK_IFACE_MAX + 1];
     size_t peer_device, peer_source;    /* channel local, else SIZE_MAX; peer_source is source unless given */
     char peer_iface[RK_IFACE_MAX + 1];
@@ -80,7 +85,8 @@ struct rk_conf_set {
  *       suggestion); an interface that two links use; a role on channel local; peer-sae equal to sae on another
  *       channel, unless role is given; peer-device, peer-interface, peer-source on another channel than local; drain
  *       not below interval; numbers without unit; a channel without auth-key, which is in every channel's schema;
- *       options of another policy than the link's on-stale; a fallback source that is the source */
+ *       options of another policy than the link's on-stale; a fallback source that is a source; source beside sources,
+ *       a list of one or of too many, a source twice, lists of the two ends of different lengths, require of one */
 int rk_conf_load(const char *file, struct rk_conf_set **set, struct rk_conf_errors *e);
 void rk_conf_free(struct rk_conf_set **set);
 

@@ -11,7 +11,7 @@
 enum {
     NAME, DEVICE, INTERFACE, PEER_SAE, SOURCE, CHANNEL, PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE,
     INTERVAL, DRAIN, VERIFY, KEY_BITS, ROLE, ON_STALE, FALLBACK_SOURCE, PEER_FALLBACK_SOURCE, SHUT_AFTER, START_LEAD,
-    PRIORITY, STRETCH_MAX, N_KEYS
+    PRIORITY, STRETCH_MAX, SOURCES, PEER_SOURCES, REQUIRE, N_KEYS
 };
 
 #define MS 1
@@ -24,6 +24,7 @@ enum {
 #define SHUT_INTERVALS 6
 
 static const char *const roles[] = {"auto", "master", "slave", NULL};
+static const char *const requires[] = {"all", "any", NULL};
 static const char *const policies[] = {"hold", "fallback", "shut", NULL}; /* enum rk_stale_conf */
 
 static const char *const priorities[] = {"0", "1", "2", "3", "4", "5", "6", "7", "low", "normal", "high", NULL};
@@ -57,6 +58,10 @@ static const struct rk_opt link_opts[N_KEYS + 1] = {
     [PRIORITY] = {"priority", RK_OPT_ENUM, 0, NULL, 0, 0, "normal", priorities,
                   "who is slowed down last for want of keys"},
     [STRETCH_MAX] = {"stretch-max", RK_OPT_INT, 0, "times", 1, 16, "2", NULL, "how far for that, in intervals"},
+    /* Type 0: not a single value. */
+    [SOURCES] = {"sources", 0, 0, NULL, 0, 0, NULL, NULL, "instead of source: keys are mixed of all of them"},
+    [PEER_SOURCES] = {"peer-sources", 0, 0, NULL, 0, 0, NULL, NULL, "channel local: the same of the other end"},
+    [REQUIRE] = {"require", RK_OPT_ENUM, 0, NULL, 0, 0, "all", requires, "which of the sources must give a key"},
     [N_KEYS] = {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -142,6 +147,68 @@ reference(struct reading *g, int key, uint32_t kind)
     return g->v[key] ? rk_conf_find(g->r, kind, g->v[key]) : SIZE_MAX;
 }
 
+/* ---- the sources of one end ---- */
+
+/* A link's own source or sources replace either of the defaults. */
+static void
+choose_source(struct reading *g, int one, int several)
+{
+    if (g->own[one])
+        g->v[several] = g->own[several];
+    else if (g->own[several])
+        g->v[one] = NULL;
+    if (!g->v[one] || !g->v[several])
+        return;
+    rk_conf_wrong(g->r, g->v[several]->key_line, g->v[several]->key_col, "\"%s\" and \"%s\" exclude each other: "
+                  "leave one of them out", link_opts[one].name, link_opts[several].name);
+    g->v[one] = NULL;
+}
+
+static void
+read_sources(struct reading *g)
+{
+    struct rk_link_conf *link = g->link;
+    const struct rk_node *own = g->own[REQUIRE];
+    int64_t require;
+
+    number(g, REQUIRE, &require);
+    link->n_sources = 1;
+    if (g->v[SOURCES]) {
+        link->n_sources = rk_conf_sources(g->r, g->v[SOURCES], &link->source, link->more);
+        link->require_any = require == 1;
+        return;
+    }
+    link->source = reference(g, SOURCE, RK_SOURCE);
+    if (own)
+        rk_conf_wrong(g->r, own->key_line, own->key_col,
+                      "\"require\" is only used with \"sources\", of which keys are mixed: leave it out");
+}
+
+/* channel: local: one list fits the other, and without a word of its own the other end has the same. */
+static void
+read_peer_sources(struct reading *g)
+{
+    struct rk_link_conf *link = g->link;
+    int wrong = g->v[SOURCES] ? PEER_SOURCE : PEER_SOURCES;
+    const struct rk_node *list = g->v[PEER_SOURCES];
+    unsigned n;
+
+    if (g->own[wrong])
+        rk_conf_wrong(g->r, g->own[wrong]->key_line, g->own[wrong]->key_col,
+                      "\"%s\" does not go with \"%s\": both ends have one source, or both a list of as many",
+                      link_opts[wrong].name, g->v[SOURCES] ? "sources" : "source");
+    link->peer_source = link->source;
+    memcpy(link->peer_more, link->more, sizeof link->peer_more);
+    if (!g->v[SOURCES] && g->v[PEER_SOURCE])
+        link->peer_source = reference(g, PEER_SOURCE, RK_SOURCE);
+    if (!g->v[SOURCES] || !list)
+        return;
+    n = rk_conf_sources(g->r, g->v[PEER_SOURCES], &link->peer_source, link->peer_more);
+    if (n && link->n_sources && n != link->n_sources)
+        rk_conf_wrong(g->r, list->line, list->col, "peer-sources: %u names, but sources has %u: both ends take the same "
+                      "keys, in this order", n, link->n_sources);
+}
+
 /* What only makes sense when this daemon has both ends. */
 static void
 read_local(struct reading *g)
@@ -153,7 +220,7 @@ read_local(struct reading *g)
         if (!g->v[key])
             missing(g, key, " (channel: local has both ends here)");
     link->peer_device = reference(g, PEER_DEVICE, RK_DEVICE);
-    link->peer_source = g->v[PEER_SOURCE] ? reference(g, PEER_SOURCE, RK_SOURCE) : link->source;
+    read_peer_sources(g);
     if (g->v[PEER_INTERFACE])
         read_iface(g, PEER_INTERFACE, link->peer_iface);
     if (g->v[PEER_SAE])
@@ -168,7 +235,7 @@ read_local(struct reading *g)
 static void
 read_remote(struct reading *g)
 {
-    static const int keys[] = {PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE, PEER_FALLBACK_SOURCE};
+    static const int keys[] = {PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE, PEER_SOURCES, PEER_FALLBACK_SOURCE};
     struct rk_link_conf *link = g->link;
     const struct rk_node *sae = g->v[PEER_SAE];
 
@@ -225,15 +292,27 @@ only_for(struct reading *g, int key, enum rk_stale_conf policy)
                       policies[policy]);
 }
 
-/* The source of one end for when its own one has no keys. */
-static size_t
-fallback_source(struct reading *g, int key, size_t source)
+static bool
+is_source(const struct rk_link_conf *link, int end, size_t index)
 {
+    const uint32_t *more = end == SOURCE ? link->more : link->peer_more;
+    bool found = index == (end == SOURCE ? link->source : link->peer_source);
+
+    for (unsigned i = 1; i < link->n_sources; i++)
+        found |= index == more[i - 1];
+    return found;
+}
+
+/* The source of one end for when its own ones have no keys. */
+static size_t
+fallback_source(struct reading *g, int key)
+{
+    int one = key == FALLBACK_SOURCE ? SOURCE : PEER_SOURCE, several = one == SOURCE ? SOURCES : PEER_SOURCES;
     struct rk_node *node = g->v[key];
-    const struct rk_node *at = place(g, key, key == FALLBACK_SOURCE ? SOURCE : PEER_SOURCE);
+    const struct rk_node *at = place(g, key, g->v[several] ? several : one);
     size_t found = reference(g, key, RK_SOURCE);
 
-    if (found != SIZE_MAX && found == source)
+    if (found != SIZE_MAX && is_source(g->link, one, found))
         rk_conf_wrong(g->r, at->line, at->col, "%s: \"%s\" is the source of this end already: name another one",
                       link_opts[key].name, node->text);
     return found;
@@ -250,12 +329,11 @@ read_fallback(struct reading *g, bool local)
                       "on-stale: fallback needs \"fallback-source\": the source of the keys for that time");
         return;
     }
-    link->fallback = fallback_source(g, FALLBACK_SOURCE, link->source);
+    link->fallback = fallback_source(g, FALLBACK_SOURCE);
     if (!local)
         return;
-    link->peer_fallback = g->v[PEER_FALLBACK_SOURCE] ? fallback_source(g, PEER_FALLBACK_SOURCE, link->peer_source)
-                                                     : link->fallback;
-    if (!g->v[PEER_FALLBACK_SOURCE] && link->fallback != SIZE_MAX && link->fallback == link->peer_source)
+    link->peer_fallback = g->v[PEER_FALLBACK_SOURCE] ? fallback_source(g, PEER_FALLBACK_SOURCE) : link->fallback;
+    if (!g->v[PEER_FALLBACK_SOURCE] && link->fallback != SIZE_MAX && is_source(link, PEER_SOURCE, link->fallback))
         rk_conf_wrong(g->r, g->v[FALLBACK_SOURCE]->line, g->v[FALLBACK_SOURCE]->col,
                       "fallback-source: \"%s\" is the source of the other end: give \"peer-fallback-source\", too",
                       g->v[FALLBACK_SOURCE]->text);
@@ -365,12 +443,13 @@ read_link(struct reading *g, struct rk_node *const *defaults)
     read_name(g);
     number(g, ROLE, &role);
     link->role = (enum rk_role_conf)role;
+    choose_source(g, SOURCE, SOURCES);
     for (int key = DEVICE; key <= CHANNEL; key++)
-        if (!g->v[key] && (link_opts[key].flags & RK_OPT_REQUIRED))
+        if (!g->v[key] && (link_opts[key].flags & RK_OPT_REQUIRED) && !(key == SOURCE && g->v[SOURCES]))
             missing(g, key, "");
     local = g->v[CHANNEL] && g->v[CHANNEL]->text && strcmp(g->v[CHANNEL]->text, "local") == 0;
     link->device = reference(g, DEVICE, RK_DEVICE);
-    link->source = reference(g, SOURCE, RK_SOURCE);
+    read_sources(g);
     link->channel = local ? SIZE_MAX : reference(g, CHANNEL, RK_CHANNEL);
     link->peer_device = link->peer_source = SIZE_MAX;
     if (g->v[INTERFACE])
@@ -475,8 +554,10 @@ read_defaults(struct rk_conf_read *r, struct rk_node *map, struct rk_node **defa
         rk_conf_wrong(r, defaults[NAME]->key_line, defaults[NAME]->key_col, "\"name\" cannot have a default");
     defaults[NAME] = NULL;
     for (int key = 0; key < N_KEYS; key++)
-        if (defaults[key])
+        if (defaults[key] && link_opts[key].type)
             rk_conf_value(r, &link_opts[key], defaults[key], NULL);
+        else if (defaults[key])
+            rk_conf_is(r, defaults[key], RK_NODE_LIST);
 }
 
 void

@@ -56,6 +56,12 @@ size_t rk_conf_find(struct rk_conf_read *r, uint32_t kind, struct rk_node *node)
 const char *rk_conf_kind_name(uint32_t kind);
 const char *rk_conf_section_name(uint32_t kind);
 
+/* conf_sources.c */
+/* rk_conf_sources - the sources that the list names: several, each once
+ * out:  *first, and in more[] the others, in their order; SIZE_MAX, UINT32_MAX where there is no such source
+ * ret:  how many; 0 and an error when it is no such list */
+unsigned rk_conf_sources(struct rk_conf_read *r, struct rk_node *list, size_t *first, uint32_t *more);
+
 /* conf_link.c */
 void rk_conf_links(struct rk_conf_read *r, struct rk_node *list, struct rk_node *defaults);
 

@@ -54,6 +54,22 @@ name_at(const struct rk_conf_set *set, size_t index)
     return index == SIZE_MAX ? "" : set->instances[index].name;
 }
 
+/* Are the keys of both mixed of sources with the same names, in the same order. */
+static bool
+same_sources(const struct rk_conf_set *set_a, const struct rk_link_conf *a, const struct rk_conf_set *set_b,
+             const struct rk_link_conf *b)
+{
+    bool local = a->peer_source != SIZE_MAX && b->peer_source != SIZE_MAX;
+
+    if (a->n_sources != b->n_sources || a->require_any != b->require_any)
+        return false;
+    for (unsigned i = 0; i + 1 < a->n_sources; i++)
+        if (strcmp(name_at(set_a, a->more[i]), name_at(set_b, b->more[i])) != 0 ||
+            (local && strcmp(name_at(set_a, a->peer_more[i]), name_at(set_b, b->peer_more[i])) != 0))
+            return false;
+    return true;
+}
+
 bool
 rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a, const struct rk_conf_set *set_b,
                   const struct rk_link_conf *b)
@@ -66,7 +82,7 @@ rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a,
     for (size_t i = 0; i < sizeof in_a / sizeof *in_a; i++)
         if (strcmp(name_at(set_a, in_a[i]), name_at(set_b, in_b[i])) != 0)
             return false;
-    return strcmp(set_a->sae, set_b->sae) == 0 && strcmp(a->name, b->name) == 0 &&
+    return same_sources(set_a, a, set_b, b) && strcmp(set_a->sae, set_b->sae) == 0 && strcmp(a->name, b->name) == 0 &&
            strcmp(a->peer_sae, b->peer_sae) == 0 && strcmp(a->iface, b->iface) == 0 &&
            strcmp(a->peer_iface, b->peer_iface) == 0 && a->interval_ms == b->interval_ms &&
            a->drain_ms == b->drain_ms && a->verify_ms == b->verify_ms && a->bits == b->bits && a->role == b->role &&

@@ -178,6 +178,37 @@ static const char stale[] = "sae: A\n"
                             "- { name: f, interface: f, channel: local, on-stale: fallback, peer-source: t,\n"
                             "    peer-interface: j, fallback-source: u, peer-fallback-source: s }\n";
 
+/* Several sources: of the link, or of the defaults, where a link's own source takes their place. */
+static const char mixed[] = "sae: A\n"
+                            "sources: { s: { plugin: p }, t: { plugin: p }, u: { plugin: p }, v: { plugin: p } }\n"
+                            "devices: { d: { plugin: p }, e: { plugin: p } }\n"
+                            "channels: { c: { plugin: p, auth-key: \"file:/k\" } }\n"
+                            "defaults: { sources: [t, s], require: any, device: d, channel: c, peer-sae: B }\n"
+                            "links:\n"
+                            "- { name: a, interface: a }\n"
+                            "- { name: b, interface: b, sources: [s, v, u], require: all }\n"
+                            "- { name: c, interface: c, source: u }\n"
+                            "- { name: d, interface: d, channel: local, peer-device: e, peer-interface: d }\n"
+                            "- { name: e, interface: e, channel: local, peer-device: e, peer-interface: e,\n"
+                            "    peer-sources: [v, u] }\n";
+
+static void
+several_sources(void **state)
+{
+    struct rk_conf_set *set = parse(mixed);
+    const struct rk_link_conf *l = set->links;
+
+    (void)state;
+    assert_true(l[0].n_sources == 2 && l[0].require_any && l[0].source == 1 && l[0].more[0] == 0);
+    assert_true(l[0].peer_source == SIZE_MAX);
+    assert_true(l[1].n_sources == 3 && !l[1].require_any && l[1].source == 0);
+    assert_true(l[1].more[0] == 3 && l[1].more[1] == 2);
+    assert_true(l[2].n_sources == 1 && !l[2].require_any && l[2].source == 2);
+    assert_true(l[3].n_sources == 2 && l[3].peer_source == 1 && l[3].peer_more[0] == 0);
+    assert_true(l[4].n_sources == 2 && l[4].source == 1 && l[4].peer_source == 3 && l[4].peer_more[0] == 2);
+    rk_conf_free(&set);
+}
+
 static void
 expect_stale(const struct rk_link_conf *l, enum rk_stale_conf policy, size_t fallback, size_t peer_fallback)
 {
@@ -620,6 +651,19 @@ policies_on_reload(void **state)
 }
 
 static void
+sources_on_reload(void **state)
+{
+    (void)state;
+    expect_same(mixed, "sources: [t, s]", "sources: [s, t]", 2);
+    expect_same(mixed, "sources: [s, v, u]", "sources: [s, u, v]", 4);
+    expect_same(mixed, "require: all", "require: any", 4);
+    expect_same(mixed, "require: any", "require: all", 2);
+    expect_same(mixed, "peer-sources: [v, u]", "peer-sources: [u, v]", 4);
+    expect_same(mixed, "source: u", "sources: [u, s]", 4);
+    expect_same(mixed, "s: { plugin: p }, t: { plugin: p }", "t: { plugin: p }, s: { plugin: p }", 5);
+}
+
+static void
 links_on_reload(void **state)
 {
     (void)state;
@@ -651,6 +695,7 @@ main(void)
         cmocka_unit_test(least_configuration),
         cmocka_unit_test(link_defaults),
         cmocka_unit_test(policies),
+        cmocka_unit_test(several_sources),
         cmocka_unit_test(times_by_interval),
         cmocka_unit_test(priorities),
         cmocka_unit_test(loading),
@@ -663,6 +708,7 @@ main(void)
         cmocka_unit_test(instances_on_reload),
         cmocka_unit_test(links_on_reload),
         cmocka_unit_test(policies_on_reload),
+        cmocka_unit_test(sources_on_reload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
