@@ -1,10 +1,12 @@
 /* dispatch.c - the life of calls in a host.
  *
  * A device takes one call at a time, a channel one PUBLISH beside one WATCH: rekeyd promises so, and a second one is
- * refused.  Sources without RK_CAP_PARALLEL are served in order.  The budget runs from the arrival of the call.
+ * refused.  BIND and MIX are done at once, whatever else is under way.  Sources without RK_CAP_PARALLEL are served in
+ * order.  The budget runs from the arrival of the call.
  */
 #include "dispatch.h"
 
+#include "mix.h"
 #include "run.h"
 
 #include "../base/clock.h"
@@ -309,7 +311,7 @@ admit(struct rk_call *c)
     }
     if (rk_run_check(c) != RK_OK)
         return false;
-    busy = (inst->module->kind == RK_DEVICE && inst->calls) || (c->verb == RK_V_PUBLISH && inst->publishing) ||
+    busy = (inst->module->kind == RK_DEVICE && inst->calls && c->verb != RK_V_MIX) || (c->verb == RK_V_PUBLISH && inst->publishing) ||
            (c->verb == RK_V_WATCH && inst->watching);
     if (busy) {
         rk_call_refuse(c, RK_E_BUSY, "contract: %s already has a call", inst->name);
@@ -349,8 +351,11 @@ on_call(struct rk_dispatch *d, const void *frame, size_t len, int *fds, size_t n
     if (!admit(c)) {
         c->inst = NULL; /* it never held the instance */
         give_back(d, c);
-    } else if (c->verb == RK_V_BIND) {
-        bind_links(c);
+    } else if (c->verb == RK_V_BIND || c->verb == RK_V_MIX) {
+        if (c->verb == RK_V_BIND)
+            bind_links(c);
+        else
+            rk_run_mix(c);
         c->inst = NULL;
         give_back(d, c);
     } else {

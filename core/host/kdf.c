@@ -13,6 +13,7 @@
 
 struct hkdf {
     const struct rk_secret *key;
+    const char *salt; /* a text; NULL: none */
     const void *info;
     size_t info_len;
     unsigned char *out;
@@ -47,9 +48,14 @@ hkdf_with(const unsigned char *key, size_t key_len, void *arg)
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(size_t)key, key_len),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)(size_t)h->info, h->info_len),
+        OSSL_PARAM_construct_end(), /* or the salt */
         OSSL_PARAM_construct_end(),
     };
-    int ok = ctx && EVP_KDF_derive(ctx, h->out, h->len, params) == 1;
+    int ok;
+
+    if (h->salt)
+        params[3] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)(size_t)h->salt, strlen(h->salt));
+    ok = ctx && EVP_KDF_derive(ctx, h->out, h->len, params) == 1;
 
     EVP_KDF_CTX_free(ctx);
     return ok ? RK_OK : RK_E_FATAL;
@@ -68,7 +74,18 @@ hkdf_fill(unsigned char *out, size_t len, void *arg)
 int
 rk_kdf_derive(const struct rk_secret *key, const void *info, size_t info_len, size_t len, struct rk_secret **out)
 {
-    struct hkdf h = {key, info, info_len, NULL, 0};
+    struct hkdf h = {.key = key, .info = info, .info_len = info_len};
+
+    *out = NULL;
+    if (len == 0 || len > 255 * 32)
+        return RK_E_CONTRACT;
+    return rk_secret_new(len, hkdf_fill, &h, out);
+}
+
+int
+rk_kdf_salted(const struct rk_secret *key, const struct rk_kdf_label *label, size_t len, struct rk_secret **out)
+{
+    struct hkdf h = {.key = key, .salt = label->salt, .info = label->info, .info_len = label->info_len};
 
     *out = NULL;
     if (len == 0 || len > 255 * 32)

@@ -13,6 +13,15 @@
 int rk_kdf_derive(const struct rk_secret *key, const void *info, size_t info_len, size_t len, struct rk_secret **out);
 int rk_kdf_sha256(const void *data, size_t len, unsigned char out[32]);
 
+/* rk_kdf_salted - rk_kdf_derive with a salt, which is a text that is fixed by its purpose
+ * out:  *out, owned by the caller.   ret: RK_OK, RK_E_CONTRACT (len), RK_E_NOMEM, RK_E_FATAL */
+struct rk_kdf_label {
+    const char *salt;
+    const void *info;
+    size_t info_len;
+};
+int rk_kdf_salted(const struct rk_secret *key, const struct rk_kdf_label *label, size_t len, struct rk_secret **out);
+
 /* rk_kdf_confirm - the tag by which the end with this role (1 master, 2 slave) shows that it holds key
  * out:  hex[RK_CONFIRM_HEX + 1]: first 16 bytes of HMAC-SHA-256(HKDF(key, "rekey confirm v1"|link|id),
  *       link|id|seq|role),

@@ -1,6 +1,7 @@
 /* run.c - a worker's way through a call. */
 #include "run.h"
 
+#include "mix.h"
 #include "options.h"
 #include "safe.h"
 #include "services.h"
@@ -72,6 +73,7 @@ kind_of(uint32_t verb)
         return RK_SOURCE;
     case RK_V_APPLY:
     case RK_V_OBSERVE:
+    case RK_V_MIX:
         return RK_DEVICE;
     case RK_V_PUBLISH:
     case RK_V_WATCH:
@@ -127,10 +129,12 @@ rk_run_check(struct rk_call *c)
         wrong = "this verb is not for a plugin of its kind";
     else if (wants_items != (c->msg.n > 0))
         wrong = wants_items ? "no items" : "items where none belong";
-    else if ((c->verb == RK_V_GET_NEW || c->verb == RK_V_GET_BY_ID) &&
+    else if ((c->verb == RK_V_GET_NEW || c->verb == RK_V_GET_BY_ID || c->verb == RK_V_MIX) &&
              (c->msg.bits == 0 || c->msg.bits % 8 || c->msg.bits / 8 > RK_SECRET_MAX))
         wrong = "bits is not a multiple of 8 in range";
-    for (size_t i = 0; !wrong && i < c->msg.n; i++)
+    else if (c->verb == RK_V_MIX)
+        wrong = rk_mix_wrong(c);
+    for (size_t i = 0; !wrong && c->verb != RK_V_MIX && i < c->msg.n; i++)
         wrong = wrong_item(c, &c->msg.items[i]);
     if (!wrong)
         return RK_OK;

@@ -28,9 +28,10 @@ enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK
                    RK_MSG_ASK = 20, RK_MSG_ROW, RK_MSG_DONE };
 
 /* BIND is done by the host itself, for a channel instance: items (link, sae) say which links the instance carries and
- * who the peer of each is; sae "" ends one.  WATCH returns records of bound links only. */
+ * who the peer of each is; sae "" ends one.  WATCH returns records of bound links only.
+ * MIX is done by the host itself, for a device instance: one key of the parts of several sources. */
 enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
-               RK_V_WATCH, RK_V_BIND, RK_V_SOURCE_TEST };
+               RK_V_WATCH, RK_V_BIND, RK_V_SOURCE_TEST, RK_V_MIX };
 
 /* What a module says of itself.  Texts and options point into the message, valid as long as it is. */
 struct rk_hello {
@@ -54,18 +55,19 @@ struct rk_item {
     uint32_t foreign;                  /* OBSERVE reply */
     int32_t err;                       /* reply */
     uint64_t seq;                      /* APPLY */
-    int fd;                            /* -1, or a sealed memfd: GET_* reply, APPLY STAGE; owned by the item */
-    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, BIND; GET_*: for the log */
+    int fd;                            /* -1, or a sealed memfd: GET_* reply, APPLY STAGE; owned by the item.
+                                        * MIX: of each part that is there; its reply: the key */
+    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, BIND, MIX (first item); GET_*: for the log */
     char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE */
-    char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, BIND: peer SAE */
-    char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY */
+    char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, BIND: peer SAE.  MIX (first item): own SAE */
+    char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY.  MIX: of a part, "" left out; its reply: of the key */
     char facts[RK_FACTS_MAX + 1];      /* APPLY, OBSERVE: the peer's; OBSERVE reply: own */
     char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; reply: why; APPLY: text of DESCRIBE,
                                         * terms of STAGE and RETIRE (at most RK_TERMS_MAX, "" none) */
     char mine[RK_CONFIRM_HEX + 1];     /* APPLY STAGE reply: the confirm tag of this end ... */
-    char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show; GET_NEW reply: this one too */
+    char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show; GET_NEW, MIX reply: this one too */
     uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave.
-                                        * GET_NEW: the same, with link and seq; 0: no tag is asked for */
+                                        * GET_NEW, MIX (first item): the same, with link and seq; 0: no tag is asked for */
     struct {
         char id[RK_KEY_ID_MAX + 1];    /* OBSERVE: key ID to look for, "" none */
         uint64_t seq;
@@ -76,10 +78,10 @@ struct rk_item {
 struct rk_call_msg {
     uint32_t number, verb, inst;
     uint32_t budget_ms;
-    uint32_t bits;                     /* GET_*; SOURCE_TEST: the longest, 0: not known */
+    uint32_t bits;                     /* GET_*, MIX; SOURCE_TEST: the longest, 0: not known */
     uint32_t min_bits;                 /* SOURCE_TEST: the shortest */
     uint32_t fetch;                    /* SOURCE_TEST: 1: take a key at the end, and drop it */
-    char peer_sae[RK_SAE_MAX + 1];     /* GET_*, SOURCE_STATUS, SOURCE_TEST */
+    char peer_sae[RK_SAE_MAX + 1];     /* GET_*, MIX, SOURCE_STATUS, SOURCE_TEST */
     struct rk_item *items;             /* n of them, one block */
     size_t n;
 };
