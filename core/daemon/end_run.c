@@ -181,6 +181,7 @@ static const struct {
     {RK_ALARM_FALLBACK_IN_USE, "bring the first source back: the next rotation then uses it"},
     {RK_ALARM_UNPROVED, "connect devices whose classes have a proved rotation, see rekeyd.conf(5)"},
     {RK_ALARM_CERT_EXPIRY, "renew the certificate that ends, see rekeyctl explain"},
+    {RK_ALARM_MIX_REDUCED, "bring that source back: the next rotation then mixes all of them"},
 };
 
 const char *

@@ -114,6 +114,7 @@ struct rk_todo {
 #define RK_ALARM_FALLBACK_IN_USE 0x2000u /* the key in use is from the fallback source, or in the fallback slot */
 #define RK_ALARM_UNPROVED 0x4000u   /* the classes of the two devices have no proved rotation together */
 #define RK_ALARM_CERT_EXPIRY 0x8000u /* a credential ends soon, or has ended; raised by who knows the calendar */
+#define RK_ALARM_MIX_REDUCED 0x10000u /* the key in use was mixed of fewer sources than the link has */
 
 /* What to do when a key is EXPIRED (option on-stale). */
 enum rk_stale { RK_STALE_HOLD, RK_STALE_FALLBACK, RK_STALE_SHUT };
@@ -133,6 +134,8 @@ struct rk_end {
     uint8_t priority;                          /* of the link: below RK_PRIORITIES */
     uint32_t stretch_max;                      /* how far its interval may be stretched [per mille]; 0: not at all */
     const struct rk_supply *supply;            /* of its source; borrowed; NULL: nothing is known */
+    unsigned n_sources;                        /* keys are mixed of so many, see base/key_parts.h; 0 or 1: of none */
+    bool require_any;                          /* of them; else all */
     uint32_t class;                            /* RK_CLASS_...: as the plugin declares; a device's word replaces it */
     /* volatile */
     enum rk_state state;
@@ -196,6 +199,10 @@ bool rk_end_unsaved(const struct rk_end *e);
 
 /* rk_end_record - what this end says now.  Only while rk_end_waits(), or when todo.publish was just set */
 void rk_end_record(const struct rk_end *e, struct rk_record *r);
+
+/* rk_end_missing - the first of the link's sources that has no part in the key in use; n_sources: none is missing, or
+ *                  it is not known */
+size_t rk_end_missing(const struct rk_end *e);
 
 /* rk_end_alarms - all alarms as of now_ns, RK_ALARM_... */
 uint32_t rk_end_alarms(const struct rk_end *e, int64_t now_ns);

@@ -233,6 +233,9 @@ explain_alarms(struct prose *p)
     if (alarms & RK_ALARM_FOREIGN)
         add(p, "The device holds %u key%s of someone else.", e->seen_foreign, e->seen_foreign == 1 ? "" : "s");
     explain_dry(p, alarms);
+    if (alarms & RK_ALARM_MIX_REDUCED)
+        add(p, "The key in use was mixed without source %zu of %u, which gave no part in time (require: any).",
+            rk_end_missing(e) + 1, e->n_sources);
     if (e->start_bad)
         add(p, "The start time that the master offered does not fit the clock here.");
     if (e->last_err)

@@ -103,6 +103,23 @@ rk_master_idle(struct step *s)
         rk_end_wake_at(s, e->due_ns);
 }
 
+/* What may be to blame for a key that the peer does not have, when keys are mixed. */
+static const char *
+same_lists(const struct rk_end *e)
+{
+    return e->n_sources > 1 ? "; are sources the same list in the same order there?" : "";
+}
+
+static void
+burn_other_key(struct step *s)
+{
+    char why[RK_WHY_MAX];
+
+    snprintf(why, sizeof why, "confirm tag differs: the two ends got different keys for this key ID%s",
+             same_lists(s->e));
+    rk_end_burn(s, RK_E_PROTOCOL, why);
+}
+
 void
 rk_master_staged(struct step *s)
 {
@@ -120,7 +137,8 @@ rk_master_staged(struct step *s)
     } else if (peer->say == RK_SAY_NACK || peer->say == RK_SAY_LOST) {
         char why[RK_WHY_MAX];
 
-        snprintf(why, sizeof why, "the peer could not take the key: %s", peer->confirm[0] ? peer->confirm : "lost");
+        snprintf(why, sizeof why, "the peer could not take the key: %s%s", peer->confirm[0] ? peer->confirm : "lost",
+                 same_lists(e));
         rk_end_burn(s, RK_E_REJECTED, why);
     } else if (peer->say == RK_SAY_ACTIVE && strcmp(peer->key, e->d.cand) == 0) { /* it is ahead of this journal */
         rk_end_go(s, RK_ST_J_ACTIVATING);
@@ -129,7 +147,7 @@ rk_master_staged(struct step *s)
             rk_same(peer->confirm, e->d.theirs, RK_CONFIRM_HEX))
             rk_end_go(s, RK_ST_J_ACTIVATING);
         else
-            rk_end_burn(s, RK_E_PROTOCOL, "confirm tag differs: the two ends got different keys for this key ID");
+            burn_other_key(s);
     } else {
         rk_end_burn(s, RK_E_CANCELED, "the peer has used this rotation's number for another key");
     }

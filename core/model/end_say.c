@@ -2,6 +2,7 @@
 #include "end_step.h"
 
 #include "../base/err.h"
+#include "../base/key_parts.h"
 #include "../base/text.h"
 
 #include <stdio.h>
@@ -26,7 +27,7 @@ rk_alarm_name(uint32_t bit)
     static const char *const names[] = {"DUE",   "OVERDUE", "EXPIRED", "ROLE-CONFLICT", "FOREIGN",    "SPLIT",
                                         "NO-PEER", "JOURNAL", "DEVICE",  "SOURCE",        "UNPROTECTED",
                                         "CLOCK-SKEW", "SOURCE-DRY", "FALLBACK-IN-USE", "UNPROVED",
-                                        "CERT-EXPIRY"};
+                                        "CERT-EXPIRY", "MIX-REDUCED"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (bit == 1u << i)
@@ -172,6 +173,15 @@ rk_end_age_ns(const struct rk_end *e, int64_t now_ns)
     return e->d.cur[0] ? now_ns - e->cur_since_ns : -1;
 }
 
+/* Asked at each step of 100,000 links: most have one source, and then it costs nothing. */
+size_t
+rk_end_missing(const struct rk_end *e)
+{
+    if (e->n_sources < 2 || !e->d.cur[0] || (e->d.flags & RK_DF_FALLBACK))
+        return e->n_sources;
+    return rk_key_parts_missing(e->d.cur, e->n_sources);
+}
+
 uint32_t
 rk_end_alarms(const struct rk_end *e, int64_t now_ns)
 {
@@ -190,5 +200,7 @@ rk_end_alarms(const struct rk_end *e, int64_t now_ns)
         alarms |= RK_ALARM_CLOCK_SKEW;
     if ((e->d.flags & RK_DF_FALLBACK) || (rk_of(e)->cak && e->d.phase == RK_PH_IDLE && (e->seen_prev & RK_SENDING)))
         alarms |= RK_ALARM_FALLBACK_IN_USE;
+    if (rk_end_missing(e) < e->n_sources)
+        alarms |= RK_ALARM_MIX_REDUCED;
     return alarms;
 }

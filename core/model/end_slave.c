@@ -1,6 +1,8 @@
 /* end_slave.c - what a waiting slave makes of its master's newest record: what it takes, refuses or gives up.  Pure. */
 #include "end_step.h"
 
+#include "../base/key_parts.h"
+
 #include <rekey/err.h>
 
 #include <stdlib.h>
@@ -26,12 +28,30 @@ take_start(struct step *s, const struct rk_record *offer)
     return !e->start_bad;
 }
 
+/* What is wrong with the parts of a mixed key that is offered; NULL: nothing, or it is not to be mixed. */
+static const char *
+wrong_parts(const struct rk_end *e, const char *key_id, int *err)
+{
+    struct rk_key_parts parts;
+
+    if (e->n_sources < 2 || (e->peer_words.flags & RK_WORD_FALLBACK))
+        return NULL;
+    *err = RK_E_PROTOCOL;
+    if (rk_key_parts_split(key_id, e->n_sources, &parts) != RK_OK)
+        return "the key offered is not mixed of as many sources as here: sources must be the same list in the same "
+               "order at both ends";
+    *err = RK_E_REJECTED;
+    return !e->require_any && rk_key_parts_missing(key_id, e->n_sources) < e->n_sources
+               ? "the key offered lacks a source, and require is all here" : NULL;
+}
+
 /* Why an offer that is newer than all this end took part in cannot be taken; RK_OK when it can. */
 static int
 judge_offer(const struct rk_end *e, const struct rk_record *offer)
 {
     bool fits = rk_end_keeps_prev(e, offer->prev) || !offer->prev[0] || !e->d.cur[0] ||
                 strcmp(offer->prev, e->d.cur) == 0 || strcmp(offer->prev, e->peer_active) == 0;
+    int err;
 
     if ((e->d.flags & RK_DF_HELD) || e->clock_bad)
         return RK_E_CONFLICT;
@@ -41,19 +61,25 @@ judge_offer(const struct rk_end *e, const struct rk_record *offer)
         return RK_E_CONFLICT;
     if (!offer->key[0] || rk_end_uses(e, offer->key, (e->peer_words.flags & RK_WORD_FALLBACK) != 0))
         return RK_E_PROTOCOL;
+    if (wrong_parts(e, offer->key, &err))
+        return err;
     return rk_end_fits(e, offer->key) ? RK_OK : RK_E_UNSUPPORTED;
 }
 
 static const char *
 why_refused(const struct rk_end *e, int err)
 {
+    const char *parts = NULL;
+
     if (e->d.flags & RK_DF_HELD)
         return "an operator's key is in use here: rekeyctl adopt goes on";
     if (e->clock_bad || e->start_bad)
         return "the start time does not fit this end's clocks";
     if (err == RK_E_CONFIG)
         return "the key offered is from a fallback source, and this link has none here";
-    return "the offer does not fit the key in use";
+    if (err == RK_E_REJECTED || err == RK_E_PROTOCOL)
+        parts = wrong_parts(e, e->peer.key, &err);
+    return parts ? parts : "the offer does not fit the key in use";
 }
 
 /* Say no, durably: this seq will not be taken later. */

@@ -573,7 +573,8 @@ names(void **state)
     assert_string_equal(rk_alarm_name(RK_ALARM_UNPROTECTED), "UNPROTECTED");
     assert_string_equal(rk_alarm_name(RK_ALARM_UNPROVED), "UNPROVED");
     assert_string_equal(rk_alarm_name(RK_ALARM_CERT_EXPIRY), "CERT-EXPIRY");
-    assert_string_equal(rk_alarm_name(RK_ALARM_CERT_EXPIRY << 1), "?");
+    assert_string_equal(rk_alarm_name(RK_ALARM_MIX_REDUCED), "MIX-REDUCED");
+    assert_string_equal(rk_alarm_name(RK_ALARM_MIX_REDUCED << 1), "?");
 }
 
 int
