@@ -132,6 +132,26 @@ detail_device(const struct rk_cli_io *io, const json_t *row)
     detail(io, RK_TONE_PLAIN, "device", line);
 }
 
+/* Of one source: nothing to tell but its name.  Of several: which must give a part, and which gave one. */
+static void
+detail_sources(const struct rk_cli_io *io, const json_t *row)
+{
+    size_t n = json_array_size(json_object_get(row, "sources"));
+    size_t used = json_array_size(json_object_get(row, "sources_used"));
+    char names[120], line[400];
+
+    rk_row_words(row, "sources", names, sizeof names);
+    snprintf(line, sizeof line, "source%s %s%s%s, channel %s", n > 1 ? "s" : "",
+             n > 1 ? names : rk_row_text(row, "source", "?"), n > 1 ? ", require " : "",
+             n > 1 ? rk_row_text(row, "require", "?") : "", rk_row_text(row, "channel", "?"));
+    detail(io, RK_TONE_PLAIN, "by", line);
+    if (n < 2 || !used)
+        return;
+    rk_row_words(row, "sources_used", names, sizeof names);
+    snprintf(line, sizeof line, "%s%s", names, used < n ? ": the key in use lacks a source" : "");
+    detail(io, used < n ? RK_TONE_WARN : RK_TONE_GOOD, "mixed of", line);
+}
+
 static void
 detail_stale(const struct rk_cli_io *io, const json_t *row)
 {
@@ -248,9 +268,7 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
     snprintf(line, sizeof line, "%s, phase %s", state, phase);
     detail(io, state_tone(state), "state", strcmp(state, phase) ? line : state);
     detail_device(io, row);
-    snprintf(line, sizeof line, "source %s, channel %s", rk_row_text(row, "source", "?"),
-             rk_row_text(row, "channel", "?"));
-    detail(io, RK_TONE_PLAIN, "by", line);
+    detail_sources(io, row);
     detail_key(io, row);
     detail_stale(io, row);
     detail_supply(io, row);

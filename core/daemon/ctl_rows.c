@@ -118,6 +118,35 @@ add_supply(json_t *row, const struct end *end, int64_t now_ns)
     json_object_set_new(row, "pool_ends_ms", ms_or_null(end_ns));
 }
 
+static json_t *
+names_of(const struct inst *const *inst, size_t n)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(inst[i]->conf->name));
+    return list;
+}
+
+/* Where keys come from, and where the one in use came from, as far as that is known. */
+static void
+add_sources(json_t *row, const struct end *end)
+{
+    const struct inst *source[RK_PARTS_MAX];
+    const struct rk_durable *d = &end->e.d;
+    size_t n = mix_sources(end, source), n_used = 0;
+
+    json_object_set_new(row, "sources", names_of(source, n));
+    json_object_set_new(row, "require", n < 2 ? json_null() : json_string(end->e.require_any ? "any" : "all"));
+    if (!d->cur[0])
+        n_used = 0;
+    else if (d->flags & RK_DF_FALLBACK)
+        source[n_used++] = end->fallback;
+    else
+        n_used = n < 2 ? 1 : mix_used(end, d->cur, source);
+    json_object_set_new(row, "sources_used", n_used && source[0] ? names_of(source, n_used) : json_null());
+}
+
 char *
 ctl_status_row(const struct end *end, int64_t now_ns)
 {
@@ -139,6 +168,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
         refused_of(end->refused, now_ns));
 
     if (row) {
+        add_sources(row, end);
         add_policy(row, end);
         json_object_set_new(row, "expires", expires_of(expiry_of(end)));
         add_supply(row, end, now_ns);

@@ -297,8 +297,10 @@ finish(struct daemon *d)
     ctl_close(d);
     d->stopping = true;
     sup_stop_all(d);
-    for (size_t i = 0; i < d->n_ends; i++)
+    for (size_t i = 0; i < d->n_ends; i++) {
         rk_secret_fd_wipe(d->ends[i]->key_fd);
+        mix_drop(d->ends[i]);
+    }
     rk_journal_close(&d->journal);
     rk_log(RK_LOG_NOTICE, "ev=stopped");
 }

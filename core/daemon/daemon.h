@@ -214,6 +214,7 @@ struct end {
     const char *iface;
     char own_sae[RK_SAE_MAX + 1]; /* "" on a local link */
     struct inst *device, *source, *channel; /* channel NULL: local */
+    struct mix *mix;        /* of several sources, of which `source` is the first; NULL */
     struct inst *fallback;  /* source for on-stale: fallback; NULL */
     struct source_pair *pair, *fallback_pair; /* its peer's keys at source and fallback; NULL */
     struct inst *asked;     /* source that was asked last; NULL: none yet */
@@ -288,14 +289,46 @@ void expiry_look(struct daemon *d);
 const struct inst *expiry_of(const struct end *end);
 const char *expiry_remedy(const struct end *end, char *text, size_t size);
 
+/* ---- mix.c: one key of several sources ---- */
+
+/* mix_setup - when its link has several sources: end->mix, of insts in the order of the configuration; and what the
+ *             model must know.  ret: RK_OK, RK_E_NOMEM
+ * mix_same - has the end those sources, as conf says.   mix_free - wipe and free end->mix; NULL is fine
+ * mix_drop - the parts at hand are not wanted any more: wipe them, and count them as orphaned
+ * mix_begin - end->act is to be done with several sources; it is answered by end_answer() or end_failed()
+ * mix_goes_on - is it a further question for the key that its peer named, which counts as one
+ * mix_request - the item of the source that is asked now; false: it is for one source
+ * mix_took_key, mix_took_failure - was the answer for a part: then it is dealt with */
+int mix_setup(struct end *end, struct inst *const *insts);
+bool mix_same(const struct end *end, const struct rk_link_conf *conf, struct inst *const *insts);
+void mix_free(struct end *end);
+void mix_drop(struct end *end);
+void mix_begin(struct end *end);
+bool mix_goes_on(const struct end *end);
+bool mix_request(const struct end *end, struct rk_item *item);
+bool mix_took_key(struct end *end, const char *key_id);
+bool mix_took_failure(struct end *end, int err, const char *why);
+
+/* mix_hint - what may be to blame when a source does not know the key that is asked; "" nothing.  own: static
+ * mix_sources - the sources of the end, one or several.  mix_used - those that have a part in a mixed key; 0: it is none
+ * mix_missing - the first one that has no part in it; NULL: all have, or it is no mixed key
+ * mix_note - a mixed key is staged: into the log and the history, with what it was made of */
+const char *mix_hint(const struct end *end);
+size_t mix_sources(const struct end *end, const struct inst *source[RK_PARTS_MAX]);
+size_t mix_used(const struct end *end, const char *key_id, const struct inst *source[RK_PARTS_MAX]);
+const struct inst *mix_missing(const struct end *end, const char *key_id);
+void mix_note(struct end *end, const char *key_id, int64_t took_ms);
+
 /* ---- store.c: the journal, one group a turn of the loop ---- */
 
 /* store_put - e.d into the open group; the end hears DONE or FAILED after the commit
  * store_note - todo's event into the history, in the same group
+ * store_event - another event of the end into it; the caller sets what it is: event, key_id, result, why, took_ms
  * store_flush - commit, and tell the ends; a damaged journal is replaced.  ret: was there a group.   blocks: one fsync
  * store_log_aside - say that a damaged journal was set aside, and a new one begun */
 void store_put(struct end *end);
 void store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms);
+void store_event(struct end *end, struct rk_journal_event *event);
 bool store_flush(struct daemon *d);
 void store_log_aside(const char *path, const char *aside);
 

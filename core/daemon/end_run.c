@@ -83,6 +83,7 @@ end_release(struct end *end)
         return;
     if (end->conf != &unknown)
         free((void *)(size_t)end->conf);
+    mix_free(end);
     free(end->refused);
     free(end);
 }
@@ -105,6 +106,7 @@ end_retire(struct end *end)
     wake_off(end->d, &end->wake);
     rk_secret_fd_wipe(end->key_fd);
     end->key_fd = -1;
+    mix_drop(end);
     keep_conf(end);
     source_forget(end);
     end->gone = true;
@@ -201,7 +203,9 @@ alarm_place(const struct end *end, uint32_t bit)
     const struct rk_supply *s = end->e.supply;
     bool first = s && (rk_end_starved(&end->e) || (bit == RK_ALARM_SOURCE_DRY && s->dry));
 
-    if (bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY))
+    if (bit & RK_ALARM_MIX_REDUCED)
+        inst = mix_missing(end, end->e.d.cur);
+    else if (bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY))
         inst = end->asked && !first ? end->asked : end->source;
     else if (bit & RK_ALARM_FALLBACK_IN_USE)
         inst = end->e.d.flags & RK_DF_FALLBACK ? end->fallback : end->device;
@@ -309,6 +313,8 @@ take_note(struct end *end, const struct rk_todo *todo, int64_t now_ns)
     if (strcmp(todo->note, "rotated") == 0)
         inst_fetch_paid(end);
     took_ms = end->rotation_since_ns ? (now_ns - end->rotation_since_ns) / RK_NS_PER_MS : 0;
+    if (strcmp(todo->note, "staged") == 0)
+        mix_note(end, todo->note_key, took_ms);
     show_note(end, todo, took_ms);
     store_note(end, todo, took_ms);
 }
@@ -329,7 +335,10 @@ begin_act(struct end *end, const struct rk_todo *todo)
     case RK_ACT_GET_NEW:
     case RK_ACT_GET_BY_ID:
         end->asked = todo->fallback && end->fallback ? end->fallback : end->source;
-        inst_enqueue(end->asked, end);
+        if (end->mix && end->asked == end->source)
+            mix_begin(end);
+        else
+            inst_enqueue(end->asked, end);
         break;
     default:
         inst_enqueue(end->device, end);
@@ -355,6 +364,7 @@ end_event(struct end *end, const struct rk_event *ev)
     if (todo.drop_key) {
         rk_secret_fd_wipe(end->key_fd);
         end->key_fd = -1;
+        mix_drop(end);
     }
     if (todo.starved)
         source_wait(end);
@@ -377,6 +387,8 @@ end_event(struct end *end, const struct rk_event *ev)
 void
 end_answer(struct end *end, const struct rk_event *ev)
 {
+    if (ev->type == RK_EV_KEY && mix_took_key(end, ev->key_id))
+        return;
     if (!end->gone)
         show_step(end, end->act, "answered");
     end->busy = false;
@@ -393,7 +405,12 @@ end_answer(struct end *end, const struct rk_event *ev)
 void
 end_failed(struct end *end, int err, const char *why)
 {
+    char text[RK_WHY_MAX]; /* as much as is kept of it */
+
     rk_log(RK_LOG_DEBUG, "ev=failed link=%s end=%c state=%s res=%s why=\"%s\"", end->conf->name, end->e.d.end,
            rk_state_name(end->e.state), rk_err_name(err), why);
-    end_answer(end, &(struct rk_event){.type = RK_EV_FAILED, .err = err, .why = why});
+    if (mix_took_failure(end, err, why))
+        return;
+    snprintf(text, sizeof text, "%.*s%s", (int)(sizeof text - 1 - strlen(mix_hint(end))), why, mix_hint(end));
+    end_answer(end, &(struct rk_event){.type = RK_EV_FAILED, .err = err, .why = text});
 }

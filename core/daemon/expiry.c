@@ -41,9 +41,11 @@ earlier(const struct inst *a, const struct inst *b)
 const struct inst *
 expiry_of(const struct end *end)
 {
-    const struct inst *first = earlier(NULL, end->device);
+    const struct inst *first = earlier(NULL, end->device), *source[RK_PARTS_MAX];
+    size_t n = mix_sources(end, source);
 
-    first = earlier(first, end->source);
+    for (size_t i = 0; i < n; i++)
+        first = earlier(first, source[i]);
     first = earlier(first, end->fallback);
     return earlier(first, end->channel);
 }

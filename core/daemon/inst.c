@@ -260,7 +260,7 @@ may_fetch(struct end *end)
 {
     int64_t now_ns = rk_now_ns(), step_ns = fetch_step_ns(end);
 
-    if (end->act != RK_ACT_GET_BY_ID)
+    if (end->act != RK_ACT_GET_BY_ID || mix_goes_on(end))
         return true;
     if (end->fetch_ns < now_ns)
         end->fetch_ns = now_ns;
@@ -358,6 +358,8 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
 {
     snprintf(item->link, sizeof item->link, "%s", end->conf->name);
     snprintf(item->key_id, sizeof item->key_id, "%s", end->act_key);
+    if (mix_request(end, item))
+        return;
     if (verb == RK_V_GET_NEW) { /* the tag that its peer must show: a crash between STAGE and its reply keeps it so */
         item->seq = end->e.d.seq;
         item->role = end->e.d.role;

@@ -127,6 +127,16 @@ check_lead(struct daemon *d, const struct rk_conf_set *set, const struct rk_link
                       "more, or give start-lead", link->name);
 }
 
+/* Its peer is a script that takes one key by its ID. */
+static void
+check_mixed(struct daemon *d, const struct rk_conf_set *set, const struct rk_link_conf *link,
+            struct rk_conf_errors *errors)
+{
+    if (link->n_sources > 1 && class_of(d, set, link->device) == RK_CLASS_E)
+        rk_conf_error(errors, link->line, link->col, "link \"%s\": the peer of a device of class E knows nothing of "
+                      "mixed keys: give one source instead of sources", link->name);
+}
+
 static void
 check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_conf_set *set,
                struct rk_conf_errors *errors)
@@ -147,6 +157,7 @@ check_links(struct daemon *d, struct rk_conf_set *set, struct rk_conf_errors *er
     for (size_t i = 0; i < set->n_links; i++) {
         fixed_check(d, set, &set->links[i], errors);
         check_lead(d, set, &set->links[i], errors);
+        check_mixed(d, set, &set->links[i], errors);
         if (set->links[i].channel == SIZE_MAX)
             check_pair(d, set, &set->links[i], errors);
     }
@@ -329,6 +340,10 @@ make_end(struct change *c, const struct loaded *l, const struct rk_link_conf *co
     end->source = inst_of(c, which == 'a' ? conf->source : conf->peer_source);
     end->fallback = inst_of(c, which == 'a' ? conf->fallback : conf->peer_fallback);
     end->channel = inst_of(c, conf->channel);
+    if (mix_setup(end, c->inst) != RK_OK) {
+        free(end);
+        return NULL;
+    }
     end->e.class = RK_CAP_CLASS(end->device->host->hello.caps);
     end->e.conf_role = role_of(c, conf, which);
     (void)rk_journal_count(c->d->journal, conf->name, which, &end->e.rotations, &end->e.failed);
@@ -344,7 +359,7 @@ end_kept(const struct change *c, const struct end *old, const struct rk_link_con
            old->device == inst_of(c, which == 'a' ? conf->device : conf->peer_device) &&
            old->source == inst_of(c, which == 'a' ? conf->source : conf->peer_source) &&
            old->fallback == inst_of(c, which == 'a' ? conf->fallback : conf->peer_fallback) &&
-           old->channel == inst_of(c, conf->channel);
+           old->channel == inst_of(c, conf->channel) && mix_same(old, conf, c->inst);
 }
 
 /* All ends of the new configuration: kept ones as they are, others made but not started. */

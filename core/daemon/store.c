@@ -26,19 +26,28 @@ store_put(struct end *end)
 }
 
 void
+store_event(struct end *end, struct rk_journal_event *event)
+{
+    const struct rk_durable *d = &end->e.d;
+
+    event->end = d->end;
+    event->seq = d->seq;
+    event->at = rk_wall_now();
+    memcpy(event->link, d->link, sizeof event->link);
+    if (rk_journal_note(end->d->journal, event) != RK_OK)
+        rk_log(RK_LOG_DEBUG, "ev=journal link=%s res=note-failed", d->link); /* the commit will say why */
+    end->d->group_open = true;
+    turn_soon(end->d);
+}
+
+void
 store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
 {
     const struct rk_end *e = &end->e;
-    struct rk_journal_event event = {.end = e->d.end, .seq = e->d.seq, .event = todo->note, .key_id = todo->note_key,
-                                     .result = todo->note_bad ? e->last_err : RK_OK,
-                                     .why = todo->note_bad ? e->last_why : "",
-                                     .took_ms = took_ms, .at = rk_wall_now()};
 
-    memcpy(event.link, e->d.link, sizeof event.link);
-    if (rk_journal_note(end->d->journal, &event) != RK_OK)
-        rk_log(RK_LOG_DEBUG, "ev=journal link=%s res=note-failed", e->d.link); /* the commit will say why */
-    end->d->group_open = true;
-    turn_soon(end->d);
+    store_event(end, &(struct rk_journal_event){.event = todo->note, .key_id = todo->note_key,
+                                                .result = todo->note_bad ? e->last_err : RK_OK,
+                                                .why = todo->note_bad ? e->last_why : "", .took_ms = took_ms});
 }
 
 /* Say once that the journal cannot be written, and once that it can again. */

@@ -51,10 +51,19 @@ end_show_alarms(struct end *end, int64_t at_ns)
 /* A daemon with a link of two ends, whose device is not the same. */
 static struct {
     struct daemon d;
-    struct rk_instance_conf conf[3];
-    struct inst source, east, west;
+    struct rk_instance_conf conf[4];
+    struct inst source, east, west, second;
+    bool mixed; /* the second source gives parts, too */
     struct end a, b, *ends[2];
 } r;
+
+size_t
+mix_sources(const struct end *end, const struct inst *source[RK_PARTS_MAX])
+{
+    source[0] = end->source;
+    source[1] = &r.second;
+    return r.mixed ? 2 : 1;
+}
 
 static void
 make_inst(struct inst *inst, size_t i, const char *name)
@@ -74,6 +83,7 @@ set_up(void **state)
     make_inst(&r.source, 0, "kme");
     make_inst(&r.east, 1, "east");
     make_inst(&r.west, 2, "west");
+    make_inst(&r.second, 3, "second");
     r.a.device = &r.east;
     r.b.device = &r.west;
     r.a.source = r.b.source = &r.source;
@@ -169,6 +179,21 @@ test_heard(void **state)
     assert_int_equal(r.east.ends_unix_s, NOW_S + 3 * DAY_S);
 }
 
+/* Of several sources each counts. */
+static void
+test_several_sources(void **state)
+{
+    (void)state;
+    run_timer();
+    state_end(&r.second, "/second.pem", NOW_S + 3 * DAY_S);
+    run_timer();
+    assert_false(alarmed(&r.a));
+    r.mixed = true;
+    run_timer();
+    assert_true(alarmed(&r.a));
+    assert_ptr_equal(expiry_of(&r.a), &r.second);
+}
+
 static void
 test_renewed(void **state)
 {
@@ -229,7 +254,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_time_goes_by),
-        TEST(test_heard),
+        TEST(test_several_sources), TEST(test_heard),
         TEST(test_renewed),
         TEST(test_clock_is_set),
         TEST(test_every_instance_of_an_end),
