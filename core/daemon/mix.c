@@ -17,6 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Key IDs that cannot go together are a mistake of the configuration: to try it again costs a key of each source. */
+#define WRONG_IDS_PAUSE_NS (600 * RK_NS_PER_S)
+
 struct mix {
     size_t n;
     bool any; /* require: any */
@@ -29,7 +32,9 @@ struct mix {
     size_t turn, n_asked;           /* how many were dealt with, and asked */
     unsigned n_sent;                /* parts in a MIX that is under way */
     int missed_err;                 /* require: any: why the last one that was left out gave none; RK_OK */
-    char missed_why[RK_WHY_MAX];
+    char missed_why[RK_WHY_MAX];    /* the same; or why the IDs cannot go together */
+    int64_t wrong_until_ns;         /* no source is asked before, for their IDs cannot */
+    int wrong_err;
 };
 
 /* ---- life ---- */
@@ -128,6 +133,7 @@ fail(struct end *end, int err, const char *fmt, ...)
     end_failed(end, err, text);
 }
 
+/* ret: can the IDs go together; else the model has heard why not */
 static bool
 check_ids(struct end *end)
 {
@@ -135,15 +141,20 @@ check_ids(struct end *end)
     char id[RK_KEY_ID_MAX + 1];
     size_t which = 0;
     int err = rk_key_parts_join(&m->ids, id, &which);
-    const char *name = m->source[which]->conf->name, *given = m->ids.id[which];
+    const char *name = m->source[which]->conf->name;
 
+    if (!err)
+        return true;
     if (err == RK_E_CONFIG)
-        fail(end, err, "source %s gives key IDs of %zu characters, too long beside the others': sources with shorter "
-             "IDs, or fewer", name, strlen(given));
-    else if (err)
-        fail(end, RK_E_UNSUPPORTED, "source %s gives key IDs with + or a leading ~, and so cannot be one of several",
-             name);
-    return !err;
+        snprintf(m->missed_why, sizeof m->missed_why, "source %s gives key IDs of %zu characters, too long beside the "
+                 "others': take sources with shorter IDs, or fewer", name, strlen(m->ids.id[which]));
+    else
+        snprintf(m->missed_why, sizeof m->missed_why, "source %s gives key IDs with + or a leading ~, and so cannot be "
+                 "one of several", name);
+    m->wrong_err = err == RK_E_CONFIG ? err : RK_E_UNSUPPORTED;
+    m->wrong_until_ns = rk_now_ns() + WRONG_IDS_PAUSE_NS;
+    fail(end, m->wrong_err, "%s", m->missed_why);
+    return false;
 }
 
 static void mixed(void *arg, struct rk_reply *reply);
@@ -254,7 +265,9 @@ mix_begin(struct end *end)
         err = rk_key_parts_split(end->act_key, m->n, &m->ids);
     }
     choose_first(m);
-    if (err)
+    if (end->act == RK_ACT_GET_NEW && rk_now_ns() < m->wrong_until_ns)
+        fail(end, m->wrong_err, "%s", m->missed_why);
+    else if (err)
         fail(end, err, "key ID %s does not name a part of each source", end->act_key);
     else if (!end->device->ready) /* it would be known only when the parts are taken */
         fail(end, RK_E_UNREACHABLE, "device %s is not ready, and its host mixes the key", end->device->conf->name);

@@ -12,11 +12,14 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
+import mixing  # noqa: E402
 import rig  # noqa: E402
 from rig import expect  # noqa: E402
 
 # One link for each kind of source; which plugin gives its keys, and which process may therefore hold them.
 SOURCES = ("static", "file", "etsi014")
+MIXED = ("file", "etsi014")  # of which the keys of one more link are mixed
+LINKS = SOURCES + ("mix",)
 POOL = 400
 CHUNK = 1 << 20
 FEW = 500
@@ -82,7 +85,13 @@ def kme_key(pair_secret, key_id):
     return hkdf(root, b"rekey-kme key v1" + bytes.fromhex(key_id.replace("-", "")) + names)
 
 
+def parts_of(w, key_id):
+    return [key_of(w, source, part) for source, part in zip(MIXED, mixing.parts_of(key_id))]
+
+
 def key_of(w, link, key_id):
+    if link == "mix":
+        return mixing.mixed_key(key_id, parts_of(w, key_id), link)
     if link == "static":
         return hkdf(w.secret.strip().encode(), b"rekey static v1\0" + key_id.encode() + b"\0" + b"256")
     return w.pool[key_id] if link == "file" else kme_key(w.pair_secret, key_id)
@@ -115,7 +124,7 @@ def markers_of(w, some=None):
         markers.add(name, text)
         markers.add(name + ", decoded", base64.b64decode(text) if name != "pair secret" else bytes.fromhex(text.decode()))
     wrong = bent(w)
-    for link in SOURCES:
+    for link in LINKS:
         ids = list(dict.fromkeys(row["key_id"] for row in w.a.ask("history", link, "--limit", "10000") if row["key_id"]))
         if link == "etsi014" and not some:
             ids = list(dict.fromkeys(ids + issued(w)))
@@ -124,6 +133,8 @@ def markers_of(w, some=None):
             markers.add("key %s" % key_id, key)
             for mask in WRONG if key_id in wrong else ():
                 markers.add("key %s, made wrong" % key_id, bytes(b ^ mask for b in key))
+            for part in parts_of(w, key_id) if link == "mix" else ():
+                markers.add("part of key %s" % key_id, part)
             markers.add("confirm key of %s" % key_id,
                         hkdf(key, b"rekey confirm v1\0" + link.encode() + b"\0" + key_id.encode() + b"\0"))
             n += 1
@@ -205,9 +216,10 @@ def set_up(w):
     w.a, w.b = w.rig.pair(source)
     for site, other, device in ((w.a, w.b, "east"), (w.b, w.a, "west")):
         del site.conf["links"][0]
-        for link in SOURCES:
-            site.link(link, device=device, interface=link, source=link, channel="box", interval="500ms", drain="50ms",
-                      **{"peer-sae": other.sae})
+        for link in LINKS:
+            source = {"sources": MIXED} if link == "mix" else {"source": link}
+            site.link(link, device=device, interface=link, channel="box", interval="500ms", drain="50ms",
+                      **dict(source, **{"peer-sae": other.sae}))
         site.save()
         resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
         site.start()
@@ -219,7 +231,7 @@ def set_up(w):
 
 def goes_on(w, more):
     for site in (w.a, w.b):
-        for link in SOURCES:
+        for link in LINKS:
             site.wait_rotations(link, more)
     w.rig.still_well()
 
@@ -240,7 +252,7 @@ def scanner_finds(w):
         expect("planted as raw" in scan_memory(markers, os.getpid()), "not found in the test's own memory")
     # and the keys are the right ones: the digest that a device shows of its key is made of the key that is looked for
     w.rig.oracle.check()
-    for link in SOURCES:
+    for link in LINKS:
         end = w.rig.oracle.ends["east", link]
         slots = [slot for slot in end.slots.values() if slot[3] == link]
         expect(slots, "no key on the device for %s", link)

@@ -255,6 +255,8 @@ def ids_too_long(w):
     w.a.ask("reload")
     row = w.a.wait_end("dry", lambda e: e["last"] and e["last"]["result"] == "config", "refused")
     expect("source long gives key IDs of 47 characters, too long" in row["last"]["why"], "%s", row)
+    row = w.a.wait_end("dry", lambda e: e["failed"] >= row["failed"] + 3, "it is tried again")
+    expect(row["orphaned"] == 2, "each try costs keys: %s", row)
     link["sources"] = before
     del w.a.conf["sources"]["long"]
     w.a.save()

@@ -655,6 +655,41 @@ status_tells_the_policy(void **state)
     assert_non_null(strstr(run.out, "\n  on-stale   hold\n"));
 }
 
+/* Of one source, of several with all in the key, and with one missing. */
+static void
+serve_sources(int sock, const struct rk_ask *ask, int n)
+{
+    static const char *const rows[] = {
+        "\"source\":\"kme-a\",\"sources\":[\"kme-a\"],\"require\":null,\"sources_used\":[\"kme-a\"]",
+        "\"sources\":[\"kme-b\",\"pool\"],\"require\":\"all\",\"sources_used\":[\"kme-b\",\"pool\"]",
+        "\"sources\":[\"kme-c\",\"pool\"],\"require\":\"any\",\"sources_used\":[\"pool\"]",
+        "\"sources\":[\"kme-d\",\"pool\"],\"require\":\"any\",\"sources_used\":null",
+    };
+    char text[300];
+
+    (void)ask;
+    (void)n;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text, "{\"link\":\"x\",\"state\":\"idle\",\"channel\":\"box\",%s}", rows[i]);
+        fake_row(sock, text);
+    }
+    fake_done(sock, 0, "");
+}
+
+static void
+status_tells_the_sources(void **state)
+{
+    (void)state;
+    fake_start(serve_sources);
+    fake_ctl(&run, "status x --socket @");
+    assert_non_null(strstr(run.out, "\n  by         source kme-a, channel box\n  key "));
+    assert_non_null(strstr(run.out, "\n  by         sources kme-b, pool, require all, channel box\n"
+                                    "  mixed of   kme-b, pool\n  key "));
+    assert_non_null(strstr(run.out, "\n  by         sources kme-c, pool, require any, channel box\n"
+                                    "  mixed of   pool: the key in use lacks a source\n  key "));
+    assert_non_null(strstr(run.out, "\n  by         sources kme-d, pool, require any, channel box\n  key "));
+}
+
 /* The first status shows 1 rotation; after rotate the link is busy once, then has ended as `arg` says. */
 static void
 serve_rotate(int sock, const struct rk_ask *ask, int n)
@@ -837,6 +872,7 @@ main(void)
         cmocka_unit_test_teardown(explain_as_json_is_an_array, end),
         cmocka_unit_test_teardown(adopt_says_what_happens, end),
         cmocka_unit_test_teardown(status_tells_the_policy, end),
+        cmocka_unit_test_teardown(status_tells_the_sources, end),
         cmocka_unit_test_teardown(rotate_can_wait, end),
         cmocka_unit_test_teardown(rotate_can_be_refused, end),
         cmocka_unit_test_teardown(rotate_does_not_wait_for_ever, end),
