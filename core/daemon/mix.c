@@ -34,6 +34,7 @@ struct mix {
     int missed_err;                 /* require: any: why the last one that was left out gave none; RK_OK */
     char missed_why[RK_WHY_MAX];    /* the same; or why the IDs cannot go together */
     int64_t wrong_until_ns;         /* no source is asked before, for their IDs cannot */
+    size_t wrong;                   /* the part that is to blame */
     int wrong_err;
 };
 
@@ -133,6 +134,15 @@ fail(struct end *end, int err, const char *fmt, ...)
     end_failed(end, err, text);
 }
 
+static void
+fail_wrong(struct end *end)
+{
+    const struct mix *m = end->mix;
+
+    end->asked = m->source[m->wrong]; /* the alarm is about that one */
+    fail(end, m->wrong_err, "%s", m->missed_why);
+}
+
 /* ret: can the IDs go together; else the model has heard why not */
 static bool
 check_ids(struct end *end)
@@ -151,9 +161,10 @@ check_ids(struct end *end)
     else
         snprintf(m->missed_why, sizeof m->missed_why, "source %s gives key IDs with + or a leading ~, and so cannot be "
                  "one of several", name);
+    m->wrong = which;
     m->wrong_err = err == RK_E_CONFIG ? err : RK_E_UNSUPPORTED;
     m->wrong_until_ns = rk_now_ns() + WRONG_IDS_PAUSE_NS;
-    fail(end, m->wrong_err, "%s", m->missed_why);
+    fail_wrong(end);
     return false;
 }
 
@@ -266,7 +277,7 @@ mix_begin(struct end *end)
     }
     choose_first(m);
     if (end->act == RK_ACT_GET_NEW && rk_now_ns() < m->wrong_until_ns)
-        fail(end, m->wrong_err, "%s", m->missed_why);
+        fail_wrong(end);
     else if (err)
         fail(end, err, "key ID %s does not name a part of each source", end->act_key);
     else if (!end->device->ready) /* it would be known only when the parts are taken */
@@ -373,6 +384,7 @@ mixed(void *arg, struct rk_reply *reply)
     if (reply->err) {
         end_failed(end, reply->err, reply->text);
     } else {
+        end->mix->first = 0;
         end->key_fd = item->fd;
         item->fd = -1;
         end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .theirs = item->theirs});

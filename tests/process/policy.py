@@ -448,6 +448,13 @@ def classes():
             expect(not error or (error in said["errors"][0]["message"] and said["errors"][0]["line"] > 1), "%s", what)
             expect(bool(said["warnings"]) == bool(warning), "%s", what)
             expect(not warning or any(warning in x["message"] for x in said["warnings"]), "%s", what)
+        site.conf["sources"]["more"] = site.conf["sources"]["keys"]
+        site.conf["devices"]["one"] = {"plugin": "class-e"}
+        del site.conf["links"][0]["source"]
+        site.conf["links"][0]["sources"] = ["keys", "more"]
+        site.save()
+        said = [x["message"] for x in check(site)["errors"]]
+        expect(any("class E knows nothing of mixed keys" in x for x in said), "%s", said)
 
 
 def main():
