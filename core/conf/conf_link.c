@@ -205,8 +205,8 @@ read_peer_sources(struct reading *g)
         return;
     n = rk_conf_sources(g->r, g->v[PEER_SOURCES], &link->peer_source, link->peer_more);
     if (n && link->n_sources && n != link->n_sources)
-        rk_conf_wrong(g->r, list->line, list->col, "peer-sources: %u names, but sources has %u: both ends take the same "
-                      "keys, in this order", n, link->n_sources);
+        rk_conf_wrong(g->r, list->line, list->col, "peer-sources: %u names, but sources has %u: both ends take the "
+                      "same keys, in this order", n, link->n_sources);
 }
 
 /* What only makes sense when this daemon has both ends. */

@@ -310,7 +310,8 @@ bool mix_took_key(struct end *end, const char *key_id);
 bool mix_took_failure(struct end *end, int err, const char *why);
 
 /* mix_hint - what may be to blame when a source does not know the key that is asked; "" nothing.  own: static
- * mix_sources - the sources of the end, one or several.  mix_used - those that have a part in a mixed key; 0: it is none
+ * mix_sources - the sources of the end, one or several
+ * mix_used - those that have a part in a mixed key; 0: it is none
  * mix_missing - the first one that has no part in it; NULL: all have, or it is no mixed key
  * mix_note - a mixed key is staged: into the log and the history, with what it was made of */
 const char *mix_hint(const struct end *end);

@@ -343,7 +343,8 @@ mix_took_failure(struct end *end, int err, const char *why)
     i = at(m);
     if (end->act == RK_ACT_GET_BY_ID || !m->any) {
         m->first = i;
-        fail(end, err, "part %zu of %zu, of source %s%s: %s", i + 1, m->n, m->source[i]->conf->name, hint(end, err), why);
+        fail(end, err, "part %zu of %zu, of source %s%s: %s", i + 1, m->n, m->source[i]->conf->name, hint(end, err),
+             why);
         return true;
     }
     if (rk_err_class(err) == RK_CLASS_OBSERVE)

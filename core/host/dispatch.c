@@ -311,8 +311,8 @@ admit(struct rk_call *c)
     }
     if (rk_run_check(c) != RK_OK)
         return false;
-    busy = (inst->module->kind == RK_DEVICE && inst->calls && c->verb != RK_V_MIX) || (c->verb == RK_V_PUBLISH && inst->publishing) ||
-           (c->verb == RK_V_WATCH && inst->watching);
+    busy = (inst->module->kind == RK_DEVICE && inst->calls && c->verb != RK_V_MIX) ||
+           (c->verb == RK_V_PUBLISH && inst->publishing) || (c->verb == RK_V_WATCH && inst->watching);
     if (busy) {
         rk_call_refuse(c, RK_E_BUSY, "contract: %s already has a call", inst->name);
         return false;

@@ -67,7 +67,7 @@ struct rk_item {
     char mine[RK_CONFIRM_HEX + 1];     /* APPLY STAGE reply: the confirm tag of this end ... */
     char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show; GET_NEW, MIX reply: this one too */
     uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave.
-                                        * GET_NEW, MIX (first item): the same, with link and seq; 0: no tag is asked for */
+                                        * GET_NEW, MIX (first item): the same, with link and seq; 0: no tag asked */
     struct {
         char id[RK_KEY_ID_MAX + 1];    /* OBSERVE: key ID to look for, "" none */
         uint64_t seq;

@@ -13,8 +13,8 @@
 
 #define UUID "550e8400-e29b-41d4-a716-446655440000"
 #define SHORT "~VQ6EAOKbQdSnFkRmVUQAAA"
-#define LISTS "the key offered is not mixed of as many sources as here: sources must be the same list in the same order " \
-              "at both ends"
+#define LISTS "the key offered is not mixed of as many sources as here: sources must be the same list in the same " \
+              "order at both ends"
 #define LACKS "the key offered lacks a source, and require is all here"
 
 static void
