@@ -225,6 +225,11 @@ uses(const struct rk_conf_set *set, size_t index, const char *name)
 static bool
 link_uses(const struct rk_conf_set *set, const struct rk_link_conf *l, const char *name)
 {
+    bool local = l->peer_source != SIZE_MAX;
+
+    for (unsigned i = 0; i + 1 < l->n_sources; i++)
+        if (uses(set, l->more[i], name) || (local && uses(set, l->peer_more[i], name)))
+            return true;
     return uses(set, l->source, name) || uses(set, l->peer_source, name) || uses(set, l->fallback, name) ||
            uses(set, l->peer_fallback, name);
 }

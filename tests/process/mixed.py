@@ -132,6 +132,9 @@ def goes_round(w):
     for device in ("east", "east-2"):
         proves(w, device, "local", ["p-l", "lab"], ("SAE_A", "SAE_A"))
     expect(w.a.end("local", "b")["sources"] == ["p-l-2", "lab"], "%s", w.a.end("local", "b"))
+    for source, peer in (("p-3", "SAE_B"), ("p-l-2", "SAE_A")):  # one that is not the first of a list is used all the same
+        steps = w.a.ask("source", "test", source)["steps"]
+        expect([s["peer"] for s in steps if s["step"] == "status"] == [peer], "%s", steps)
 
 
 # ---- a source is missed ----
