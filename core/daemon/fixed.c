@@ -52,7 +52,7 @@ check_place(struct daemon *d, struct rk_conf_set *set, const struct rk_link_conf
                       "link \"%s\": %s \"%s\" gives one fixed key, and device \"%s\" is of class A: a static SAK that "
                       "is installed twice repeats its nonces; take another source", link->name, at->option, conf->name,
                       set->instances[at->device].name);
-    else if (strstr(at->option, "fallback") == NULL)
+    else if (strstr(at->option, "fallback") == NULL && link->n_sources < 2) /* mixed with others it is another one */
         rk_conf_error(&set->warnings, link->line, link->col,
                       "link \"%s\": %s \"%s\" gives one fixed key: it is installed once and never replaced", link->name,
                       at->option, conf->name);
@@ -71,6 +71,11 @@ fixed_check(struct daemon *d, struct rk_conf_set *set, const struct rk_link_conf
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         if (i % 2 == 0 || places[i].source != places[i - 1].source || places[i].device != places[i - 1].device)
             check_place(d, set, link, &places[i], errors);
+    for (unsigned i = 0; i + 1 < link->n_sources; i++) {
+        check_place(d, set, link, &(struct place){link->more[i], link->device, "source"}, errors);
+        if (link->peer_source != SIZE_MAX)
+            check_place(d, set, link, &(struct place){link->peer_more[i], link->peer_device, "peer-source"}, errors);
+    }
 }
 
 int

@@ -99,12 +99,39 @@ test_configuration(void **state)
     }
 }
 
+/* One of several sources, at either end. */
+static void
+test_mixed(void **state)
+{
+    struct rk_instance_conf insts[] = {{.kind = RK_CHANNEL, .plugin = "source"}, /* gives no key, fixed or not */
+                                       {.kind = RK_SOURCE, .plugin = "source", .name = "last"},
+                                       {.kind = RK_DEVICE, .plugin = "device"}};
+    struct rk_conf_set set = {.instances = insts, .n_instances = 3, .warnings = {.file = "f"}};
+
+    (void)state;
+    hosts[0].hello.caps = RK_CAP_FIXED;
+    hosts[0].hello.opts = no_mode;
+    for (int i = 0; i < 8; i++) {
+        bool here = i & 1, there = i & 2, class_a = i & 4;
+        struct rk_link_conf link = {.n_sources = 2, .more = {here}, .peer_more = {there}, .device = 2,
+                                    .peer_device = 2, .fallback = SIZE_MAX, .peer_fallback = SIZE_MAX, .line = 7};
+        struct rk_conf_errors errors = {.file = "f"};
+
+        hosts[1].hello.caps = RK_CAP_CLASS(class_a ? RK_CLASS_A : RK_CLASS_B);
+        fixed_check(NULL, &set, &link, &errors);
+        assert_int_equal(errors.n, class_a ? here + there : 0);
+        assert_int_equal(set.warnings.n, 0); /* what it is mixed with is not fixed */
+        rk_conf_errors_free(&errors);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_when_the_key_comes),
         cmocka_unit_test(test_configuration),
+        cmocka_unit_test(test_mixed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
