@@ -28,7 +28,8 @@ struct mix {
     int fd[RK_PARTS_MAX];    /* those at hand; -1 */
     char key_id[RK_KEY_ID_MAX + 1]; /* slave: of the key that they are for */
     bool asking;                    /* until the model is answered */
-    size_t first;                   /* asked first: the one that failed last, so that the others lose no key for it */
+    size_t first;                   /* asked first: the one that failed last, so that the others lose no key for it
+                                     * when it fails again */
     size_t turn, n_asked;           /* how many were dealt with, and asked */
     unsigned n_sent;                /* parts in a MIX that is under way */
     int missed_err;                 /* require: any: why the last one that was left out gave none; RK_OK */
@@ -327,7 +328,8 @@ static const char *
 hint(const struct end *end, int err)
 {
     enum rk_err_class class = rk_err_class(err);
-    bool other = class == RK_CLASS_SUPPLY || class == RK_CLASS_CONFIG || class == RK_CLASS_BUG;
+    bool other = class == RK_CLASS_SUPPLY || class == RK_CLASS_CONFIG || class == RK_CLASS_BUG ||
+                 err == RK_E_AGAIN;
 
     return end->act == RK_ACT_GET_BY_ID && other ? " (are sources the same list in the same order at both ends?)" : "";
 }
@@ -385,7 +387,6 @@ mixed(void *arg, struct rk_reply *reply)
     if (reply->err) {
         end_failed(end, reply->err, reply->text);
     } else {
-        end->mix->first = 0;
         end->key_fd = item->fd;
         item->fd = -1;
         end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .theirs = item->theirs});

@@ -37,7 +37,7 @@ class Pool:
 
 def set_up(w):
     print("# REKEY_SEED=%d" % SEED)
-    w.rig = rig.Rig(plugins=("sim", "spool", "static", "file", "etsi014"))
+    w.rig = rig.Rig(plugins=("sim", "spool", "static", "file", "keyout", "etsi014"))
     w.rig.rekeyd_options = ("--log-level", "debug")
     w.kmes = rig.KmePair(w.rig)
     w.kmes.start()
@@ -48,6 +48,7 @@ def set_up(w):
     sites = (w.a, w.b)
     for site in sites:
         del site.conf["links"][0]
+        site.conf["sources"]["pqc"] = {"plugin": "keyout", "file": site.dir + "/key_out", "period": "1s"}
         site.conf["sources"]["lab"] = {"plugin": "static", "secret": site.secret("static.key", w.secret)}
         site.conf["defaults"].update(interval="300ms", drain="20ms", verify="100ms")
     # the slave's copy first: what the master takes must be there
@@ -57,6 +58,7 @@ def set_up(w):
     for link, options in (("all", {"sources": ["keys", "p-all"]}), ("any", {"sources": ["p-any", "keys"], "require": "any"}),
                           ("t", {"sources": ["keys", "p-3", "lab"]}),
                           ("dry", {"sources": ["keys", "p-dry"], "require": "all"}),
+                          ("pq", {"sources": ["keys", "pqc"]}),
                           ("fb", {"sources": ["p-fb", "keys"], "on-stale": "fallback", "fallback-source": "lab"})):
         for site, other, device in ((w.a, w.b, "east"), (w.b, w.a, "west")):
             site.link(link, device=device, interface=link, channel="box", **dict(options, **{"peer-sae": other.sae}))
@@ -92,6 +94,8 @@ def part_key(w, source, key_id):
         return None
     if source == "keys":
         return mixing.kme_key(w.pair_secret, key_id)
+    if source == "pqc":
+        return mixing.hkdf(w.key_out, b"rekey key_out key v1\0" + key_id.encode() + b"\0" + b"256")
     return mixing.static_key(w.secret, key_id) if source == "lab" else w.keys[key_id]
 
 
@@ -138,6 +142,20 @@ def goes_round(w):
 
 
 # ---- a source is missed ----
+
+def key_out(w):
+    """A KME and a file that another daemon rewrites: as many rotations as there are keys in it, and not one key of the KME
+    more than the one for which it was asked first."""
+    for n in range(1, 5):
+        w.key_out = os.urandom(32)
+        for site in (w.b, w.a):
+            rig.write(site.dir + "/key_out", base64.b64encode(w.key_out) + b"\n")
+        for site, device in ((w.a, "east"), (w.b, "west")):
+            row = site.wait_end("pq", lambda e: e["rotations"] >= n and e["phase"] == "idle", "rotation %d" % n)
+            proves(w, device, "pq", ["keys", "pqc"], ("SAE_A", "SAE_B"))
+        row = w.a.wait_end("pq", lambda e: e["last"]["result"] != "ok", "there is no further key")
+        expect(row["rotations"] == n and row["orphaned"] <= 1 and "of source pqc" in row["last"]["why"], "%s", row)
+
 
 def all_waits(w):
     """require: all: the pool is dry, no key is taken into use, and the KME's keys are not spent for nothing."""
@@ -281,24 +299,6 @@ def ids_too_long(w):
 
 # ---- crashes ----
 
-def keeps_its_parts(w):
-    """The slave's second source is killed while it is asked.  The first one, a KME, has no copy of its part any more: so
-    the slave keeps it over its next try, and the rotation is done."""
-    failed, at = w.b.end("all")["failed"], len(w.b.log())
-    pid = w.b.plugin("file")["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    code, _, _ = w.a.ctl("rotate", "all")
-    expect(code == 0, "rotate: exit %d", code)
-    key_id = w.b.wait_log(r"ev=begin link=all end=a role=slave seq=\d+ key_id=(\S+)", after=at).group(1)
-    rig.wait_for(lambda: w.b.plugin("file")["in_flight"] > 0 and " ev=dec_keys " in w.b.log()[at:], "it is asked", rig=w.rig)
-    os.kill(pid, signal.SIGKILL)
-    w.b.wait_log(r"ev=rotated link=all end=a role=slave seq=\d+ key_id=" + re.escape(key_id), after=at)
-    expect(w.b.end("all")["failed"] == failed, "the rotation failed: %s", w.b.end("all"))
-    expect(re.search(r"ev=failed link=all end=a state=fetching", w.b.log()[at:]), "there was nothing to try again")
-    proves(w, "west", "all", ["keys", "p-all"], ("SAE_A", "SAE_B"))
-
-
-
 def killed_between(w):
     """kill -9 of rekeyd between the parts: one is there, the other one is asked.  As a crash between a source's answer
     and STAGE: that key is burnt, and the next rotation takes others."""
@@ -319,6 +319,24 @@ def killed_between(w):
                        e["last"]["result"] == "ok", "the next rotation")
     for device in ("east", "west"):
         proves(w, device, "all", ["keys", "p-all"], ("SAE_A", "SAE_B"))
+
+
+def keeps_its_parts(w):
+    """The slave's second source is killed while it is asked.  The first one, a KME, has no copy of its part any more: so
+    the slave keeps it over its next try, and the rotation is done."""
+    failed, at = w.b.end("all")["failed"], len(w.b.log())
+    pid = w.b.plugin("file")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    code, _, _ = w.a.ctl("rotate", "all")
+    expect(code == 0, "rotate: exit %d", code)
+    key_id = w.b.wait_log(r"ev=begin link=all end=a role=slave seq=\d+ key_id=(\S+)", after=at).group(1)
+    rig.wait_for(lambda: w.b.plugin("file")["in_flight"] > 0 and " ev=dec_keys " in w.b.log()[at:], "it is asked", rig=w.rig)
+    os.kill(pid, signal.SIGKILL)
+    w.b.wait_log(r"ev=rotated link=all end=a role=slave seq=\d+ key_id=" + re.escape(key_id), after=at)
+    expect(w.b.end("all")["failed"] == failed, "the rotation failed: %s", w.b.end("all"))
+    expect(re.search(r"ev=failed link=all end=a state=fetching", w.b.log()[at:]), "there was nothing to try again")
+    proves(w, "west", "all", ["keys", "p-all"], ("SAE_A", "SAE_B"))
+
 
 
 def killed(w):
@@ -343,11 +361,12 @@ def killed(w):
 
 def main():
     w = rig.World(set_up)
-    cases = [("both ends mix the same key", goes_round), ("require: all waits for every source", all_waits),
+    cases = [("both ends mix the same key", goes_round), ("a file that another daemon rewrites", key_out),
+             ("require: all waits for every source", all_waits),
              ("the fallback source is one alone", falls_back), ("a slave waits for every part that is named", slave_waits),
              ("require: any goes on with what there is, and says so", any_goes_on), ("the lists differ", lists_differ),
-             ("key IDs that are too long", ids_too_long), ("a slave keeps its parts over its tries", keeps_its_parts),
-             ("kill -9 between the parts", killed_between), ("kill -9 in the middle", killed)]
+             ("key IDs that are too long", ids_too_long), ("kill -9 between the parts", killed_between),
+             ("a slave keeps its parts over its tries", keeps_its_parts), ("kill -9 in the middle", killed)]
     try:
         return rig.run_cases([(name, w.case(function)) for name, function in cases] + [("all ends well", w.last_case())])
     finally:
