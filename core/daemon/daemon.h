@@ -295,10 +295,16 @@ const char *expiry_remedy(const struct end *end, char *text, size_t size);
  *             model must know.  ret: RK_OK, RK_E_NOMEM
  * mix_same - has the end those sources, as conf says.   mix_free - wipe and free end->mix; NULL is fine
  * mix_drop - the parts at hand are not wanted any more: wipe them, and count them as orphaned
+ * mix_bind - which keys of its peer at each source, and by which of them the model goes;  mix_forget - by none any more
+ * mix_pairs - those of its sources, one or several.   mix_pair - of the source that is asked for a part now; NULL: none
  * mix_begin - end->act is to be done with several sources; it is answered by end_answer() or end_failed()
  * mix_goes_on - is it a further question for the key that its peer named, which counts as one
  * mix_request - the item of the source that is asked now; false: it is for one source
  * mix_took_key, mix_took_failure - was the answer for a part: then it is dealt with */
+void mix_bind(struct end *end, struct source_pair *(*bind)(struct inst *inst, const struct end *end));
+size_t mix_pairs(const struct end *end, struct source_pair *pair[RK_PARTS_MAX]);
+struct source_pair *mix_pair(const struct end *end);
+void mix_forget(struct end *end);
 int mix_setup(struct end *end, struct inst *const *insts);
 bool mix_same(const struct end *end, const struct rk_link_conf *conf, struct inst *const *insts);
 void mix_free(struct end *end);

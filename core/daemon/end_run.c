@@ -206,7 +206,7 @@ alarm_place(const struct end *end, uint32_t bit)
     if (bit & RK_ALARM_MIX_REDUCED)
         inst = mix_missing(end, end->e.d.cur);
     else if (bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY))
-        inst = end->asked && !first ? end->asked : end->source;
+        inst = end->asked && !first ? end->asked : end->pair ? end->pair->src->inst : end->source;
     else if (bit & RK_ALARM_FALLBACK_IN_USE)
         inst = end->e.d.flags & RK_DF_FALLBACK ? end->fallback : end->device;
     else if (bit & (RK_ALARM_DEVICE | RK_ALARM_FOREIGN | RK_ALARM_UNPROTECTED))

@@ -5,7 +5,7 @@
  * descriptors of sealed memfds, as any key is in rekeyd.  A slave keeps those that it has over its tries, for its
  * sources have none of them any more; a master's are dropped with the rotation that they were for.
  */
-#include "daemon.h"
+#include "source_pool.h"
 
 #include "../base/err.h"
 #include "../base/key_parts.h"
@@ -24,6 +24,7 @@ struct mix {
     size_t n;
     bool any; /* require: any */
     struct inst *source[RK_PARTS_MAX];
+    struct source_pair *pair[RK_PARTS_MAX]; /* its peer's keys at each; NULL */
     struct rk_key_parts ids; /* of the parts; of a slave's: all that the master has named */
     int fd[RK_PARTS_MAX];    /* those at hand; -1 */
     char key_id[RK_KEY_ID_MAX + 1]; /* slave: of the key that they are for */
@@ -97,6 +98,7 @@ mix_drop(struct end *end)
             continue;
         rk_secret_fd_wipe(m->fd[i]);
         m->fd[i] = -1;
+        m->source[i]->wasted++;
         end->e.orphaned++;
     }
     if (m)
@@ -109,6 +111,48 @@ mix_free(struct end *end)
     mix_drop(end);
     free(end->mix);
     end->mix = NULL;
+}
+
+/* ---- what is known of its sources ---- */
+
+/* The model waits for the source that has failed last, and is asked first.  Where any will do it waits for none. */
+static void
+ask_first(struct end *end, size_t i)
+{
+    struct mix *m = end->mix;
+
+    m->first = i;
+    if (end->pair != m->pair[i])
+        source_leave(end);
+    end->pair = m->pair[i];
+    end->e.supply = end->pair && !m->any ? &end->pair->supply : NULL;
+}
+
+void
+mix_bind(struct end *end, struct source_pair *(*bind)(struct inst *inst, const struct end *end))
+{
+    struct mix *m = end->mix;
+
+    for (size_t i = 0; m && i < m->n; i++)
+        m->pair[i] = bind(m->source[i], end);
+    if (m)
+        ask_first(end, m->first);
+}
+
+size_t
+mix_pairs(const struct end *end, struct source_pair *pair[RK_PARTS_MAX])
+{
+    pair[0] = end->pair;
+    for (size_t i = 0; end->mix && i < end->mix->n; i++)
+        pair[i] = end->mix->pair[i];
+    return end->mix ? end->mix->n : 1;
+}
+
+void
+mix_forget(struct end *end)
+{
+    if (end->mix)
+        memset(end->mix->pair, 0, sizeof end->mix->pair);
 }
 
 /* ---- asking ---- */
@@ -222,6 +266,21 @@ send_parts(struct end *end)
         inst_hold(end->device);
 }
 
+/* require: any: one that is known to give no keys now is not waited for. */
+static bool
+passes_over(struct end *end, size_t i)
+{
+    struct mix *m = end->mix;
+    const struct source_pair *p = m->pair[i];
+    bool shut = p && (p->gate.state == RK_GATE_SHUT || p->src->gate.state == RK_GATE_SHUT);
+
+    if (!shut || !m->any || end->act != RK_ACT_GET_NEW || source_room(end, RK_V_GET_NEW, rk_now_ns()) > 0)
+        return false;
+    m->missed_err = p->supply.err ? p->supply.err : RK_E_BUSY;
+    snprintf(m->missed_why, sizeof m->missed_why, "%s: %.120s", m->source[i]->conf->name, p->supply.why);
+    return true;
+}
+
 /* The next source that is to give a part; behind the last one the key can be made. */
 static void
 ask_next(struct end *end)
@@ -234,8 +293,10 @@ ask_next(struct end *end)
 
         if (m->fd[i] >= 0 || (end->act == RK_ACT_GET_BY_ID && !m->ids.id[i][0]))
             continue;
-        m->n_asked++;
         end->asked = m->source[i];
+        if (passes_over(end, i))
+            continue;
+        m->n_asked++;
         inst_enqueue(end->asked, end);
         return;
     }
@@ -249,11 +310,13 @@ ask_next(struct end *end)
 
 /* One that certainly has none now is asked first: then it costs no key of another one. */
 static void
-choose_first(struct mix *m)
+choose_first(struct end *end)
 {
+    const struct mix *m = end->mix;
+
     for (size_t i = 0; i < m->n; i++)
         if (!m->source[i]->ready) {
-            m->first = i;
+            ask_first(end, i);
             return;
         }
 }
@@ -276,7 +339,7 @@ mix_begin(struct end *end)
         memcpy(m->key_id, end->act_key, sizeof m->key_id);
         err = rk_key_parts_split(end->act_key, m->n, &m->ids);
     }
-    choose_first(m);
+    choose_first(end);
     if (end->act == RK_ACT_GET_NEW && rk_now_ns() < m->wrong_until_ns)
         fail_wrong(end);
     else if (err)
@@ -293,6 +356,14 @@ bool
 mix_goes_on(const struct end *end)
 {
     return end->mix && end->mix->asking && end->mix->n_asked > 1;
+}
+
+struct source_pair *
+mix_pair(const struct end *end)
+{
+    const struct mix *m = end->mix;
+
+    return m && m->asking ? m->pair[at(m)] : NULL;
 }
 
 bool
@@ -344,7 +415,7 @@ mix_took_failure(struct end *end, int err, const char *why)
         return false;
     i = at(m);
     if (end->act == RK_ACT_GET_BY_ID || !m->any) {
-        m->first = i;
+        ask_first(end, i);
         fail(end, err, "part %zu of %zu, of source %s%s: %s", i + 1, m->n, m->source[i]->conf->name, hint(end, err),
              why);
         return true;

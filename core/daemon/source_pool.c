@@ -102,8 +102,8 @@ wait_pop(struct source_pair *p)
     return NULL;
 }
 
-static void
-wait_leave(struct end *end)
+void
+source_leave(struct end *end)
 {
     struct source_pair *p = end->pair;
     struct queue *wait = p ? &p->wait[end->e.priority] : NULL;
@@ -292,6 +292,10 @@ scope_of(int err, bool new_key)
 struct source_pair *
 source_pair_of(const struct end *end)
 {
+    struct source_pair *part = mix_pair(end);
+
+    if (part)
+        return part;
     if (!end->asked || end->asked == end->source)
         return end->pair;
     if (end->asked == end->fallback)
@@ -442,10 +446,12 @@ static void
 add_demand(struct end *end)
 {
     const struct rk_end *e = &end->e;
-    struct source_pair *both[] = {end->pair, end->fallback_pair};
+    struct source_pair *all[RK_PARTS_MAX + 1];
+    size_t n = mix_pairs(end, all);
 
-    for (size_t i = 0; i < 2; i++) {
-        struct source_pair *p = both[i];
+    all[n] = end->fallback_pair;
+    for (size_t i = 0; i <= n; i++) {
+        struct source_pair *p = all[i];
 
         if (!p)
             continue;
@@ -455,8 +461,9 @@ add_demand(struct end *end)
         if (e->interval_ns < p->src->interval_ns)
             p->src->interval_ns = e->interval_ns;
     }
-    if (end->pair && e->d.role == RK_MASTER)
-        rk_demand_add(&end->pair->demand, e->priority, e->interval_ns, e->stretch_max);
+    for (size_t i = 0; i < n && e->d.role == RK_MASTER; i++)
+        if (all[i])
+            rk_demand_add(&all[i]->demand, e->priority, e->interval_ns, e->stretch_max);
 }
 
 static void
@@ -504,11 +511,13 @@ source_bind_all(struct daemon *d)
     for (size_t i = 0; i < d->n_ends; i++) {
         struct end *end = d->ends[i];
 
-        end->pair = bind(end->source, end);
+        if (!end->mix) /* else it is that of the source that is asked first */
+            end->pair = bind(end->source, end);
         end->fallback_pair = bind(end->fallback, end);
         end->e.supply = end->pair ? &end->pair->supply : NULL;
         end->e.priority = end->conf->priority;
         end->e.stretch_max = end->conf->stretch_max;
+        mix_bind(end, bind);
     }
     survey(d);
     for (struct inst *i = d->insts; i; i = i->next)
@@ -521,9 +530,10 @@ source_bind_all(struct daemon *d)
 void
 source_forget(struct end *end)
 {
-    wait_leave(end);
+    source_leave(end);
     end->e.supply = NULL;
     end->pair = end->fallback_pair = NULL;
+    mix_forget(end);
 }
 
 /* ---- the turn ---- */

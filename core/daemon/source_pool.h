@@ -74,12 +74,14 @@ void source_fail_held(struct end *end);
 void source_hold(struct inst *inst);
 
 /* source_wait - the end is due, and its model waits: it is let through when its turn has come
+ * source_leave - it waits no more
  * source_pair_of - the pair that the end asks, or asked last; NULL: none
  * source_room - how many keys may be asked for in one call with the end's; 0: none now, it stays in the queue
  * source_asked, source_answered - a call for n keys began, and ended
  * in:   good  keys that came;  err  RK_OK, or why the others did not;  why  for people
  * source_down, source_up - its plugin is not there, or is again */
 void source_wait(struct end *end);
+void source_leave(struct end *end);
 struct source_pair *source_pair_of(const struct end *end);
 size_t source_room(const struct end *end, uint32_t verb, int64_t now_ns);
 void source_asked(struct source_pair *p, uint32_t verb, size_t n);

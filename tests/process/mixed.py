@@ -139,6 +139,8 @@ def goes_round(w):
     for source, peer in (("p-3", "SAE_B"), ("p-l-2", "SAE_A")):  # one that is not the first of a list is used all the same
         steps = w.a.ask("source", "test", source)["steps"]
         expect([s["peer"] for s in steps if s["step"] == "status"] == [peer], "%s", steps)
+    links = {(row["source"], row["peer_sae"]): row["links"] for row in w.a.ask("sources")}
+    expect(links["keys", "SAE_B"] == 6 and links["p-3", "SAE_B"] == 1 and links["p-l", "SAE_A"] == 1, "%s", links)
 
 
 # ---- a source is missed ----
