@@ -3,6 +3,7 @@
  * One process, one thread, one event loop; ends at SIGTERM or SIGINT.  stdout holds one line, "ready".
  */
 #include "server.h"
+#include "stats.h"
 
 #include <core/base/log.h>
 #include <rekey/device.h>
@@ -21,7 +22,7 @@
 enum { EXIT_USAGE = 2 };
 
 struct options {
-    const char *config;
+    const char *config, *stats;
     int ready_fd, level;
     struct kme_usual usual;
     struct kme_faults faults; /* --fail */
@@ -37,12 +38,13 @@ static const char usage[] = "usage: rekey-kme --config FILE [OPTION]...\n"
                             "  -s, --seed N             of faults with a probability\n"
                             "  -r, --ready-fd N         write the line \"ready\" to descriptor N instead of stdout\n"
                             "  -l, --log LEVEL          err, warning, notice, info (default) or debug\n"
+                            "      --stats FILE         at SIGUSR1, write there how often it was asked\n"
                             "      --list-faults        show the words for --fail\n"
                             "      --list-personalities show the names for --personality\n"
                             "  -h, --help               show this\n"
                             "  -V, --version            show the version\n";
 
-enum { LIST_FAULTS = 256, LIST_PERSONALITIES };
+enum { LIST_FAULTS = 256, LIST_PERSONALITIES, STATS };
 
 static int
 wrong(const char *what)
@@ -95,6 +97,9 @@ take_value(int option, struct options *o)
     case 'l':
         o->level = rk_log_level_parse(optarg);
         return o->level >= 0 ? -1 : wrong("--log must be err, warning, notice, info or debug");
+    case STATS:
+        o->stats = optarg;
+        return -1;
     default:
         return EXIT_USAGE; /* getopt said what is wrong */
     }
@@ -129,6 +134,7 @@ take_options(int argc, char **argv, struct options *o)
                                           {"seed", required_argument, NULL, 's'},
                                           {"ready-fd", required_argument, NULL, 'r'},
                                           {"log", required_argument, NULL, 'l'},
+                                          {"stats", required_argument, NULL, STATS},
                                           {"list-faults", no_argument, NULL, LIST_FAULTS},
                                           {"list-personalities", no_argument, NULL, LIST_PERSONALITIES},
                                           {"help", no_argument, NULL, 'h'},
@@ -151,6 +157,17 @@ on_signal(evutil_socket_t signal_number, short what, void *arg)
     (void)what;
     rk_log(RK_LOG_NOTICE, "ev=stop signal=%d", (int)signal_number);
     event_base_loopexit(arg, NULL);
+}
+
+static void
+on_stats(evutil_socket_t signal_number, short what, void *arg)
+{
+    const struct options *o = arg;
+
+    (void)signal_number;
+    (void)what;
+    if (o->stats && kme_stats_write(o->stats) < 0)
+        rk_log(RK_LOG_ERR, "ev=stats res=failed cannot write %s: %s", o->stats, strerror(errno));
 }
 
 /* "ready kme-a=127.0.0.1:8443 ..." when all of them listen. */
@@ -177,17 +194,18 @@ say_ready(const struct options *o, const struct kme_conf_set *set, struct kme_se
 }
 
 static int
-serve(struct event_base *base, const struct options *o, const struct kme_conf_set *set)
+serve(struct event_base *base, struct options *o, const struct kme_conf_set *set)
 {
     struct kme_server *servers[KME_MAX] = {NULL};
     struct event *term = evsignal_new(base, SIGTERM, on_signal, base),
-                 *intr = evsignal_new(base, SIGINT, on_signal, base);
+                 *intr = evsignal_new(base, SIGINT, on_signal, base), *usr1 = evsignal_new(base, SIGUSR1, on_stats, o);
     struct kme_ledger *ledger = kme_ledger_new();
     char why[KME_CONF_TEXT_MAX] = "out of memory";
     int status = EXIT_FAILURE;
     size_t n = 0;
 
-    if (ledger && term && intr && event_add(term, NULL) == 0 && event_add(intr, NULL) == 0)
+    if (ledger && term && intr && usr1 && event_add(term, NULL) == 0 && event_add(intr, NULL) == 0 &&
+        event_add(usr1, NULL) == 0)
         while (n < set->n && (servers[n] = kme_server_new(base, &set->kme[n], ledger, why)) != NULL)
             n++;
     if (n < set->n)
@@ -201,6 +219,8 @@ serve(struct event_base *base, const struct options *o, const struct kme_conf_se
         event_free(term);
     if (intr)
         event_free(intr);
+    if (usr1)
+        event_free(usr1);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "server.h"
 
 #include "send.h"
+#include "stats.h"
 #include "tls.h"
 
 #include <core/base/clock.h>
@@ -77,6 +78,7 @@ new_connection(struct event_base *base, void *arg)
 
     if (!ssl)
         return NULL;
+    kme_stats_connection();
     bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
     if (!bev)
         SSL_free(ssl);
@@ -153,6 +155,7 @@ on_request(struct evhttp_request *req, void *arg)
 
     kme_tls_peer(ssl, sae);
     answer(server, req, &request, &ans);
+    kme_stats_request(request.path, ans.code);
     rk_log(RK_LOG_INFO, "ev=request kme=%s sae=%s method=%s path=%s code=%d%s%s%s%s", server->kme.conf->id, sae,
            method_name(request.method), request.path, ans.code, ans.note[0] ? " " : "", ans.note,
            request.fault.any ? " fault=" : "", request.fault.any ? request.fault.word : "");

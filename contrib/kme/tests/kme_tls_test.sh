@@ -292,7 +292,7 @@ ok $? "a missing TLS key is named"
 sed 's/kme-a.crt/kme-b.crt/; s/kme-a.key/kme-b.key/' kme-a.yaml >mismatch.yaml
 mkfifo out
 exec 9<>out
-"$kme" --config mismatch.yaml >out 2>mismatch.log 9<&- &
+"$kme" --config mismatch.yaml --stats stats >out 2>mismatch.log 9<&- &
 pid=$!
 pids+=("$pid")
 read -r -t 60 line <&9
@@ -305,6 +305,14 @@ body=$(timeout 60 "$kme" --config busy.yaml 2>&1)
 rc=$?
 [ $rc -eq 1 ] && [[ $body == *'cannot listen on 127.0.0.1:'*'in use'* ]]
 ok $? "a port that is taken: status 1"
+port[kme-a]=$(sed 's/.*0\.0\.1:\([0-9]*\)".*/\1/;t;d' busy.yaml)
+ask SAE_A kme-a nobody/enc_keys -k
+ask SAE_A kme-a nobody/status -k
+kill -USR1 "$pid"
+for ((i = 0; i < 600; i++)); do [ ! -e stats ] || break; sleep 0.05; done
+body=$(cat stats)
+[[ $body == '{"connections": 2, "status": 1, "enc_keys": 1, "dec_keys": 0, "other": 0, "refused": 2}' ]]
+ok $? "SIGUSR1: --stats tells how often it was asked"
 kill -INT "$pid"
 wait "$pid"
 ok $? "SIGINT ends it too"
