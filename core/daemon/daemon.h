@@ -255,12 +255,14 @@ int fixed_refused(const struct end *end, const char *key_id, const char **why);
  * end_conf - its link's configuration is there from now on.   end_find - 'a' or 'b' of a link; NULL
  * end_start - begin by reading the device
  * end_retire - out of the configuration: freed by end_release() when no call, record or list refers to it any more
+ * end_peer_sae - the SAE that its keys are shared with: of the second end of a local link, this site's
  * end_phase_name - of an enum rk_phase, for people
  * end_event - something happened to it.   end_answer, end_failed - the outcome of end->act, exactly once */
 struct end *end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durable *durable);
 void end_conf(struct end *end, const struct rk_link_conf *conf);
 void end_start(struct end *end);
 void end_retire(struct end *end);
+const char *end_peer_sae(const struct end *end);
 const char *end_phase_name(uint32_t phase);
 void end_event(struct end *end, const struct rk_event *ev);
 void end_answer(struct end *end, const struct rk_event *ev);

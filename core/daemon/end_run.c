@@ -62,6 +62,14 @@ end_conf(struct end *end, const struct rk_link_conf *conf)
         end->e.peer_sae = conf->peer_sae;
 }
 
+const char *
+end_peer_sae(const struct end *end)
+{
+    bool second = !end->channel && end->e.d.end == 'b';
+
+    return second ? end->d->conf->sae : end->conf->peer_sae;
+}
+
 void
 end_start(struct end *end)
 {

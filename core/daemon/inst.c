@@ -230,7 +230,7 @@ fits(const struct batch *b, const struct end *end)
     if (b->n >= b->room || verb_of(end) != b->verb)
         return false;
     return b->inst->conf->kind == RK_DEVICE ||
-           (end->conf->bits == first->conf->bits && strcmp(end->conf->peer_sae, first->conf->peer_sae) == 0);
+           (end->conf->bits == first->conf->bits && strcmp(end_peer_sae(end), end_peer_sae(first)) == 0);
 }
 
 static struct end *
@@ -484,7 +484,7 @@ send_batch(struct batch *b)
         return RK_E_NOMEM;
     if (b->verb == RK_V_GET_NEW || b->verb == RK_V_GET_BY_ID) {
         m.bits = b->end[0]->conf->bits;
-        snprintf(m.peer_sae, sizeof m.peer_sae, "%s", b->end[0]->conf->peer_sae);
+        snprintf(m.peer_sae, sizeof m.peer_sae, "%s", end_peer_sae(b->end[0]));
     }
     for (size_t i = 0; i < b->n; i++)
         request(b->end[i], b->verb, &m.items[i]);

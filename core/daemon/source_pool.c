@@ -300,7 +300,7 @@ source_pair_of(const struct end *end)
         return end->pair;
     if (end->asked == end->fallback)
         return end->fallback_pair;
-    return end->asked->source ? pair_of(end->asked->source, end->conf->peer_sae) : NULL;
+    return end->asked->source ? pair_of(end->asked->source, end_peer_sae(end)) : NULL;
 }
 
 size_t
@@ -502,7 +502,7 @@ drop_unused(struct source *src)
 static struct source_pair *
 bind(struct inst *inst, const struct end *end)
 {
-    return inst && inst->source ? pair_of(inst->source, end->conf->peer_sae) : NULL;
+    return inst && inst->source ? pair_of(inst->source, end_peer_sae(end)) : NULL;
 }
 
 void

@@ -116,6 +116,20 @@ def reload(w):
     a.wait_rotations("link-1", 1)
 
 
+def both_ends_here(w):
+    """A local link whose ends have a KME each: the second one asks as SAE_B, for the keys of SAE_A."""
+    a = w.a
+    a.conf["sources"]["keys-b"] = w.b.conf["sources"]["keys"]
+    a.device("east-2")
+    a.link("here", device="east", interface="here", source="keys", channel="local",
+           **{"peer-sae": "SAE_B", "peer-source": "keys-b", "peer-device": "east-2", "peer-interface": "here"})
+    a.save()
+    a.ask("reload")
+    for which, peer in (("a", "SAE_B"), ("b", "SAE_A")):
+        row = a.wait_end("here", lambda e: e["rotations"] >= 2, "rotations", which=which)
+        expect(row["failed"] == 0 and row["peer_sae"] == peer, "%s", row)
+
+
 def stops(w):
     r, a, b = w.rig, w.a, w.b
     before = {s.name: s.end("link-1")["rotations"] for s in (a, b)}
@@ -137,7 +151,8 @@ def main():
     w = rig.World(set_up)
     cases = [("rotations with a KME at each end", rotates), ("both ends have the same key", ids_agree),
              ("rekeyctl status", status), ("rekeyctl plugins", plugins), ("rekeyctl history", history),
-             ("rekeyctl rotate", rotate), ("rekeyctl reload", reload), ("SIGTERM ends all, a restart goes on", stops)]
+             ("rekeyctl rotate", rotate), ("rekeyctl reload", reload),
+             ("both ends here, with a KME each", both_ends_here), ("SIGTERM ends all, a restart goes on", stops)]
     try:
         return rig.run_cases([(name, w.case(function)) for name, function in cases], quick_too=True)
     finally:
