@@ -341,6 +341,12 @@ void store_event(struct end *end, struct rk_journal_event *event);
 bool store_flush(struct daemon *d);
 void store_log_aside(const char *path, const char *aside);
 
+/* ---- groups.c: which links are due together ---- */
+
+/* groups_make - give each end of the configuration its slot in the interval
+ * note: without memory links stay due as they are.   cost: O(n log n) */
+void groups_make(struct daemon *d);
+
 /* ---- setup.c: from a configuration to instances and ends ---- */
 
 /* setup_check - read and check FILE with the schemas of its plugins, whose hosts are started for that

@@ -459,6 +459,7 @@ setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size)
     source_bind_all(d);
     retire_instances(&c);
     setup_drop_hosts(d);
+    groups_make(d);
     for (struct inst *i = d->insts; i; i = i->next)
         inst_start(i);
     start_ends(d);

@@ -217,6 +217,12 @@ rk_end_go(struct step *s, enum rk_state state)
 
 /* ---- answers ---- */
 
+static int64_t
+next_slot(const struct rk_end *e, int64_t now_ns)
+{
+    return rk_pace_slot(e->slot ? e->slot : rk_hash(e->d.link), e->interval_ns, now_ns);
+}
+
 void
 rk_on_start(struct step *s)
 {
@@ -225,7 +231,7 @@ rk_on_start(struct step *s)
     int64_t age_ms = s->ev->wall.unix_ms - d->cur_since.unix_ms, left_ms = d->start_ms - s->ev->wall.unix_ms;
     int64_t lead_ms = e->lead_ns / RK_NS_PER_MS;
 
-    e->due_ns = rk_pace_next(d->link, e->interval_ns, s->now_ns);
+    e->due_ns = next_slot(e, s->now_ns);
     e->heard_ns = s->now_ns;
     e->cur_since_ns = s->now_ns;
     if (d->cur_boot && d->cur_boot == s->ev->boot && d->cur_boot_ns <= s->now_ns)
@@ -385,7 +391,7 @@ rk_end_finish(struct step *s)
         rk_end_pause(s); /* else a slave that cannot hold keys would take one after the other */
     } else {
         e->failures = 0;
-        e->due_ns = rk_pace_next(e->d.link, e->interval_ns, s->now_ns);
+        e->due_ns = next_slot(e, s->now_ns);
         rk_end_remember(s, RK_OK, "");
     }
     rk_end_note(s, "rotated", e->d.cur);

@@ -127,6 +127,7 @@ struct rk_end {
     /* configuration */
     const char *own_sae, *peer_sae;            /* borrowed; "" when the role is not to be compared (local link) */
     int64_t interval_ns, drain_ns, verify_ns;
+    uint64_t slot;                             /* ends of the same one are due together; 0: by the link's name */
     int64_t lead_ns;                           /* class D: from begin to start time */
     int64_t shut_after_ns;                     /* on-stale: shut: age of the key */
     enum rk_stale on_stale;

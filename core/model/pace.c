@@ -22,10 +22,16 @@ mix(uint64_t x)
 int64_t
 rk_pace_next(const char *link, int64_t interval_ns, int64_t now_ns)
 {
+    return rk_pace_slot(rk_hash(link), interval_ns, now_ns);
+}
+
+int64_t
+rk_pace_slot(uint64_t slot, int64_t interval_ns, int64_t now_ns)
+{
     int64_t phase, since;
 
     rk_assert(interval_ns > 0);
-    phase = (int64_t)(mix(rk_hash(link)) % (uint64_t)interval_ns);
+    phase = (int64_t)(mix(slot) % (uint64_t)interval_ns);
     /* time since the last slot, 0..interval-1; by remainders, for now - phase may overflow */
     since = now_ns % interval_ns - phase;
     since += since < 0 ? interval_ns : 0;

@@ -14,6 +14,9 @@
  *       keeps its slots over a reload.   thread: any.   blocks: never.   src: design */
 int64_t rk_pace_next(const char *link, int64_t interval_ns, int64_t now_ns);
 
+/* rk_pace_slot - the same, for a phase by any number: links of the same number and interval are due together */
+int64_t rk_pace_slot(uint64_t slot, int64_t interval_ns, int64_t now_ns);
+
 /* rk_pace_backoff - the pause before the next try
  * in:   failures  so far, in a row; 1 is the first (0 counts as 1);  interval_ns  of the link;  seed  any number
  *       that differs between links and tries

@@ -48,7 +48,7 @@ def write(path, data):
 
 def config(folder, links, interval, ports=PORTS, level="info", drain="100ms", channels="",
            sources="", devices=""):
-    """Write a configuration of local links, both ends on sim devices of that many ports; ret: its path."""
+    """Write a configuration of local links, both ends on sim devices of that many ports."""
     pairs = max(1, -(-links // ports))
     lines = ["sae: BENCH", "state-dir: %s/state" % folder, "control: %s/ctl.sock" % folder, "log-level: " + level,
              "sources:", '  lab: { plugin: static, secret: "file:%s/secret" }' % folder, sources, "devices:"]
@@ -61,9 +61,13 @@ def config(folder, links, interval, ports=PORTS, level="info", drain="100ms", ch
     for i in range(links):
         lines.append("  - { name: l%06d, device: a%d, interface: p%d, peer-device: b%d, peer-interface: p%d }"
                      % (i, i // ports, i, i // ports, i))
+    fresh(folder, lines)
+
+
+def fresh(folder, lines):
+    """Write that configuration, and forget what a run before has left."""
     write(folder + "/rekeyd.yaml", "\n".join(lines) + "\n")
     shutil.rmtree(folder + "/state", ignore_errors=True)
-    return folder + "/rekeyd.yaml"
 
 
 def command(folder, *more, program=REKEYD):

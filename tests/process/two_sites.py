@@ -123,11 +123,19 @@ def both_ends_here(w):
     a.device("east-2")
     a.link("here", device="east", interface="here", source="keys", channel="local",
            **{"peer-sae": "SAE_B", "peer-source": "keys-b", "peer-device": "east-2", "peer-interface": "here"})
+    a.link("here-2", device="east", interface="here-2", source="keys", channel="local",
+           **{"peer-sae": "SAE_B", "peer-source": "keys-b", "peer-device": "east-2", "peer-interface": "here-2"})
     a.save()
     a.ask("reload")
     for which, peer in (("a", "SAE_B"), ("b", "SAE_A")):
         row = a.wait_end("here", lambda e: e["rotations"] >= 2, "rotations", which=which)
         expect(row["failed"] == 0 and row["peer_sae"] == peer, "%s", row)
+
+    def together():
+        due = [r["next_ms"] for r in a.status()["links"] if r["link"].startswith("here") and r["role"] == "master"]
+        return len(due) == 2 and None not in due and abs(due[0] - due[1]) <= 20
+
+    rig.wait_for(together, "links of one device and peer are due together", rig=w.rig)
 
 
 def stops(w):

@@ -1,5 +1,6 @@
 /* sched_pace_test.c - the grid, the spread of phases, the bounds of backoff, token buckets; all in virtual time. */
 #include "core/base/clock.h"
+#include "core/base/text.h"
 #include "core/model/pace.h"
 #include "core/sched/bucket.h"
 
@@ -28,6 +29,18 @@ test_grid(void **state)
         assert_int_equal(rk_pace_next("a-b-1", step, slot + 10 * step), slot + 11 * step);
         assert_int_equal(rk_pace_next("a-b-1", step, slot - step), slot);
     }
+}
+
+/* Links of one number are due together, those of different ones are not; a link's own is that of its name. */
+static void
+test_slots(void **state)
+{
+    int64_t now = 12345 * S + 678, slot = rk_pace_slot(7, 120 * S, now);
+
+    (void)state;
+    assert_int_equal(rk_pace_slot(7, 120 * S, slot), slot + 120 * S);
+    assert_int_not_equal(rk_pace_slot(8, 120 * S, now), slot);
+    assert_int_equal(rk_pace_slot(rk_hash("a-b-1"), 120 * S, now), rk_pace_next("a-b-1", 120 * S, now));
 }
 
 static void
@@ -225,7 +238,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grid),    cmocka_unit_test(test_grid_edges),  cmocka_unit_test(test_spread),
+        cmocka_unit_test(test_grid),    cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_grid_edges),  cmocka_unit_test(test_spread),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_costly), cmocka_unit_test(test_jitter),      cmocka_unit_test(test_bucket),
         cmocka_unit_test(test_bucket_rate), cmocka_unit_test(test_bucket_edges),

@@ -1,0 +1,128 @@
+# sources.py - what a rotation costs with keys from KMEs: etsi014 over mutual TLS, 100 pairs of SAEs.
+#
+# One rekey-kme is both KMEs of all pairs; what it uses is not counted, its own counters say how often it was asked and
+# connected to.  The master ends have one SAE, SAE_A, each slave SAE a certificate and a source of its own.
+import json
+import os
+import signal
+import subprocess
+import time
+
+import rig
+
+KME = rig.BUILD + "/contrib/kme/rekey-kme"
+MAKE_CERTS = os.environ["top_srcdir"] + "/contrib/kme/make-certs"
+PAIRS = 100
+
+
+def slave(i):
+    return "SAE_B%02d" % i
+
+
+def missing():
+    """Why it cannot run here; None."""
+    if not os.path.exists(KME):
+        return "rekey-kme was not built"
+    if not os.path.exists(rig.BUILD + "/plugins/source/etsi014/.libs/etsi014.so"):
+        return "the plugin etsi014 was not built"
+    return None
+
+
+class Kme:
+    """A running rekey-kme with the two KMEs of all pairs."""
+
+    def __init__(self, folder):
+        self.dir, self.stats = folder, folder + "/kme.stats"
+        if not os.path.exists(folder + "/pki"):
+            names = [arg for i in range(PAIRS) for arg in ("--sae", slave(i))]
+            subprocess.run(["bash", MAKE_CERTS, "--sae", "SAE_A", *names, folder + "/pki"], check=True,
+                           stdout=subprocess.DEVNULL)
+        slaves = [slave(i) for i in range(PAIRS)]
+        kmes = [{"id": me, "cert": "pki/%s.crt" % me, "key": "pki/%s.key" % me, "ca": "pki/ca.crt", "saes": own,
+                 "listen": "127.0.0.1:0", "peers": [{"kme": peer, "saes": theirs}],
+                 "pool": {"keys": 100000000, "refill": 1000000}}
+                for me, own, peer, theirs in (("kme-a", ["SAE_A"], "kme-b", slaves),
+                                              ("kme-b", slaves, "kme-a", ["SAE_A"]))]
+        rig.write(folder + "/kme.yaml", json.dumps({"kmes": kmes}))
+
+    def __enter__(self):
+        ready, theirs = os.pipe()
+        self.proc = subprocess.Popen([KME, "--config", self.dir + "/kme.yaml", "--ready-fd", str(theirs), "--log",
+                                      "warning", "--stats", self.stats], pass_fds=(theirs,))
+        os.close(theirs)
+        with os.fdopen(ready) as f:
+            words = f.readline().split()
+        if words[:1] != ["ready"]:
+            raise SystemExit("bench: rekey-kme does not start")
+        self.url = {k: "https://" + at for k, at in (w.split("=") for w in words[1:])}
+        return self
+
+    def __exit__(self, *_):
+        self.proc.terminate()
+        self.proc.wait()
+
+    def counts(self):
+        if os.path.exists(self.stats):
+            os.unlink(self.stats)
+        self.proc.send_signal(signal.SIGUSR1)
+        for _ in range(1000):
+            if os.path.exists(self.stats):
+                with open(self.stats) as f:
+                    return json.load(f)
+            time.sleep(0.01)
+        raise SystemExit("bench: rekey-kme does not tell its counters")
+
+    def source(self, name, kme, sae):
+        pki = self.dir + "/pki/"
+        return "  %s: { plugin: etsi014, url: '%s', cert: %s%s.crt, key: 'file:%s%s.key', ca: %sca.crt }" % (
+            name, self.url[kme], pki, sae, pki, sae, pki)
+
+
+def config(kme, links, interval_ms, level="info"):
+    """Links in PAIRS equal groups, each with devices of its own: as many sites with links to one."""
+    each = links // PAIRS
+    ports = min(each, rig.PORTS)
+    lines = ["sae: SAE_A", "state-dir: %s/state" % kme.dir, "control: %s/ctl.sock" % kme.dir, "log-level: " + level,
+             "sources:", kme.source("ka", "kme-a", "SAE_A")]
+    lines += [kme.source("kb%02d" % i, "kme-b", slave(i)) for i in range(PAIRS)] + ["devices:"]
+    for i in range(PAIRS):
+        for j in range(-(-each // ports)):
+            lines += ["  a%d-%d: { plugin: sim }" % (i, j), "  b%d-%d: { plugin: sim }" % (i, j)]
+    lines += ["defaults: { interval: %dms, verify: %dms, drain: 50ms, source: ka, channel: local }" %
+              (interval_ms, interval_ms), "links:"]
+    for i in range(PAIRS):
+        for k in range(each):
+            where = (i, k // ports, k, i, k // ports, k)
+            lines.append("  - { name: l%02d-%05d, device: a%d-%d, interface: p%d, peer-device: b%d-%d, "
+                         "peer-interface: p%d, peer-sae: %s, peer-source: kb%02d }" %
+                         (i, k, *where, slave(i), i))
+    rig.fresh(kme.dir, lines)
+
+
+def wait_all(daemon, log, ends, limit_s):
+    """Until that many ends have rotated; ret: did they."""
+    until = time.monotonic() + limit_s
+    while rig.rotated_in(log) < ends:
+        if daemon.proc.poll() is not None or time.monotonic() > until:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def measure(kme, links, rate, seconds):
+    """A dict of figures, or None when it did not get going."""
+    config(kme, links, max(100, 1000 * links // rate))
+    log = kme.dir + "/log"
+    with open(log, "wb") as out, rig.Daemon(kme.dir, stderr=out) as daemon:
+        if not wait_all(daemon, log, 2 * links, 300):
+            return None
+        time.sleep(2)
+        names = daemon.processes()
+        begin, calls = {p: rig.cpu_s(p) for p in names}, kme.counts()
+        done, at = rig.rotated_in(log), time.monotonic()
+        time.sleep(seconds)
+        used = {names[p]: rig.cpu_s(p) - begin[p] for p in names}
+        done, took = (rig.rotated_in(log) - done) / 2, time.monotonic() - at
+        now = kme.counts()
+    return {"us": {n: 1e6 * s / done for n, s in used.items()}, "rate": done / took,
+            "calls": {k: (now[k] - calls[k]) / done for k in now}}
