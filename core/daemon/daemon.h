@@ -232,6 +232,7 @@ struct end {
     bool bound; /* its channel's host knows the link */
     int key_fd; /* sealed memfd of the candidate; -1 */
     int64_t rotation_since_ns;
+    struct rk_journal_place place;  /* in the journal */
     int64_t queued_ns;              /* when it came into the queue of its source */
     int put_err;                    /* of the journal entry in the open group */
     union {                             /* there are 100,000 of these: by `channel`, */

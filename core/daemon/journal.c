@@ -125,10 +125,57 @@ rk_journal_commit(struct rk_journal *j, char *why, size_t size)
         j->hollow = false;
         return RK_OK;
     }
+    j->epoch++; /* rows that the group has made are not there */
     snprintf(why, size, "%s", j->why);
     if (j->db && !sqlite3_get_autocommit(j->db)) /* some errors roll back by themselves */
         (void)rk_journal_run(j->stmt[S_ROLLBACK]);
     return j->failed;
+}
+
+/* ---- Where ends are ---- */
+
+/* An end in the file. */
+struct row {
+    int64_t no;   /* its row in links; 0: none */
+    int64_t last; /* its newest event; 0: none */
+    int64_t done, failed;
+};
+
+static int
+find_end(struct rk_journal *j, const char *link, char end, struct row *row)
+{
+    const char text[2] = {end, '\0'};
+    int64_t n[5] = {0, 0, 0, 0, 1};
+    int rc = run_row(bound_end(j, S_END, link, text), n, 5);
+
+    *row = (struct row){n[0], n[1], n[2], n[3]};
+    if (n[4] == 1)
+        return rc;
+    j->damaged++;
+    rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld res=protocol why=\"damaged: counters; they begin anew\"",
+           link, end, (long long)n[0]);
+    row->done = row->failed = 0;
+    return rc;
+}
+
+/* Know where an end is; a row is made for it when there is none.  ret: SQLite's code */
+static int
+know(struct rk_journal *j, struct rk_journal_place *at, const char *link, char end)
+{
+    const char text[2] = {end, '\0'};
+    struct row row;
+    int rc;
+
+    if (at->no != 0 && at->epoch == j->epoch)
+        return SQLITE_OK;
+    rc = find_end(j, link, end, &row);
+    if (rc == SQLITE_OK && row.no == 0) {
+        rc = rk_journal_run(bound_end(j, S_END_NEW, link, text));
+        row.no = sqlite3_last_insert_rowid(j->db);
+    }
+    *at = (struct rk_journal_place){.no = row.no, .last = row.last, .done = (uint64_t)row.done,
+                                    .failed = (uint64_t)row.failed, .epoch = j->epoch};
+    return rc;
 }
 
 /* ---- State ---- */
@@ -172,19 +219,11 @@ fault_of(const struct rk_durable *d)
     return NULL;
 }
 
-int
-rk_journal_put(struct rk_journal *j, const struct rk_durable *d)
+static void
+bind_durable(sqlite3_stmt *s, const struct rk_durable *d)
 {
-    const char end[2] = {d->end, '\0'};
-    sqlite3_stmt *s = j->stmt[S_PUT];
-    int rc, err, at = 1;
+    int at = 3; /* behind link and end */
 
-    if (fault_of(d))
-        return RK_E_CONTRACT;
-    if ((err = rk_journal_begin(j)) != RK_OK)
-        return err;
-    bind_text(s, at++, d->link);
-    bind_text(s, at++, end);
     sqlite3_bind_int64(s, at++, d->role);
     sqlite3_bind_int64(s, at++, d->phase);
     sqlite3_bind_int64(s, at++, (int64_t)d->term);
@@ -202,8 +241,49 @@ rk_journal_put(struct rk_journal *j, const struct rk_durable *d)
     sqlite3_bind_int64(s, at++, d->cur_boot_ns);
     sqlite3_bind_int64(s, at++, d->flags);
     sqlite3_bind_int64(s, at, d->start_ms);
+}
+
+/* Over the row that is known; one that is not there any more is damage. */
+static int
+put_row(struct rk_journal *j, struct rk_journal_place *at, const struct rk_durable *d)
+{
+    const char end[2] = {d->end, '\0'};
+    sqlite3_stmt *s = bound_end(j, at->noted ? S_PUT_NOTED : S_PUT, d->link, end);
+    int rc;
+
+    bind_durable(s, d);
+    sqlite3_bind_int64(s, 20, at->no);
+    if (at->noted) {
+        sqlite3_bind_int64(s, 21, at->last);
+        sqlite3_bind_int64(s, 22, (int64_t)at->done);
+        sqlite3_bind_int64(s, 23, (int64_t)at->failed);
+    }
+    at->noted = false;
     rc = rk_journal_run(s);
+    return rc == SQLITE_OK && sqlite3_changes(j->db) != 1 ? SQLITE_CORRUPT : rc;
+}
+
+int
+rk_journal_put_at(struct rk_journal *j, struct rk_journal_place *at, const struct rk_durable *d)
+{
+    int rc, err;
+
+    if (fault_of(d))
+        return RK_E_CONTRACT;
+    if ((err = rk_journal_begin(j)) != RK_OK)
+        return err;
+    rc = know(j, at, d->link, d->end);
+    if (rc == SQLITE_OK)
+        rc = put_row(j, at, d);
     return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+}
+
+int
+rk_journal_put(struct rk_journal *j, const struct rk_durable *d)
+{
+    struct rk_journal_place at = {0};
+
+    return rk_journal_put_at(j, &at, d);
 }
 
 /* Text of a column into dst[size]; false when it is no text, holds a NUL, or does not fit. */
@@ -302,30 +382,6 @@ rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d, vo
 
 /* ---- History ---- */
 
-/* An end in the file. */
-struct row {
-    int64_t no;   /* its row in links; 0: none */
-    int64_t last; /* its newest event; 0: none */
-    int64_t done, failed;
-};
-
-static int
-find_end(struct rk_journal *j, const char *link, char end, struct row *row)
-{
-    const char text[2] = {end, '\0'};
-    int64_t n[5] = {0, 0, 0, 0, 1};
-    int rc = run_row(bound_end(j, S_END, link, text), n, 5);
-
-    *row = (struct row){n[0], n[1], n[2], n[3]};
-    if (n[4] == 1)
-        return rc;
-    j->damaged++;
-    rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld res=protocol why=\"damaged: counters; they begin anew\"",
-           link, end, (long long)n[0]);
-    row->done = row->failed = 0;
-    return rc;
-}
-
 static const char *
 key_of(const struct rk_journal_event *e)
 {
@@ -333,9 +389,9 @@ key_of(const struct rk_journal_event *e)
 }
 
 static int
-put_event(struct rk_journal *j, const struct rk_journal_event *e, const struct row *row)
+put_event(struct rk_journal *j, const struct rk_journal_event *e, const struct rk_journal_place *at)
 {
-    sqlite3_stmt *s = BOUND(j, S_EVENT_PUT, ++j->last_id, row->no, row->last, (int64_t)e->seq);
+    sqlite3_stmt *s = BOUND(j, S_EVENT_PUT, ++j->last_id, at->no, at->last, (int64_t)e->seq);
     const char end[2] = {e->end, '\0'};
     const char *why = e->why ? e->why : "";
     size_t len = strnlen(why, RK_TEXT_MAX - 1);
@@ -373,27 +429,24 @@ prune(struct rk_journal *j)
 }
 
 static int
-append(struct rk_journal *j, const struct rk_journal_event *e)
+append(struct rk_journal *j, struct rk_journal_place *at, const struct rk_journal_event *e, bool put_follows)
 {
-    const char end[2] = {e->end, '\0'};
-    bool done = strcmp(e->event, "rotated") == 0;
-    bool failed = strcmp(e->event, "burnt") == 0 || strcmp(e->event, "failed") == 0;
-    struct row row;
-    int rc = find_end(j, e->link, e->end, &row);
+    int rc = know(j, at, e->link, e->end);
 
-    if (rc == SQLITE_OK && row.no == 0) {
-        rc = rk_journal_run(bound_end(j, S_END_NEW, e->link, end));
-        row.no = sqlite3_last_insert_rowid(j->db);
-    }
     if (rc == SQLITE_OK)
-        rc = put_event(j, e, &row);
-    if (rc == SQLITE_OK)
-        rc = rk_journal_run(BOUND(j, S_END_NOTE, row.no, j->last_id, row.done + done, row.failed + failed));
+        rc = put_event(j, e, at);
+    at->last = j->last_id;
+    at->done += strcmp(e->event, "rotated") == 0;
+    at->failed += strcmp(e->event, "burnt") == 0 || strcmp(e->event, "failed") == 0;
+    at->noted = put_follows;
+    if (rc == SQLITE_OK && !put_follows)
+        rc = rk_journal_run(BOUND(j, S_END_NOTE, at->no, at->last, (int64_t)at->done, (int64_t)at->failed));
     return rc == SQLITE_OK && j->last_id % PRUNE_EVERY == 0 ? prune(j) : rc;
 }
 
 int
-rk_journal_note(struct rk_journal *j, const struct rk_journal_event *e)
+rk_journal_note_at(struct rk_journal *j, struct rk_journal_place *at, const struct rk_journal_event *e,
+                   bool put_follows)
 {
     int rc, err;
 
@@ -402,8 +455,16 @@ rk_journal_note(struct rk_journal *j, const struct rk_journal_event *e)
         return RK_E_CONTRACT;
     if ((err = rk_journal_begin(j)) != RK_OK)
         return err;
-    rc = append(j, e);
+    rc = append(j, at, e, put_follows);
     return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+}
+
+int
+rk_journal_note(struct rk_journal *j, const struct rk_journal_event *e)
+{
+    struct rk_journal_place at = {0};
+
+    return rk_journal_note_at(j, &at, e, false);
 }
 
 /* An event as read, with room for its texts. */
@@ -528,6 +589,7 @@ rk_journal_forget(struct rk_journal *j, const char *link, char end)
 
     if ((err = rk_journal_begin(j)) != RK_OK)
         return err;
+    j->epoch++;
     rc = find_end(j, link, end, &row);
     if (rc == SQLITE_OK && row.no != 0 && (rc = forget_events(j, link, end, &row)) == SQLITE_OK)
         rc = rk_journal_run(BOUND(j, S_END_FORGET, row.no));

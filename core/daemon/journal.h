@@ -63,6 +63,22 @@ int rk_journal_begin(struct rk_journal *j);
  * thread: loop only.   blocks: hardly (a read of a page that is not cached).   cost: O(log links) */
 int rk_journal_put(struct rk_journal *j, const struct rk_durable *d);
 
+/* Where an end is in the file, and what is counted there.  Zeroed at first; it finds out by itself when it is not true
+ * any more. */
+struct rk_journal_place {
+    int64_t no;            /* its row; 0: not known */
+    int64_t last;          /* its newest event; 0: none */
+    uint64_t done, failed; /* as rk_journal_count() tells */
+    uint32_t epoch;        /* of the journal, when this was true */
+    bool noted;            /* last, done and failed go into the file with the put that follows */
+};
+
+/* rk_journal_put_at, rk_journal_note_at - rk_journal_put() and rk_journal_note() of an end that is not looked for again
+ * in:   at  the end's;  put_follows  the next call of this group is rk_journal_put_at() of the same end: one write then
+ *       brings both into its row
+ * ret:  as rk_journal_put().   own: at is the caller's */
+int rk_journal_put_at(struct rk_journal *j, struct rk_journal_place *at, const struct rk_durable *d);
+
 /* One line of history.  Texts: event is a name ("staged"); key_id and why may be NULL or "". */
 struct rk_journal_event {
     char link[RK_LINK_MAX + 1];
@@ -82,6 +98,8 @@ struct rk_journal_event {
  *       is cut.
  * ret:  as rk_journal_put() */
 int rk_journal_note(struct rk_journal *j, const struct rk_journal_event *e);
+int rk_journal_note_at(struct rk_journal *j, struct rk_journal_place *at, const struct rk_journal_event *e,
+                       bool put_follows);
 
 /* rk_journal_commit - make the group durable; RK_OK at once when none is open
  * out:  why  on failure one line; a full disk is named as such.  Not NULL

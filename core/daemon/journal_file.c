@@ -42,17 +42,17 @@ _Static_assert(APPLICATION_ID == 1380665905 && SCHEMA == 2, "the numbers in the 
 
 #define STATE "role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,cur_since_ms,cur_boot," \
               "cur_boot_ns,flags,start_ms"
+#define PUT "UPDATE links SET role=?3,phase=?4,term=?5,seq=?6,floor=?7,cur_seq=?8,prev_seq=?9,cur=?10,prev=?11," \
+            "cand=?12,mine=?13,theirs=?14,cur_since_ms=?15,cur_boot=?16,cur_boot_ns=?17,flags=?18,start_ms=?19," \
+            "sum=rk_sum(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
 #define TALLY "rk_sum(no,link,end,last,done,failed)"
 
 static const char *const statements[STATEMENTS] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
     [S_COMMIT] = "COMMIT",
     [S_ROLLBACK] = "ROLLBACK",
-    [S_PUT] = ("INSERT INTO links(link,end," STATE ",sum) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,"
-               "?16,?17,?18,?19,rk_sum(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19))"
-               " ON CONFLICT(link,end) DO UPDATE SET role=?3,phase=?4,term=?5,seq=?6,floor=?7,cur_seq=?8,prev_seq=?9,"
-               "cur=?10,prev=?11,cand=?12,mine=?13,theirs=?14,cur_since_ms=?15,cur_boot=?16,cur_boot_ns=?17,flags=?18,"
-               "start_ms=?19,sum=excluded.sum"),
+    [S_PUT] = PUT " WHERE no=?20",
+    [S_PUT_NOTED] = PUT ",last=?21,done=?22,failed=?23,tally=rk_sum(?20,?1,?2,?21,?22,?23) WHERE no=?20",
     [S_END] = "SELECT no,last,done,failed,tally IS NULL OR tally=" TALLY " FROM links WHERE link=?1 AND end=?2",
     [S_END_NEW] = "INSERT INTO links(link,end) VALUES(?1,?2)",
     [S_END_NOTE] = ("UPDATE links SET last=?2,done=?3,failed=?4,tally=rk_sum(no,link,end,?2,?3,?4) WHERE no=?1"),
@@ -296,14 +296,32 @@ prepare(struct rk_journal *j)
 
 /* ---- Check values ---- */
 
+#define FNV_PRIME 1099511628211u
+
 static uint64_t
 sum_bytes(uint64_t h, const void *bytes, size_t n)
 {
     const unsigned char *b = bytes;
 
     for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * 1099511628211u;
+        h = (h ^ b[i]) * FNV_PRIME;
     return h;
+}
+
+/* As its n bytes, the lowest first.  Most numbers are small: all the zeros above are one multiplication. */
+static uint64_t
+sum_number(uint64_t h, uint64_t number, size_t n)
+{
+    static const uint64_t powers[] = {
+        1, FNV_PRIME, FNV_PRIME * FNV_PRIME, FNV_PRIME * FNV_PRIME * FNV_PRIME,
+        FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME, FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME,
+        FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME,
+        FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME,
+        FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME};
+
+    for (; number; number >>= 8, n--)
+        h = (h ^ (number & 0xff)) * FNV_PRIME;
+    return h * powers[n];
 }
 
 /* The SQL function rk_sum(...): FNV-1a over the values and their types. */
@@ -319,7 +337,7 @@ sum_of_row(sqlite3_context *context, int n, sqlite3_value **values)
 
         if (text)
             number = sqlite3_value_bytes(values[i]);
-        h = sum_bytes(sum_bytes(h, &type, sizeof type), &number, sizeof number);
+        h = sum_number(sum_number(h, (unsigned)type, sizeof type), (uint64_t)number, sizeof number);
         if (text)
             h = sum_bytes(h, text, (size_t)number);
     }
@@ -495,5 +513,6 @@ rk_journal_renew(struct rk_journal *j, char *aside, size_t aside_size, char *why
     j->begun_anew = err != RK_OK && err != RK_E_UNSAFE;
     j->broken = err != RK_OK;
     j->hollow = true;
+    j->epoch++;
     return err;
 }

@@ -12,7 +12,7 @@
 
 #include <sqlite3.h>
 
-enum statement { S_BEGIN, S_COMMIT, S_ROLLBACK, S_PUT, S_END, S_END_NEW, S_END_NOTE, S_END_FORGET, S_LOAD,
+enum statement { S_BEGIN, S_COMMIT, S_ROLLBACK, S_PUT, S_PUT_NOTED, S_END, S_END_NEW, S_END_NOTE, S_END_FORGET, S_LOAD,
                  S_EVENT, S_EVENT_PUT, S_EVENT_FORGET, S_EVENT_OLDEST, S_EVENT_PRUNE, STATEMENTS };
 
 #define JOURNAL_PATH_BYTES 512
@@ -34,6 +34,7 @@ struct rk_journal {
     int failed;            /* RK_OK, or why the open group cannot be committed */
     char why[RK_TEXT_MAX]; /* the same in words */
     int64_t last_id;       /* newest event */
+    uint32_t epoch;        /* of what callers remember about rows: another one after they may have changed */
     uint64_t damaged;
     char path[JOURNAL_PATH_BYTES];
 };

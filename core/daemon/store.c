@@ -17,7 +17,7 @@ store_put(struct end *end)
 {
     struct daemon *d = end->d;
 
-    end->put_err = rk_journal_put(d->journal, &end->e.d);
+    end->put_err = rk_journal_put_at(d->journal, &end->place, &end->e.d);
     end->next_commit = NULL;
     *d->commit_last = end;
     d->commit_last = &end->next_commit;
@@ -25,8 +25,9 @@ store_put(struct end *end)
     turn_soon(d);
 }
 
-void
-store_event(struct end *end, struct rk_journal_event *event)
+/* put: the end's entry is put right after it, in the same group. */
+static void
+note(struct end *end, struct rk_journal_event *event, bool put)
 {
     const struct rk_durable *d = &end->e.d;
 
@@ -34,20 +35,27 @@ store_event(struct end *end, struct rk_journal_event *event)
     event->seq = d->seq;
     event->at = rk_wall_now();
     memcpy(event->link, d->link, sizeof event->link);
-    if (rk_journal_note(end->d->journal, event) != RK_OK)
+    if (rk_journal_note_at(end->d->journal, &end->place, event, put) != RK_OK)
         rk_log(RK_LOG_DEBUG, "ev=journal link=%s res=note-failed", d->link); /* the commit will say why */
     end->d->group_open = true;
     turn_soon(end->d);
 }
 
 void
+store_event(struct end *end, struct rk_journal_event *event)
+{
+    note(end, event, false);
+}
+
+void
 store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
 {
     const struct rk_end *e = &end->e;
+    struct rk_journal_event event = {.event = todo->note, .key_id = todo->note_key,
+                                     .result = todo->note_bad ? e->last_err : RK_OK,
+                                     .why = todo->note_bad ? e->last_why : "", .took_ms = took_ms};
 
-    store_event(end, &(struct rk_journal_event){.event = todo->note, .key_id = todo->note_key,
-                                                .result = todo->note_bad ? e->last_err : RK_OK,
-                                                .why = todo->note_bad ? e->last_why : "", .took_ms = took_ms});
+    note(end, &event, todo->act == RK_ACT_JOURNAL);
 }
 
 /* Say once that the journal cannot be written, and once that it can again. */
@@ -78,7 +86,7 @@ put_all(struct daemon *d)
     for (size_t i = 0; i < d->n_ends; i++) {
         struct end *end = d->ends[i];
 
-        if (rk_journal_put(d->journal, &end->e.d) == RK_E_CONTRACT)
+        if (rk_journal_put_at(d->journal, &end->place, &end->e.d) == RK_E_CONTRACT)
             rk_log(RK_LOG_ERR, "ev=journal link=%s end=%c res=contract why=\"its state cannot be written\"",
                    end->conf->name, end->e.d.end);
     }

@@ -114,6 +114,7 @@ sql_number(const struct place *p, const char *text)
     int64_t n;
 
     assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
+    assert_int_equal(rk_journal_add_sum(db), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(db, text, -1, &s, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(s), SQLITE_ROW);
     n = sqlite3_column_int64(s, 0);
@@ -894,6 +895,53 @@ test_many(void **state)
     rk_journal_close(&j);
 }
 
+/* ---- ends whose place is known ---- */
+
+static void
+note_at(struct rk_journal *j, struct rk_journal_place *at, const char *event, uint64_t seq)
+{
+    struct rk_journal_event e = {.link = "a-b-1", .end = 'a', .seq = seq, .event = event, .key_id = "k"};
+
+    assert_int_equal(rk_journal_note_at(j, at, &e, true), RK_OK);
+}
+
+/* An event and the state that follows it are one write of the row, and say what two would. */
+static void
+test_places(void **state)
+{
+    struct place *p = *state;
+    struct rk_journal *j = opened(p);
+    struct rk_journal_place at = {0};
+    struct rk_durable d = state_of("a-b-1", 'a', 5);
+    uint64_t done = 0, failed = 0;
+    char why[400];
+
+    note_at(j, &at, "rotated", 4);
+    assert_int_equal(rk_journal_put_at(j, &at, &d), RK_OK);
+    committed(j);
+    assert_int_equal(rk_journal_begin(j), RK_OK);
+    note_at(j, &at, "burnt", 5);
+    d.seq = 6;
+    assert_int_equal(rk_journal_put_at(j, &at, &d), RK_OK);
+    committed(j);
+    assert_int_equal(rk_journal_count(j, "a-b-1", 'a', &done, &failed), RK_OK);
+    assert_true(done == 1 && failed == 1);
+    assert_true(at.no == 1 && at.last == 2);
+    /* after another end's rows were deleted nothing that was known is believed */
+    assert_int_equal(rk_journal_forget(j, "a-b-2", 'a'), RK_OK);
+    at.no = 99;
+    assert_int_equal(rk_journal_put_at(j, &at, &d), RK_OK);
+    assert_int_equal(at.no, 1);
+    committed(j);
+    /* a row that is known and not there is damage, not a success */
+    at.no = 99;
+    assert_int_equal(rk_journal_put_at(j, &at, &d), RK_E_UNSAFE);
+    assert_int_equal(rk_journal_commit(j, why, sizeof why), RK_E_UNSAFE);
+    rk_journal_close(&j);
+    assert_int_equal(sql_number(p, "SELECT count(*) FROM links WHERE seq=6 AND done=1 AND failed=1"), 1);
+    assert_int_equal(sql_number(p, "SELECT count(*) FROM links WHERE tally=rk_sum(no,link,end,last,done,failed)"), 1);
+}
+
 #define AT_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
 
 int
@@ -908,6 +956,7 @@ main(void)
         AT_PLACE(test_history),      AT_PLACE(test_history_order),
         AT_PLACE(test_counters),    AT_PLACE(test_forget),        AT_PLACE(test_prune),
         AT_PLACE(test_circle),      AT_PLACE(test_damaged_events), AT_PLACE(test_many),
+        AT_PLACE(test_places),
     };
 
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
