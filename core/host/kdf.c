@@ -1,11 +1,12 @@
 /* kdf.c - derivations by OpenSSL.  Intermediate keys are secrets; a tag is public once made. */
 #include "kdf.h"
 
+#include "hmac.h"
+
 #include "../base/text.h"
 
 #include <openssl/evp.h>
 #include <openssl/core_names.h>
-#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <pthread.h>
@@ -125,37 +126,101 @@ static int
 tag_with(const unsigned char *key, size_t len, void *arg)
 {
     struct tag *t = arg;
-    unsigned char mac[32];
+    unsigned char mac[RK_HMAC_BYTES];
 
-    if (!HMAC(EVP_sha256(), key, (int)len, t->text->bytes, t->text->len, mac, NULL))
+    if (!rk_hmac((struct rk_bytes){key, len}, t->text->bytes, t->text->len, mac))
         return RK_E_FATAL;
     rk_hex_put(mac, RK_CONFIRM_HEX / 2, t->hex);
     return RK_OK;
+}
+
+/* ---- confirm tags ---- */
+
+/* HKDF-SHA-256 for one block (RFC 5869): what it extracts, and behind it the confirm key, both in locked memory. */
+struct confirm_key {
+    const struct rk_secret *key;
+    struct text info;
+    unsigned char *out;
+};
+
+static int
+extract(const unsigned char *key, size_t len, void *arg)
+{
+    static const unsigned char no_salt[RK_HMAC_BYTES];
+    struct confirm_key *c = arg;
+
+    if (!rk_hmac((struct rk_bytes){no_salt, sizeof no_salt}, key, len, c->out) ||
+        !rk_hmac((struct rk_bytes){c->out, RK_HMAC_BYTES}, c->info.bytes, c->info.len, c->out + RK_HMAC_BYTES))
+        return RK_E_FATAL;
+    return RK_OK;
+}
+
+static int
+confirm_key_fill(unsigned char *out, size_t len, void *arg)
+{
+    struct confirm_key *c = arg;
+
+    (void)len;
+    c->out = out;
+    return rk_secret_use(c->key, extract, c);
+}
+
+struct tags {
+    struct text text;
+    struct rk_confirm tags; /* where they go */
+    uint32_t role;
+};
+
+static int
+tags_with(const unsigned char *bytes, size_t len, void *arg)
+{
+    struct tags *t = arg;
+    struct tag mine = {&t->text, t->tags.mine}, theirs = {&t->text, t->tags.theirs};
+    unsigned char *role = &t->text.bytes[t->text.len - 1];
+    int err = RK_OK;
+
+    (void)len;
+    *role = (unsigned char)t->role;
+    if (mine.hex)
+        err = tag_with(bytes + RK_HMAC_BYTES, RK_HMAC_BYTES, &mine);
+    *role = t->role == 1 ? 2 : 1;
+    if (!err && theirs.hex)
+        err = tag_with(bytes + RK_HMAC_BYTES, RK_HMAC_BYTES, &theirs);
+    return err;
+}
+
+int
+rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, struct rk_confirm out)
+{
+    struct confirm_key c = {.key = key, .info = {.len = 0}};
+    struct tags t = {.text = {.len = 0}, .tags = out, .role = of->role};
+    struct rk_secret *confirm_key;
+    int err;
+
+    add_text(&c.info, "rekey confirm v1");
+    add_text(&c.info, of->link);
+    add_text(&c.info, of->key_id);
+    c.info.bytes[c.info.len++] = 1; /* the number of the block */
+    add_text(&t.text, of->link);
+    add_text(&t.text, of->key_id);
+    for (int i = 7; i >= 0; i--)
+        t.text.bytes[t.text.len++] = (unsigned char)(of->seq >> 8 * i);
+    t.text.len++; /* the role */
+    err = rk_secret_new(2 * RK_HMAC_BYTES, confirm_key_fill, &c, &confirm_key);
+    if (err)
+        return err;
+    err = rk_secret_use(confirm_key, tags_with, &t);
+    rk_secret_free(&confirm_key);
+    return err;
 }
 
 int
 rk_kdf_confirm(const struct rk_secret *key, const char *link, const char *key_id, uint64_t seq, uint32_t role,
                char *hex)
 {
-    struct text info = {.len = 0}, text = {.len = 0};
-    struct tag tag = {&text, hex};
-    struct rk_secret *confirm_key;
-    int err;
+    const struct rk_confirm_of of = {link, key_id, seq, role};
 
-    add_text(&info, "rekey confirm v1");
-    add_text(&info, link);
-    add_text(&info, key_id);
-    add_text(&text, link);
-    add_text(&text, key_id);
-    for (int i = 7; i >= 0; i--)
-        text.bytes[text.len++] = (unsigned char)(seq >> 8 * i);
-    text.bytes[text.len++] = (unsigned char)role;
-    err = rk_kdf_derive(key, info.bytes, info.len, 32, &confirm_key);
-    if (err)
-        return err;
-    err = rk_secret_use(confirm_key, tag_with, &tag);
-    rk_secret_free(&confirm_key);
-    return err;
+    return rk_kdf_confirms(key, &of, (struct rk_confirm){.mine = hex});
 }
 
 int

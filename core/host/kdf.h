@@ -30,6 +30,19 @@ int rk_kdf_salted(const struct rk_secret *key, const struct rk_kdf_label *label,
 int rk_kdf_confirm(const struct rk_secret *key, const char *link, const char *key_id, uint64_t seq, uint32_t role,
                    char *hex);
 
+/* rk_kdf_confirms - the tags of both ends
+ * in:   of  what they are about; role is that of this end
+ * out:  mine, theirs[RK_CONFIRM_HEX + 1]: of this end and of the other one; NULL: not wanted.   ret: as above */
+struct rk_confirm_of {
+    const char *link, *key_id;
+    uint64_t seq;
+    uint32_t role;
+};
+struct rk_confirm {
+    char *mine, *theirs;
+};
+int rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, struct rk_confirm out);
+
 /* rk_kdf_record - the tag of a record
  * in:   auth_key of the channel;  parties  who sends it and to whom;  text  the record without tag
  * out:  hex[RK_CONFIRM_HEX + 1]: first 16 bytes of HMAC-SHA-256(auth_key, "rekey record v1"|from|to|text), NUL-ended

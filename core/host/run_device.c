@@ -38,7 +38,7 @@ static int
 take_key(struct rk_call *c, struct batch *b, size_t i)
 {
     struct rk_item *in = &c->msg.items[i];
-    uint32_t other = in->role == 1 ? 2 : 1;
+    const struct rk_confirm_of of = {in->link, in->key_id, in->seq, in->role};
     int err = rk_secret_receive(in->fd, &b->keys[i]);
 
     in->fd = -1;
@@ -46,9 +46,7 @@ take_key(struct rk_call *c, struct batch *b, size_t i)
         return rk_call_fail(c, err, "%s %s: the key did not arrive", in->link, in->iface);
     b->ops[i].key = b->keys[i];
     /* Made before the key is installed, so that what can fail has failed by then; told only when it is. */
-    err = rk_kdf_confirm(b->keys[i], in->link, in->key_id, in->seq, in->role, b->tags[i].mine);
-    if (!err)
-        err = rk_kdf_confirm(b->keys[i], in->link, in->key_id, in->seq, other, b->tags[i].theirs);
+    err = rk_kdf_confirms(b->keys[i], &of, (struct rk_confirm){b->tags[i].mine, b->tags[i].theirs});
     return err ? rk_call_fail(c, err, "%s %s: no confirm tag can be made", in->link, in->iface) : RK_OK;
 }
 

@@ -129,6 +129,27 @@ test_confirm(void **state)
     rk_secret_free(&key);
 }
 
+/* Both tags from one derivation are those that each end makes of itself. */
+static void
+test_confirms(void **state)
+{
+    struct rk_secret *key = counting();
+    char mine[RK_CONFIRM_HEX + 1], theirs[RK_CONFIRM_HEX + 1], want[RK_CONFIRM_HEX + 1];
+
+    (void)state;
+    for (uint32_t role = 1; role <= 2; role++) {
+        const struct rk_confirm_of of = {"a-b-1", "550e8400-e29b-41d4-a716-446655440000", 9, role};
+
+        assert_int_equal(rk_kdf_confirms(key, &of, (struct rk_confirm){mine, theirs}), RK_OK);
+        assert_int_equal(rk_kdf_confirm(key, of.link, of.key_id, 9, role, want), RK_OK);
+        assert_string_equal(mine, want);
+        assert_int_equal(rk_kdf_confirm(key, of.link, of.key_id, 9, 3 - role, want), RK_OK);
+        assert_string_equal(theirs, want);
+        assert_string_not_equal(theirs, mine);
+    }
+    rk_secret_free(&key);
+}
+
 static void
 test_record(void **state)
 {
@@ -152,7 +173,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc5869_case_3), cmocka_unit_test(test_long_output), cmocka_unit_test(test_sha256),
-        cmocka_unit_test(test_confirm),        cmocka_unit_test(test_record),
+        cmocka_unit_test(test_confirm), cmocka_unit_test(test_confirms), cmocka_unit_test(test_record),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
