@@ -47,21 +47,36 @@ rk_log_level_parse(const char *name)
     return -1;
 }
 
+/* "2026-01-31T23:59:58.999Z": by hand, for this is half of what a line costs. */
+static size_t
+put_time(char *out, const struct timespec *ts)
+{
+    static const char places[] = "YYYY-MM-DDThh:mm:ss.000Z";
+    struct tm tm;
+    int values[7], digits[7] = {4, 2, 2, 2, 2, 2, 3}, at = sizeof places - 2;
+
+    gmtime_r(&ts->tv_sec, &tm);
+    memcpy(values, (int[]){(tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                           (int)(ts->tv_nsec / 1000000)}, sizeof values);
+    memcpy(out, places, sizeof places);
+    for (int i = 6; i >= 0; i--, at--)
+        for (int n = digits[i]; n > 0; n--, values[i] /= 10)
+            out[--at] = (char)('0' + values[i] % 10);
+    return sizeof places - 1;
+}
+
 /* The head of a line: journald wants "<N>", a person wants a time and a level. */
 static size_t
 put_head(char *line, size_t size, int level)
 {
     struct timespec ts;
-    struct tm tm;
-    int n;
+    size_t n;
 
     if (log_journal)
         return (size_t)snprintf(line, size, "<%d>%s: ", level, log_who);
     clock_gettime(CLOCK_REALTIME, &ts);
-    gmtime_r(&ts.tv_sec, &tm);
-    n = (int)strftime(line, size, "%Y-%m-%dT%H:%M:%S", &tm);
-    return (size_t)(n + snprintf(line + n, size - (size_t)n, ".%03ldZ %-7s %s: ", ts.tv_nsec / 1000000,
-                                 level_names[level], log_who));
+    n = put_time(line, &ts);
+    return n + (size_t)snprintf(line + n, size - n, " %-7s %s: ", level_names[level], log_who);
 }
 
 void

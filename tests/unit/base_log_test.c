@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -55,6 +56,9 @@ test_journald_prefix(void **state)
 static void
 test_time_prefix(void **state)
 {
+    struct tm tm = {0};
+    time_t before = time(NULL);
+
     (void)state;
     unsetenv("JOURNAL_STREAM");
     rk_log_start("rekey-host[static]", RK_LOG_INFO);
@@ -67,6 +71,8 @@ test_time_prefix(void **state)
     assert_int_equal(said[19], '.');
     assert_int_equal(said[23], 'Z');
     assert_string_equal(said + 24, " warning rekey-host[static]: ev=a\n");
+    assert_ptr_equal(strptime(said, "%Y-%m-%dT%H:%M:%S", &tm), said + 19);
+    assert_true(timegm(&tm) >= before && timegm(&tm) <= time(NULL));
 }
 
 static void
