@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SPARE_MAX 32 /* pages: the keys of a few calls at once; 128 KiB of what may be locked, 8 MiB by default */
+#define SPARE_MAX 128 /* pages: the keys of two full calls at once; 512 KiB of what may be locked, 8 MiB by default */
 #define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 struct rk_secret {
