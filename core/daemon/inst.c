@@ -7,6 +7,7 @@
 
 #include "../base/err.h"
 #include "../base/log.h"
+#include "../base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -348,7 +349,7 @@ ask_observe(const struct end *end, struct rk_item *item)
     } keys[] = {{d->cur, d->cur_seq}, {d->prev, d->prev_seq}, {d->cand, d->seq}, {e->peer_active, e->peer_active_seq}};
 
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-        snprintf(item->key[k].id, sizeof item->key[k].id, "%s", keys[k].id);
+        rk_copy(item->key[k].id, sizeof item->key[k].id, keys[k].id);
         item->key[k].seq = keys[k].seq;
     }
 }
@@ -356,8 +357,8 @@ ask_observe(const struct end *end, struct rk_item *item)
 static void
 request(struct end *end, uint32_t verb, struct rk_item *item)
 {
-    snprintf(item->link, sizeof item->link, "%s", end->conf->name);
-    snprintf(item->key_id, sizeof item->key_id, "%s", end->act_key);
+    rk_copy(item->link, sizeof item->link, end->conf->name);
+    rk_copy(item->key_id, sizeof item->key_id, end->act_key);
     if (mix_request(end, item))
         return;
     if (verb == RK_V_GET_NEW) { /* the tag that its peer must show: a crash between STAGE and its reply keeps it so */
@@ -366,8 +367,8 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
     }
     if (verb == RK_V_GET_NEW || verb == RK_V_GET_BY_ID)
         return;
-    snprintf(item->iface, sizeof item->iface, "%s", end->iface);
-    snprintf(item->facts, sizeof item->facts, "%s", end->e.peer.facts);
+    rk_copy(item->iface, sizeof item->iface, end->iface);
+    rk_copy(item->facts, sizeof item->facts, end->e.peer.facts);
     if (verb == RK_V_OBSERVE) {
         ask_observe(end, item);
         return;
@@ -375,7 +376,7 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
     item->op = op_of(end->act);
     item->seq = end->act_seq;
     item->role = end->e.d.role;
-    snprintf(item->text, sizeof item->text, "%s", end->act_terms);
+    rk_copy(item->text, sizeof item->text, end->act_terms);
     if (item->op == RK_OP_STAGE) {
         item->fd = end->key_fd;
         end->key_fd = -1;
