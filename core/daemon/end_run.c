@@ -23,11 +23,26 @@ static const enum rk_stale policies[] = {[RK_ON_STALE_HOLD] = RK_STALE_HOLD,
                                          [RK_ON_STALE_FALLBACK] = RK_STALE_FALLBACK,
                                          [RK_ON_STALE_SHUT] = RK_STALE_SHUT};
 
+/* A timer that comes too early costs less than to move it with every step of a rotation. */
+static void
+set_timer(struct end *end)
+{
+    const struct rk_timer *t = &end->wake.timer;
+
+    if (end->e.wake_ns != RK_NEVER && (!t->pos || t->at_ns > end->e.wake_ns))
+        wake_at(end->d, &end->wake, end->e.wake_ns);
+}
+
 static void
 tick(struct daemon *d, struct wake *w)
 {
+    struct end *end = (struct end *)w;
+
     (void)d;
-    end_event((struct end *)w, &(struct rk_event){.type = RK_EV_TICK});
+    if (rk_now_ns() >= end->e.wake_ns)
+        end_event(end, &(struct rk_event){.type = RK_EV_TICK});
+    else
+        set_timer(end);
 }
 
 struct end *
@@ -384,10 +399,7 @@ end_event(struct end *end, const struct rk_event *ev)
         show_step(end, todo.act, todo.act != RK_ACT_NONE ? "asked" : "waits");
     if (todo.act != RK_ACT_NONE)
         begin_act(end, &todo);
-    if (end->e.wake_ns != RK_NEVER)
-        wake_at(end->d, &end->wake, end->e.wake_ns);
-    else
-        wake_off(end->d, &end->wake);
+    set_timer(end);
     end_show_alarms(end, now_ns);
 }
 
