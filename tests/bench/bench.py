@@ -1,8 +1,8 @@
 # bench.py - what rekeyd costs, as a table.  It prints and never judges: times depend on the machine.
 #
-# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check; and callgrind, which runs only when named.
-# Devices are sim with no latency, keys come from static, links are local: both ends are driven by the one rekeyd, and
-# one rotation is all of it, at both ends.  doc/performance.md says how to read the figures.
+# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources; and callgrind, only when named.
+# Devices are sim with no latency, keys come from static, those of "sources" from KMEs, links are local: both ends are
+# driven by the one rekeyd, and one rotation is all of it, at both ends.  doc/performance.md says how to read the figures.
 import os
 import shutil
 import statistics
@@ -12,6 +12,7 @@ import time
 
 import peers
 import rig
+import sources
 
 RUN_S = float(os.environ.get("BENCH_SECONDS", "8"))  # length of one measurement under load
 RUNS = 9                                              # of what is over in a moment
@@ -172,6 +173,70 @@ def compare(folder):
             "%.1f x rekeyd" % statistics.median(t[key] / t[to] for t in turns) if to else "")
 
 
+# ---- keys from KMEs ----
+
+SOURCE_RATE = 1000  # rotations a second, whatever the number of links
+
+
+def source_row(kme, links):
+    r = sources.measure(kme, links, SOURCE_RATE, RUN_S)
+    name = "%d links, each %d s" % (links, links // SOURCE_RATE)
+    if r is None:
+        row(name, "-", "not all of them rotated in time")
+        return None
+    row(name, "%.0f us" % r["all"], "%s; %.0f/s now, %.0f per CPU second" %
+        (", ".join("%s %.0f" % (n, r["us"][n]) for n in sorted(r["us"], reverse=True)), r["rate"], 1e6 / r["all"]))
+    row("", "", "per rotation: %.3f enc_keys, %.3f dec_keys, %.4f status, %.4f refused, %.4f handshakes" %
+        tuple(r["calls"][k] for k in ("enc_keys", "dec_keys", "status", "refused", "connections")))
+    return r["all"]
+
+
+def source_memory(kme):
+    title("memory with keys from KMEs: Pss [bytes] that each idle link adds, both ends")
+    sizes = (1000, 10000, 100000)
+    found = [sources.idle(kme, links) for links in sizes]
+    for few, many, a, b in zip(sizes, sizes[1:], found, found[1:]):
+        if not a or not b:
+            row("%d to %d links" % (few, many), "-", "not all of them rotated in time")
+            continue
+        per = {name: 1024 * (b[name] - a[name]) / (many - few) for name in b}
+        row("%d to %d links: rekeyd" % (few, many), "%.0f" % per["rekeyd"],
+            ", ".join("%s %.0f" % (name, per[name]) for name in sorted(per) if name != "rekeyd"))
+
+
+def source_others(kme):
+    title("the same by controllers in Python, in turns with rekeyd, 10000 links; median of %d, ratios of each turn" % PAIRS)
+    why = sources.requests_missing()
+    if why:
+        row("controllers", "-", why)
+        return
+    turns = []
+    for _ in range(PAIRS):
+        r = sources.measure(kme, 10000, 2 * SOURCE_RATE, RUN_S)
+        if r:
+            turns.append({"rekeyd": r["all"], "pool": sources.pool_us(kme, 10000, RUN_S), "tick": sources.tick_us(kme, 2)})
+    for key, name in (("rekeyd", "rekeyd, %d a second" % (2 * SOURCE_RATE)),
+                      ("pool", "persistent, requests.Session, 32 threads"), ("tick", "a new process for each tick")):
+        if turns:
+            ratio = statistics.median(t[key] / t["rekeyd"] for t in turns)
+            row(name, "%.0f us" % statistics.median(t[key] for t in turns),
+                "%.1f x rekeyd" % ratio if key != "rekeyd" else "")
+
+
+def source(folder):
+    title("keys by etsi014 over mutual TLS, %d SAE pairs: processor time of one rotation, both ends, without the KMEs; %.0f s"
+          % (sources.PAIRS, RUN_S))
+    why = sources.missing()
+    if why:
+        row("sources", "-", why)
+        return
+    with sources.Kme(folder) as kme:
+        for links in (1000, 10000, 100000):
+            source_row(kme, links)
+        source_others(kme)
+        source_memory(kme)
+
+
 # ---- configuration ----
 
 def check(folder):
@@ -221,7 +286,7 @@ def callgrind(folder):
 
 
 CHOICES = {"start": start, "memory": memory, "links": links, "cpu": cpu, "peers": compare, "check": check,
-           "callgrind": callgrind}
+           "sources": source, "callgrind": callgrind}
 
 
 def main():

@@ -3,9 +3,10 @@
 # usage: controllers.py pool|tick FOLDER LINKS SECONDS|TICK; FOLDER has pki and urls.json
 #
 # pool: a persistent controller, as one would write it with care: one process, a thread pool of 32, a requests.Session
-# for each SAE and thread, so that connections are kept.  Of each link it asks enc_keys and dec_keys, compares, derives
-# name and key, stages, activates and retires at two devices, remembers each phase in SQLite before its effect, and logs
-# what it did.  Devices are dictionaries in the same process: nothing can be faster.
+# for each SAE and thread, so that connections are kept.  Of each link it asks enc_keys and dec_keys, compares, stages,
+# activates and retires at both ends, checks the confirm tags that both ends make, remembers each phase in SQLite before
+# its effect, and logs a line at each end.  The devices are a process of their own, as in peers.py; one message carries
+# both ends' part of a phase.
 #
 # tick: the old script's way of working: a new process for each tick of each device, which takes its links one by one,
 # asks status and enc_keys (master) or dec_keys (slave) with requests.get, takes the key in use from the peer's
@@ -17,12 +18,14 @@ import json
 import logging
 import os
 import resource
+import socket
 import sqlite3
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import peers
 import requests
 
 PAIRS = 100
@@ -57,29 +60,11 @@ def derive(key, link, key_id):
     return hashlib.sha256(("ckn|%s|%s" % (link, key_id)).encode()).hexdigest(), cak
 
 
-class Device:
-    """Keys by interface: what is received on, and what is transmitted on."""
-
-    def __init__(self):
-        self.held, self.tx = {}, {}
-
-    def stage(self, iface, ckn, cak):
-        self.held.setdefault(iface, {})[ckn] = cak
-
-    def activate(self, iface, ckn):
-        if ckn not in self.held[iface]:
-            raise KeyError(ckn)
-        self.tx[iface] = ckn
-
-    def retire(self, iface, ckn):
-        self.held[iface].pop(ckn, None)
-
-
 class Pool:
-    def __init__(self, folder, links):
+    def __init__(self, folder, links, found):
         self.kmes, self.local, self.path = Kmes(folder), threading.local(), folder + "/pool.db"
-        self.links, self.a, self.b = links, Device(), Device()
-        self.state = {}  # by link: seq, CKN in use
+        self.links, self.state = links, {}  # of a link: seq, key ID in use
+        self.devices, self.taken = found, []
         self.log = logging.getLogger("pool")
         handler = logging.FileHandler(folder + "/pool.log")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -100,6 +85,16 @@ class Pool:
             sessions[sae] = requests.Session()
         return sessions[sae].get
 
+    def device(self, op, link, seq, key_id, key=b""):
+        """One phase at both ends; ret: what they answer."""
+        if not hasattr(self.local, "device"):
+            self.local.device = self.devices.pop()
+            self.taken.append(self.local.device)
+        sock, answers = self.local.device
+        ops = [{"op": op, "iface": link + end, "link": link, "id": key_id, "key": key.hex()} for end in "ab"]
+        sock.sendall(json.dumps(ops).encode() + b"\n")
+        return json.loads(answers.readline())
+
     def remember(self, link, seq, phase, key_id, prev):
         db = self.database()
         with db:
@@ -116,17 +111,17 @@ class Pool:
         dec = self.kmes.get(self.get(slave), "dec_keys", slave, "SAE_A", key_ID=key_id)["keys"][0]
         if dec["key_ID"] != key_id or not hmac.compare_digest(key, base64.b64decode(dec["key"])) or len(key) != 32:
             raise ValueError("%s: not the same key at both ends" % link)
-        ckn, cak = derive(key, link, key_id)
-        for device in (self.a, self.b):
-            device.stage(link, ckn, cak)
+        mine, theirs = self.device("stage", link, seq, key_id, key)
+        if mine != theirs:
+            raise ValueError("%s: the ends do not confirm each other" % link)
         self.remember(link, seq, "staged", key_id, old)
-        for device in (self.b, self.a):
-            device.activate(link, ckn)
-        for device in (self.a, self.b):
-            device.retire(link, old)
-        self.state[link] = (seq, ckn)
+        self.device("activate", link, seq, key_id)
+        self.remember(link, seq, "active", key_id, old)
+        self.device("retire", link, seq, key_id)
         self.remember(link, seq, "rotated", key_id, "")
-        self.log.info("ev=rotated link=%s seq=%d key_id=%s res=ok", link, seq, key_id)
+        self.state[link] = (seq, key_id)
+        for end in "ab":
+            self.log.info("ev=rotated link=%s end=%s seq=%d key_id=%s res=ok", link, end, seq, key_id)
 
     def work(self, pair, until, most):
         """The links of a pair in turn, so that its connections stay with one thread at a time."""
@@ -139,15 +134,40 @@ class Pool:
         return done
 
 
+def devices():
+    """A device process for each thread; ret: connections, process IDs."""
+    found, pids = [], []
+    for _ in range(THREADS):
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            for sock, answers in found:
+                answers.close()
+                sock.close()
+            ours.close()
+            peers.device(theirs)
+            os._exit(0)
+        theirs.close()
+        found.append((ours, ours.makefile("rb")))
+        pids.append(pid)
+    return found, pids
+
+
 def pool(folder, links, seconds):
     """Prints rotations and processor time [s] of that many seconds, start and first connections not counted."""
-    p = Pool(folder, links)
+    found, pids = devices()
+    p = Pool(folder, links, found)
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(lambda i: p.work(i, float("inf"), 1), range(PAIRS)))
         begin, until, done = cpu(), time.monotonic() + seconds, 0
         while time.monotonic() < until:
             done += sum(threads.map(lambda i: p.work(i, until, links), range(PAIRS)))
-        print(json.dumps([done, cpu() - begin]))
+        used = cpu() - begin
+    for sock, _ in found + p.taken:
+        sock.shutdown(socket.SHUT_RDWR)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    print(json.dumps([done, used + cpu(resource.RUSAGE_CHILDREN) * done / (done + PAIRS)]))
 
 
 def tick(folder, links, which):
@@ -157,7 +177,7 @@ def tick(folder, links, which):
     logging.basicConfig(filename=folder + "/tick.log", level=logging.INFO)
     me, peer = ("SAE_A", "SAE_B00") if which == "master" else ("SAE_B00", "SAE_A")
     descriptions = json.load(open(folder + "/lldp.json")) if os.path.exists(folder + "/lldp.json") else {}
-    config = Device()
+    config = {}
     for i in range(links):
         link = "ge-0/0/%d" % i
         kmes.get(requests.get, "status", me, peer)
@@ -169,7 +189,7 @@ def tick(folder, links, which):
         else:
             key = kmes.get(requests.get, "dec_keys", me, peer, key_ID=descriptions[link])["keys"][0]
         ckn, cak = derive(base64.b64decode(key["key"]), link, key["key_ID"])
-        config.stage(link, ckn, cak)
+        config[link] = (ckn, cak)
         state[link] = key["key_ID"]
         logging.info("%s - %s %s keyID %s", me, peer, link, key["key_ID"])
     for name, data in ((path, state), (folder + "/lldp.json", descriptions)):
@@ -177,8 +197,8 @@ def tick(folder, links, which):
             json.dump(data, f)
 
 
-def cpu():
-    u = resource.getrusage(resource.RUSAGE_SELF)
+def cpu(of=resource.RUSAGE_SELF):
+    u = resource.getrusage(of)
     return u.ru_utime + u.ru_stime
 
 

@@ -114,23 +114,18 @@ def loop_us(folder, links):
     for name in ("loop.db", "loop.db-wal", "loop.db-shm", "loop.log"):
         if os.path.exists(folder + "/" + name):
             os.unlink(folder + "/" + name)
-    begin = children_s()
+    begin = rig.children_s()
     subprocess.run([sys.executable, "-B", "-c", "import peers"], check=True, cwd=os.path.dirname(SELF))
-    idle = children_s() - begin
+    idle = rig.children_s() - begin
     out = subprocess.run([sys.executable, "-B", SELF, folder, str(links)], check=True, stdout=subprocess.PIPE)
     return 1e6 * (float(out.stdout) - idle) / ROTATIONS
 
 
-def children_s():
-    u = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return u.ru_utime + u.ru_stime
-
-
 def tick_us(times=5):
-    begin = children_s()
+    begin = rig.children_s()
     for _ in range(times):
         subprocess.run([sys.executable, "-c", TICK], check=True)
-    return 1e6 * (children_s() - begin) / times
+    return 1e6 * (rig.children_s() - begin) / times
 
 
 if __name__ == "__main__":

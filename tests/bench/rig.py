@@ -4,6 +4,7 @@
 # the rig started are measured and ended.
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -115,6 +116,12 @@ def cpu_s(pid):
         with open("/proc/%d/task/%s/schedstat" % (pid, task)) as f:
             total += int(f.read().split()[0])
     return total / 1e9
+
+
+def children_s():
+    """User and system time of all children that have ended and were waited for [s]."""
+    u = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return u.ru_utime + u.ru_stime
 
 
 def pss_kib(pid):

@@ -1,17 +1,19 @@
 # sources.py - what a rotation costs with keys from KMEs: etsi014 over mutual TLS, 100 pairs of SAEs.
 #
 # One rekey-kme is both KMEs of all pairs; what it uses is not counted, its own counters say how often it was asked and
-# connected to.  The master ends have one SAE, SAE_A, each slave SAE a certificate and a source of its own.
+# connected to.  It keeps idle connections for two minutes, and is asked to by the option keep-alive.  The master ends have one SAE, SAE_A, each slave SAE a certificate and a source of its own.
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import rig
 
 KME = rig.BUILD + "/contrib/kme/rekey-kme"
 MAKE_CERTS = os.environ["top_srcdir"] + "/contrib/kme/make-certs"
+CONTROLLERS = os.path.dirname(os.path.abspath(__file__)) + "/controllers.py"
 PAIRS = 100
 
 
@@ -74,7 +76,7 @@ class Kme:
 
     def source(self, name, kme, sae):
         pki = self.dir + "/pki/"
-        return "  %s: { plugin: etsi014, url: '%s', cert: %s%s.crt, key: 'file:%s%s.key', ca: %sca.crt }" % (
+        return "  %s: { plugin: etsi014, url: '%s', cert: %s%s.crt, key: 'file:%s%s.key', ca: %sca.crt, keep-alive: 60s }" % (
             name, self.url[kme], pki, sae, pki, sae, pki)
 
 
@@ -99,30 +101,88 @@ def config(kme, links, interval_ms, level="info"):
     rig.fresh(kme.dir, lines)
 
 
-def wait_all(daemon, log, ends, limit_s):
-    """Until that many ends have rotated; ret: did they."""
-    until = time.monotonic() + limit_s
-    while rig.rotated_in(log) < ends:
-        if daemon.proc.poll() is not None or time.monotonic() > until:
-            return False
-        time.sleep(0.5)
-    return True
+class Log:
+    """What a log says of rotations, read as it grows."""
+
+    def __init__(self, path):
+        self.file, self.rest, self.ends, self.rotated = open(path, "rb"), b"", set(), 0
+
+    def read(self):
+        """Ends that have rotated, all together."""
+        lines = (self.rest + self.file.read()).split(b"\n")
+        self.rest = lines.pop()
+        for line in lines:
+            at = line.find(b" ev=rotated ")
+            if at >= 0:
+                self.rotated += 1
+                self.ends.add(line[at + 12:line.index(b" role=", at)])
+        return self.rotated
+
+    def wait(self, daemon, ends, limit_s):
+        """Until so many ends have rotated, each once at least; ret: did they."""
+        until = time.monotonic() + limit_s
+        while self.read() >= 0 and len(self.ends) < ends:
+            if daemon.proc.poll() is not None or time.monotonic() > until:
+                return False
+            time.sleep(0.2)
+        return True
 
 
 def measure(kme, links, rate, seconds):
-    """A dict of figures, or None when it did not get going."""
+    """A dict of figures of links that rotate at that rate [1/s], or None when they did not all begin to."""
     config(kme, links, max(100, 1000 * links // rate))
-    log = kme.dir + "/log"
-    with open(log, "wb") as out, rig.Daemon(kme.dir, stderr=out) as daemon:
-        if not wait_all(daemon, log, 2 * links, 300):
+    path = kme.dir + "/log"
+    with open(path, "wb") as out, rig.Daemon(kme.dir, stderr=out) as daemon:
+        log = Log(path)
+        if not log.wait(daemon, 2 * links, 300):
             return None
-        time.sleep(2)
+        time.sleep(3)  # the burst of the first keys is over, connections are there
         names = daemon.processes()
+        done, at = log.read(), time.monotonic()
         begin, calls = {p: rig.cpu_s(p) for p in names}, kme.counts()
-        done, at = rig.rotated_in(log), time.monotonic()
         time.sleep(seconds)
-        used = {names[p]: rig.cpu_s(p) - begin[p] for p in names}
-        done, took = (rig.rotated_in(log) - done) / 2, time.monotonic() - at
-        now = kme.counts()
-    return {"us": {n: 1e6 * s / done for n, s in used.items()}, "rate": done / took,
-            "calls": {k: (now[k] - calls[k]) / done for k in now}}
+        used, now = {names[p]: rig.cpu_s(p) - begin[p] for p in names}, kme.counts()
+        done, took = (log.read() - done) / 2, time.monotonic() - at
+    return {"us": {n: 1e6 * s / done for n, s in used.items()}, "all": 1e6 * sum(used.values()) / done,
+            "rate": done / took, "calls": {k: (now[k] - calls[k]) / done for k in now}}
+
+
+def idle(kme, links):
+    """Pss of each process [KiB] with that many links that have rotated once and have nothing to do; None."""
+    config(kme, links, 3600000, level="notice")
+    path = kme.dir + "/log"
+    with open(path, "wb") as out, rig.Daemon(kme.dir, stderr=out) as daemon:
+        if not Log(path).wait(daemon, 2 * links, 300):
+            return None
+        time.sleep(0.5)  # freed memory goes back, the journal's last group is written
+        return {name: rig.pss_kib(pid) for pid, name in daemon.processes().items()}
+
+
+# ---- others, in Python ----
+
+def requests_missing():
+    done = subprocess.run([sys.executable, "-c", "import requests"], stderr=subprocess.DEVNULL)
+    return "python3-requests is not there: contrib/install-deps installs it" if done.returncode else None
+
+
+def controller(kme, *argv):
+    rig.write(kme.dir + "/urls.json", json.dumps(kme.url))
+    return subprocess.run([sys.executable, "-B", CONTROLLERS, argv[0], kme.dir, *map(str, argv[1:])], check=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+def pool_us(kme, links, seconds):
+    """Processor time of a rotation by the persistent controller [us]."""
+    for name in ("pool.db", "pool.db-wal", "pool.db-shm", "pool.log"):
+        if os.path.exists(kme.dir + "/" + name):
+            os.unlink(kme.dir + "/" + name)
+    done, used = json.loads(controller(kme, "pool", links, seconds))
+    return 1e6 * used / done
+
+
+def tick_us(kme, links):
+    """The same by a new process for each tick of each of the two devices, with that many links."""
+    begin = rig.children_s()
+    for which in ("master", "slave"):
+        controller(kme, "tick", links, which)
+    return 1e6 * (rig.children_s() - begin) / links
