@@ -102,7 +102,11 @@ post_local(struct end *end, const struct rk_record *record)
     struct daemon *d = end->d;
     struct end *other = end->other;
 
-    other->inbox = *record;
+    if (!other->inbox)
+        other->inbox = malloc(sizeof *other->inbox);
+    if (!other->inbox)
+        return; /* as if a channel had lost it: it is said again */
+    *other->inbox = *record;
     if (other->inbox_due)
         return;
     other->inbox_due = true;
@@ -116,7 +120,7 @@ void
 chan_publish(struct end *end)
 {
     struct rk_record record;
-    char text[RK_RECORD_MAX + 1];
+    char text[RK_RECORD_MAX + 1], *copy;
 
     rk_end_record(&end->e, &record);
     if (!end->channel) {
@@ -127,7 +131,11 @@ chan_publish(struct end *end)
         rk_log(RK_LOG_ERR, "ev=publish link=%s res=too-long", end->conf->name);
         return;
     }
-    memcpy(end->record, text, sizeof end->record);
+    copy = strdup(text);
+    if (!copy)
+        return; /* as if the channel had lost it: it is said again */
+    free(end->record);
+    end->record = copy;
     post(end->channel, end);
 }
 
@@ -136,8 +144,10 @@ chan_local(struct daemon *d)
 {
     while (d->inbox) {
         struct end *end = d->inbox;
-        struct rk_record record = end->inbox;
+        struct rk_record record = *end->inbox;
 
+        free(end->inbox);
+        end->inbox = NULL;
         d->inbox = end->next_inbox;
         if (!d->inbox)
             d->inbox_last = &d->inbox;
@@ -309,7 +319,7 @@ chan_ready(struct inst *inst)
     bind_all(inst);
     watch(inst);
     for (size_t i = 0; i < inst->d->n_ends; i++)
-        if (inst->d->ends[i]->channel == inst && inst->d->ends[i]->record[0])
+        if (inst->d->ends[i]->channel == inst && inst->d->ends[i]->record)
             post(inst, inst->d->ends[i]);
 }
 

@@ -212,7 +212,7 @@ struct end {
     struct end *other;      /* the second end of a local link; NULL */
     const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
     const char *iface;
-    char own_sae[RK_SAE_MAX + 1]; /* "" on a local link */
+    const char *own_sae; /* d->sae; NULL on a local link */
     struct inst *device, *source, *channel; /* channel NULL: local */
     struct mix *mix;        /* of several sources, of which `source` is the first; NULL */
     struct inst *fallback;  /* source for on-stale: fallback; NULL */
@@ -222,7 +222,7 @@ struct end {
     enum rk_act act;     /* under way; RK_ACT_NONE; of which key and rotation: */
     char act_key[RK_KEY_ID_MAX + 1];
     uint64_t act_seq;
-    char act_terms[RK_TERMS_MAX + 1]; /* STAGE, RETIRE of classes B to E */
+    char *act_terms; /* STAGE, RETIRE of classes B to E; NULL: none */
     bool busy;           /* a call for it is under way: it must outlive the answer */
     unsigned busy_posts; /* publish calls under way that name it */
     bool gone;           /* not in the configuration any more: freed when it is not busy */
@@ -235,10 +235,9 @@ struct end {
     struct rk_journal_place place;  /* in the journal */
     int64_t queued_ns;              /* when it came into the queue of its source */
     int put_err;                    /* of the journal entry in the open group */
-    union {                             /* there are 100,000 of these: by `channel`, */
-        char record[RK_RECORD_MAX + 1]; /* what was published last, */
-        struct rk_record inbox;         /* local link: or what the other end published */
-    };
+    /* There are 100,000 of these, so what is not always there is apart. */
+    char *record;            /* channel: what was published last; NULL: nothing */
+    struct rk_record *inbox; /* local link: what the other end published, while inbox_due */
     struct refusals *refused; /* NULL: none */
     int64_t fetch_ns;         /* slave: how far its key requests are ahead of their rate; inst.c */
     uint32_t shown_alarms;
@@ -430,6 +429,7 @@ struct daemon {
     struct wake stop_wake, expiry_wake;
     struct rk_heap heap;
     struct rk_conf_set *conf;
+    char sae[RK_SAE_MAX + 1]; /* of conf, and there for as long as this is */
     struct host *hosts;
     struct inst *insts;
     size_t n_gone; /* of them: out of the configuration, with calls under way */

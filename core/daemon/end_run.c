@@ -73,7 +73,7 @@ end_conf(struct end *end, const struct rk_link_conf *conf)
 {
     end->conf = conf;
     end->iface = end->e.d.end == 'a' ? conf->iface : conf->peer_iface;
-    if (end->own_sae[0])
+    if (end->own_sae)
         end->e.peer_sae = conf->peer_sae;
 }
 
@@ -89,7 +89,7 @@ void
 end_start(struct end *end)
 {
     if (end->channel) { /* a local link has its roles by its ends */
-        memcpy(end->own_sae, end->d->conf->sae, sizeof end->own_sae);
+        end->own_sae = end->d->sae;
         end->e.own_sae = end->own_sae;
         end->e.peer_sae = end->conf->peer_sae;
     }
@@ -107,6 +107,9 @@ end_release(struct end *end)
     if (end->conf != &unknown)
         free((void *)(size_t)end->conf);
     mix_free(end);
+    free(end->act_terms);
+    free(end->record);
+    free(end->inbox);
     free(end->refused);
     free(end);
 }
@@ -348,7 +351,10 @@ begin_act(struct end *end, const struct rk_todo *todo)
     end->act = todo->act;
     end->act_seq = todo->seq;
     memcpy(end->act_key, todo->key_id, sizeof end->act_key);
-    memcpy(end->act_terms, todo->terms, sizeof end->act_terms);
+    if (todo->terms[0] && !(end->act_terms = strdup(todo->terms))) {
+        end_failed(end, RK_E_NOMEM, "out of memory");
+        return;
+    }
     switch (todo->act) {
     case RK_ACT_NONE:
         break;
@@ -413,6 +419,8 @@ end_answer(struct end *end, const struct rk_event *ev)
         show_step(end, end->act, "answered");
     end->busy = false;
     end->act = RK_ACT_NONE;
+    free(end->act_terms);
+    end->act_terms = NULL;
     if (end->gone) {
         rk_secret_fd_wipe(end->key_fd);
         end->key_fd = -1;

@@ -376,7 +376,7 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
     item->op = op_of(end->act);
     item->seq = end->act_seq;
     item->role = end->e.d.role;
-    rk_copy(item->text, sizeof item->text, end->act_terms);
+    rk_copy(item->text, sizeof item->text, end->act_terms ? end->act_terms : "");
     if (item->op == RK_OP_STAGE) {
         item->fd = end->key_fd;
         end->key_fd = -1;

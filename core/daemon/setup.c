@@ -456,6 +456,7 @@ setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size)
     swap_ends(&c, ends, n);
     ends = NULL;
     d->conf = set;
+    memcpy(d->sae, set->sae, sizeof d->sae);
     source_bind_all(d);
     retire_instances(&c);
     setup_drop_hosts(d);
