@@ -21,6 +21,8 @@ import sqlite3
 import subprocess
 import sys
 
+import rig
+
 SELF = os.path.abspath(__file__)
 ROTATIONS = 1920
 TICK = "import argparse, hashlib, hmac, http.client, json, logging, socket, sqlite3, ssl, subprocess, urllib.request"

@@ -15,6 +15,7 @@ KME = rig.BUILD + "/contrib/kme/rekey-kme"
 MAKE_CERTS = os.environ["top_srcdir"] + "/contrib/kme/make-certs"
 CONTROLLERS = os.path.dirname(os.path.abspath(__file__)) + "/controllers.py"
 PAIRS = 100
+PORTS = 50  # links on one device
 
 
 def slave(i):
@@ -83,7 +84,7 @@ class Kme:
 def config(kme, links, interval_ms, level="info"):
     """Links in PAIRS equal groups, each with devices of its own: as many sites with links to one."""
     each = links // PAIRS
-    ports = min(each, rig.PORTS)
+    ports = min(each, PORTS)
     lines = ["sae: SAE_A", "state-dir: %s/state" % kme.dir, "control: %s/ctl.sock" % kme.dir, "log-level: " + level,
              "sources:", kme.source("ka", "kme-a", "SAE_A")]
     lines += [kme.source("kb%02d" % i, "kme-b", slave(i)) for i in range(PAIRS)] + ["devices:"]
