@@ -1,9 +1,9 @@
 /* etsi014_inject_test.c - each allocation and each system call of a whole fetch fails, one after the other.
  *
  * A fetch is an instance that is made, asked for one key and ended; at the master it is enc_keys, at the slave
- * dec_keys, both at a KME over TLS.  One call of it fails in each run, whoever makes it: the plugin, libcurl or OpenSSL.
- * After each run: the process lives, what was not done is said, no descriptor is left open, and the key that the KME
- * gave is with the caller or counted.  When all are over no more memory is in use than before.
+ * dec_keys, both at a KME over TLS.  One call of it fails in each run, whoever makes it: the plugin, libcurl or
+ * OpenSSL.  After each run: the process lives, what was not done is said, no descriptor is left open, and the key that
+ * the KME gave is with the caller or counted.  When all are over no more memory is in use than before.
  *
  * The runs are in children, so that one that dies is named, and the others go on.  Of the 20,000 allocations each 37th,
  * beginning at another one at each end; all of them with REKEY_LONG=1 in the environment.

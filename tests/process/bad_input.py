@@ -25,7 +25,7 @@ def set_up(w, source=None):
     for site, other in ((w.a, w.b), (w.b, w.a)):
         device = list(site.conf["devices"])[0]
         site.conf["defaults"].update(interval="500ms", drain="50ms")
-        site.link(QUIET, device=device, interface="port9", source="keys", channel="box", interval="1h",
+        site.link(QUIET, device=device, interface="port9", source="keys", channel="box", interval="30d",
                   **{"peer-sae": other.sae})
         site.save()
         site.start()
