@@ -14,7 +14,7 @@
 struct rk_keypool;
 
 /* rk_keypool_begin - begin a pool
- * in:   path  a file that is not there (append: one that rekeyctl made, whose keys stay before the new ones); or a
+ * in:   path  a file that is not there (append: one of lines, whose keys stay before the new ones); or a
  *             directory that is not there, with a '/' behind its name, or is empty
  * out:  *out, owned by the caller (rk_keypool_end);  why[RK_TEXT_MAX], when it fails
  * ret:  RK_OK, or a code of rekey/err.h.   thread: the only one.  blocks: as the file system does */

@@ -205,7 +205,8 @@ def source_memory(kme):
 
 
 def source_others(kme):
-    title("the same by controllers in Python, in turns with rekeyd, 10000 links; median of %d, ratios of each turn" % PAIRS)
+    title("the same by controllers in Python, in turns with rekeyd, 10000 links; median of %d, ratios of each turn" %
+          PAIRS)
     why = sources.requests_missing()
     if why:
         row("controllers", "-", why)
@@ -214,7 +215,8 @@ def source_others(kme):
     for _ in range(PAIRS):
         r = sources.measure(kme, 10000, 2 * SOURCE_RATE, RUN_S)
         if r:
-            turns.append({"rekeyd": r["all"], "pool": sources.pool_us(kme, 10000, RUN_S), "tick": sources.tick_us(kme, 2)})
+            turns.append({"rekeyd": r["all"], "pool": sources.pool_us(kme, 10000, RUN_S),
+                          "tick": sources.tick_us(kme, 2)})
     for key, name in (("rekeyd", "rekeyd, %d a second" % (2 * SOURCE_RATE)),
                       ("pool", "persistent, requests.Session, 32 threads"), ("tick", "a new process for each tick")):
         if turns:

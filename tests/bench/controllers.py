@@ -44,7 +44,8 @@ class Kmes:
         self.pki = folder + "/pki/"
 
     def options(self, sae):
-        return {"cert": (self.pki + sae + ".crt", self.pki + sae + ".key"), "verify": self.pki + "ca.crt", "timeout": 10}
+        return {"cert": (self.pki + sae + ".crt", self.pki + sae + ".key"), "verify": self.pki + "ca.crt",
+                "timeout": 10}
 
     def get(self, get, call, caller, peer, **query):
         """One call; get: of a session, or of requests."""

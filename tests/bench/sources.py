@@ -1,9 +1,11 @@
 # sources.py - what a rotation costs with keys from KMEs: etsi014 over mutual TLS, 100 pairs of SAEs.
 #
 # One rekey-kme is both KMEs of all pairs; what it uses is not counted, its own counters say how often it was asked and
-# connected to.  It keeps idle connections for two minutes, and is asked to by the option keep-alive.  The master ends have one SAE, SAE_A, each slave SAE a certificate and a source of its own.
+# connected to.  It keeps idle connections for two minutes, and is asked to by the option keep-alive.  The master ends
+# have one SAE, SAE_A, each slave SAE a certificate and a source of its own.
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +30,8 @@ def missing():
         return "rekey-kme was not built"
     if not os.path.exists(rig.BUILD + "/plugins/source/etsi014/.libs/etsi014.so"):
         return "the plugin etsi014 was not built"
+    if not shutil.which("openssl"):
+        return "openssl is not there, which makes the certificates"
     return None
 
 
@@ -77,8 +81,8 @@ class Kme:
 
     def source(self, name, kme, sae):
         pki = self.dir + "/pki/"
-        return "  %s: { plugin: etsi014, url: '%s', cert: %s%s.crt, key: 'file:%s%s.key', ca: %sca.crt, keep-alive: 60s }" % (
-            name, self.url[kme], pki, sae, pki, sae, pki)
+        return ("  %s: { plugin: etsi014, url: '%s', cert: %s%s.crt, key: 'file:%s%s.key', ca: %sca.crt, "
+                "keep-alive: 60s }" % (name, self.url[kme], pki, sae, pki, sae, pki))
 
 
 def config(kme, links, interval_ms, level="info"):

@@ -43,7 +43,7 @@ static void *watcher; /* an instance that nothing happens to */
 static struct rk_call watch_call;
 static const struct rk_source_ops *ops;
 
-static void
+__attribute__((format(printf, 1, 2))) static void
 wrong(const char *fmt, ...)
 {
     va_list args;

@@ -266,6 +266,10 @@ test_half_written(void **state)
     assert_int_equal(get_new(inst, &key), RK_E_AGAIN);
     assert_non_null(strstr(call.text, "does not hold a whole key of 256 bits"));
     assert_null(strstr(call.text, "Rk7pX0"));
+    scratch_text(&scratch, "a", "00112233445566778899aabbccddeeff"); /* 32 bytes, but half of 64 digits */
+    assert_int_equal(get_new(inst, &key), RK_E_AGAIN);
+    scratch_text(&scratch, "a", "Rk7pX0vT2mQ9sLw4Zb6nYc8dRk7pX0vT"); /* the first 32 of 44 */
+    assert_int_equal(get_new(inst, &key), RK_E_AGAIN);
     assert_int_equal(ops()->status(inst, &call, "B", &st), RK_E_AGAIN);
     rewrite("a", 1);
     assert_int_equal(get_new(inst, &key), RK_OK);

@@ -66,13 +66,14 @@ read_once(const struct gens *g, struct rk_call *call, struct text *t)
     return err;
 }
 
-/* The key that the text is, in hex, base64 or as it is; the length tells.   ret: has it the length of a whole one */
+/* The key that the text is, in hex, base64 or as it is; the length tells.  Digits are never a key as they are: they are
+ * half of one that is being written, or one of half the size.   ret: has it the length of a whole one */
 static bool
 decode(const struct gens *g, const struct text *t, unsigned char *key)
 {
     size_t len = t->len;
 
-    if (len == g->len) {
+    if (len == g->len && !rkp_hex_len(t->bytes, len) && !rkp_base64_len(t->bytes, len)) {
         memcpy(key, t->bytes, len);
         return true;
     }
