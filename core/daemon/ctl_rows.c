@@ -151,7 +151,7 @@ char *
 ctl_status_row(const struct end *end, int64_t now_ns)
 {
     const struct rk_end *e = &end->e;
-    int64_t next_ns = e->d.role == RK_MASTER && e->due_ns > now_ns ? e->due_ns - now_ns : -1;
+    int64_t due_ns = rk_end_due_ns(e), next_ns = e->d.role == RK_MASTER && due_ns > now_ns ? due_ns - now_ns : -1;
     uint32_t declared = RK_CAP_CLASS(end->device->host->hello.caps);
     char which[2] = {e->d.end, '\0'};
     json_t *row = json_pack(

@@ -208,7 +208,7 @@ struct end {
     struct wake wake; /* e.wake_ns */
     struct daemon *d;
     struct end *next_queue, *next_commit, *next_post, *next_inbox; /* each in at most one list of each kind */
-    struct end *next_wait;
+    struct end *next_wait, **at_wait; /* the latter: what points to this one, while it waits */
     struct end *other;      /* the second end of a local link; NULL */
     const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
     const char *iface;

@@ -52,6 +52,10 @@ check_place(struct daemon *d, struct rk_conf_set *set, const struct rk_link_conf
                       "link \"%s\": %s \"%s\" gives one fixed key, and device \"%s\" is of class A: a static SAK that "
                       "is installed twice repeats its nonces; take another source", link->name, at->option, conf->name,
                       set->instances[at->device].name);
+    else if (link->n_sources > 1 && link->require_any)
+        rk_conf_error(errors, link->line, link->col,
+                      "link \"%s\": %s \"%s\" gives one fixed key, which require: any would use alone, again and "
+                      "again; take require: all", link->name, at->option, conf->name);
     else if (strstr(at->option, "fallback") == NULL && link->n_sources < 2) /* mixed with others it is another one */
         rk_conf_error(&set->warnings, link->line, link->col,
                       "link \"%s\": %s \"%s\" gives one fixed key: it is installed once and never replaced", link->name,

@@ -260,10 +260,12 @@ send_parts(struct end *end)
         call.items[i + 1].fd = -1; /* else they are here still */
     }
     free(call.items);
-    if (err)
+    if (err) {
         fail(end, err, "the parts of the key could not be sent to the host of device %s", end->device->conf->name);
-    else
+    } else {
+        end->busy = true; /* no source may have been asked this time: the parts were here */
         inst_hold(end->device);
+    }
 }
 
 /* require: any: one that is known to give no keys now is not waited for. */

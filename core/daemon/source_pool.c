@@ -91,12 +91,7 @@ wait_pop(struct source_pair *p)
 
         if (!end)
             continue;
-        p->wait[i].first = end->next_wait;
-        if (!end->next_wait)
-            p->wait[i].last = &p->wait[i].first;
-        end->next_wait = NULL;
-        end->waits = false;
-        p->n_wait--;
+        source_leave(end);
         return end;
     }
     return NULL;
@@ -106,19 +101,17 @@ void
 source_leave(struct end *end)
 {
     struct source_pair *p = end->pair;
-    struct queue *wait = p ? &p->wait[end->e.priority] : NULL;
 
-    for (struct end **at = end->waits && wait ? &wait->first : NULL; at && *at; at = &(*at)->next_wait) {
-        if (*at != end)
-            continue;
-        *at = end->next_wait;
-        if (!end->next_wait)
-            wait->last = at;
-        end->next_wait = NULL;
-        end->waits = false;
-        p->n_wait--;
+    if (!end->waits || !p)
         return;
-    }
+    *end->at_wait = end->next_wait;
+    if (end->next_wait)
+        end->next_wait->at_wait = end->at_wait;
+    else
+        p->wait[end->e.priority].last = end->at_wait;
+    end->next_wait = NULL;
+    end->waits = false;
+    p->n_wait--;
 }
 
 void
@@ -220,6 +213,7 @@ source_wait(struct end *end)
         return;
     end->waits = true;
     end->next_wait = NULL;
+    end->at_wait = p->wait[i].last;
     *p->wait[i].last = end;
     p->wait[i].last = &end->next_wait;
     p->n_wait++;
@@ -462,8 +456,9 @@ add_demand(struct end *end)
             p->src->interval_ns = e->interval_ns;
     }
     for (size_t i = 0; i < n && e->d.role == RK_MASTER; i++)
-        if (all[i])
-            rk_demand_add(&all[i]->demand, e->priority, e->interval_ns, e->stretch_max);
+        if (all[i]) /* a mixed link goes by the supply of one of its sources: it saves no keys for the others */
+            rk_demand_add(&all[i]->demand, e->priority, e->interval_ns,
+                          e->supply == &all[i]->supply ? e->stretch_max : RK_STRETCH_NONE);
 }
 
 static void

@@ -16,9 +16,9 @@ static bool
 wants_key(const struct end *end, const struct inst *inst)
 {
     const struct rk_end *e = &end->e;
+    const struct inst *failed = end->mix && end->asked ? end->asked : end->source;
 
-    return end->source == inst && !end->gone && e->d.role == RK_SLAVE && (e->alarms & RK_ALARM_SOURCE) && !e->want &&
-           e->state == RK_ST_IDLE;
+    return failed == inst && !end->gone && e->d.role == RK_SLAVE && (e->alarms & RK_ALARM_SOURCE) && !e->want;
 }
 
 /* Up to n of them ask their masters for a rotation.   ret: how many did */

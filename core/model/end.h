@@ -216,6 +216,9 @@ void rk_end_explain(const struct rk_end *e, int64_t now_ns, char *text, size_t s
 /* rk_end_interval_ns - its interval, stretched as its source needs it at this moment
  * rk_end_starved - does it wait for a source that gives no keys */
 int64_t rk_end_interval_ns(const struct rk_end *e);
+
+/* rk_end_due_ns - when the next rotation is due, by the interval that it has at this moment [ns, monotonic] */
+int64_t rk_end_due_ns(const struct rk_end *e);
 bool rk_end_starved(const struct rk_end *e);
 
 /* rk_end_age_ns - age of the key in use [ns]; -1: there is none */

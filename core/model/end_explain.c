@@ -128,7 +128,7 @@ explain_idle(struct prose *p)
         add(p, "%u rotation%s in a row failed; the next one is tried in %s.", e->failures, e->failures > 1 ? "s" : "",
             span(e->due_ns - p->now_ns, left));
     else
-        add(p, "The next rotation begins in %s.", span(e->due_ns - p->now_ns, left));
+        add(p, "The next rotation begins in %s.", span(rk_end_due_ns(e) - p->now_ns, left));
     if (e->d.flags & RK_DF_SWEEP)
         add(p, "The device's other keys were adopted, and go as soon as both ends use the key of rekeyd.");
 }

@@ -13,7 +13,7 @@ rk_supply_stretch(const struct rk_supply *s, unsigned priority, uint32_t most)
     if (!s || most <= RK_STRETCH_NONE)
         return RK_STRETCH_NONE;
     squeeze = s->squeeze[priority < RK_PRIORITIES ? priority : RK_PRIORITIES - 1];
-    rate = 1000000 - squeeze * (1000 - UINT64_C(1000000) / most);
+    rate = 1000000 - squeeze * (1000000 - UINT64_C(1000000000) / most) / 1000;
     return (uint32_t)((UINT64_C(1000000000) + rate / 2) / rate);
 }
 
@@ -23,6 +23,15 @@ rk_end_interval_ns(const struct rk_end *e)
     uint32_t stretch = rk_supply_stretch(e->supply, e->priority, e->stretch_max);
 
     return stretch == RK_STRETCH_NONE ? e->interval_ns : e->interval_ns / 1000 * stretch;
+}
+
+int64_t
+rk_end_due_ns(const struct rk_end *e)
+{
+    int64_t interval_ns = rk_end_interval_ns(e), stretched_ns = e->cur_since_ns + interval_ns;
+    bool stretched = e->d.cur[0] && !e->want && interval_ns > e->interval_ns;
+
+    return stretched && stretched_ns > e->due_ns ? stretched_ns : e->due_ns;
 }
 
 /* The first source gives nothing, and the key is too old: the fallback source is asked without asking the first; unless

@@ -111,15 +111,15 @@ test_mixed(void **state)
     (void)state;
     hosts[0].hello.caps = RK_CAP_FIXED;
     hosts[0].hello.opts = no_mode;
-    for (int i = 0; i < 8; i++) {
-        bool here = i & 1, there = i & 2, class_a = i & 4;
-        struct rk_link_conf link = {.n_sources = 2, .more = {here}, .peer_more = {there}, .device = 2,
+    for (int i = 0; i < 16; i++) {
+        bool here = i & 1, there = i & 2, class_a = i & 4, any = i & 8;
+        struct rk_link_conf link = {.n_sources = 2, .require_any = any, .more = {here}, .peer_more = {there}, .device = 2,
                                     .peer_device = 2, .fallback = SIZE_MAX, .peer_fallback = SIZE_MAX, .line = 7};
         struct rk_conf_errors errors = {.file = "f"};
 
         hosts[1].hello.caps = RK_CAP_CLASS(class_a ? RK_CLASS_A : RK_CLASS_B);
         fixed_check(NULL, &set, &link, &errors);
-        assert_int_equal(errors.n, class_a ? here + there : 0);
+        assert_int_equal(errors.n, class_a || any ? here + there : 0); /* any: it may be alone */
         assert_int_equal(set.warnings.n, 0); /* what it is mixed with is not fixed */
         rk_conf_errors_free(&errors);
     }

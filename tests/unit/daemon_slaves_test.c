@@ -180,6 +180,33 @@ status_alone_works(void **state)
     assert_true(r.woken > 5 && r.woken <= 60);
 }
 
+/* A mixed link waits for the source that failed, at whatever place of its list that is; and a slave that is reading its
+ * device just now wants a key no less. */
+static void
+whoever_failed_there(void **state)
+{
+    static int mixed;
+
+    (void)state;
+    for (size_t i = 0; i < SLAVES; i++)
+        r.end[i].e.alarms = 0;
+    r.end[1].e.alarms = r.end[2].e.alarms = r.end[3].e.alarms = RK_ALARM_SOURCE;
+    r.end[1].mix = r.end[2].mix = (struct mix *)(void *)&mixed;
+    r.end[1].asked = &r.other; /* its first source is this one, and works */
+    r.end[2].source = &r.other;
+    r.end[2].asked = &r.inst;
+    r.end[3].e.state = RK_ST_OBSERVE;
+    goes_on(S);
+    source_probed(&r.src, RK_OK, r.now_ns);
+    assert_int_equal(r.woken, 1);
+    assert_true(r.end[2].e.want);
+    rk_gate_asked(&r.src.gate, 1);
+    rk_gate_answered(&r.src.gate, 1, false, r.now_ns, INTERVAL, 1);
+    source_slaves_turn(&r.src, r.now_ns);
+    assert_true(r.end[3].e.want);
+    assert_int_equal(r.woken, 2);
+}
+
 static void
 nobody_wants(void **state)
 {
@@ -202,6 +229,7 @@ main(void)
         cmocka_unit_test_setup(outage, set_up),
         cmocka_unit_test_setup(return_of_the_source, set_up),
         cmocka_unit_test_setup(status_alone_works, set_up),
+        cmocka_unit_test_setup(whoever_failed_there, set_up),
         cmocka_unit_test_setup(nobody_wants, set_up),
     };
 

@@ -171,6 +171,23 @@ is_stretched(void **state)
     assert_int_equal(f.e.state, RK_ST_J_INTENT);
 }
 
+/* As far as the link bears, and not further. */
+static void
+stretched_at_most(void **state)
+{
+    struct rk_supply s = {.end_ns = RK_NEVER};
+
+    (void)state;
+    for (uint32_t most = 1001; most <= 16000; most++)
+        for (unsigned squeeze = 0; squeeze <= 1000; squeeze += 125) {
+            uint32_t got;
+
+            s.squeeze[4] = (uint16_t)squeeze;
+            got = rk_supply_stretch(&s, 4, most);
+            assert_true(got >= 1000 && got <= most && (squeeze < 1000 || got + 1 >= most));
+        }
+}
+
 static void
 is_not_stretched(void **state)
 {
@@ -231,6 +248,7 @@ main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits),         cmocka_unit_test(is_let_through),   cmocka_unit_test(operator_asks),
         cmocka_unit_test(falls_back),    cmocka_unit_test(slave),            cmocka_unit_test(is_stretched),
+        cmocka_unit_test(stretched_at_most),
         cmocka_unit_test(is_not_stretched), cmocka_unit_test(explains),
     };
 
