@@ -548,6 +548,37 @@ test_no_trace(void **state)
     assert_int_equal(memory_count(raw, sizeof raw), 0);
 }
 
+/* Another call learns in this instant that the KME wants to be left alone. */
+static void
+hold_meanwhile(struct rk_call *c, const char *what, int64_t unix_s)
+{
+    (void)c;
+    (void)what;
+    (void)unix_s;
+    learnt_hold(inst, 1);
+}
+
+/* What another call's answer asked for is no leave to send this request twice. */
+static void
+test_hold_of_another_call(void **state)
+{
+    static const char *const parts[] = {"code 502", "code 503", "code 429"};
+    static struct rk_host holding;
+
+    (void)state;
+    holding = fake_host;
+    holding.expires = hold_meanwhile; /* called between the answer and what is made of it */
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        open_at("kme", NULL);
+        ((struct etsi *)inst)->host = &holding;
+        kme_play(&kme, parts[i]);
+        kme_log(&kme);
+        assert_int_equal(get_new(), RK_E_BUSY);
+        assert_requests(1);
+        assert_true(learnt_held_ms(inst) > 0);
+    }
+}
+
 static int
 group_up(void **state)
 {
@@ -588,6 +619,7 @@ main(void)
         TEST(test_parallel),
         TEST(test_proxy),
         TEST(test_no_trace),
+        TEST(test_hold_of_another_call),
     };
 
     if (system("python3 -c 'import ssl' 2>/dev/null") != 0) {

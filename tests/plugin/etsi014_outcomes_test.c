@@ -178,6 +178,29 @@ status_is_asked_for_more(void **state)
     }
 }
 
+/* When status cannot be had, the reason stays what enc_keys said. */
+static void
+status_that_cannot_be_had(void **state)
+{
+    static const struct {
+        const char *part, *says;
+        size_t n;
+    } cases[] = {
+        {"no-status 404 Element not found", "enc_keys for SAE_A with SAE_B: misconfigured: HTTP 404 \"Element not", 1},
+        {"no-status 412 no peer yet", "enc_keys for SAE_A with SAE_B: misconfigured: HTTP 412 \"no peer yet\"", 1},
+        {"no-status 400 no so many", "enc_keys for SAE_A with SAE_B: misconfigured: HTTP 400 \"no so many\"", 4},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rig_play(cases[i].part);
+        assert_int_equal(rig_new(cases[i].n), RK_E_REJECTED);
+        assert_says(cases[i].says);
+        assert_says("; and its status cannot be had");
+        assert_int_equal(rig_requests(), 2);
+    }
+}
+
 static void
 method_not_taken(void **state)
 {
@@ -460,6 +483,21 @@ retry_after_beyond_the_budget(void **state)
     assert_int_equal(rig_new(1), RK_OK);
 }
 
+/* Only a refusal is sent again: with these something may have answered in the KME's place, and keys be gone. */
+static void
+retry_after_of_a_gateway(void **state)
+{
+    static const char *const parts[] = {"retry 500 1 1", "retry 502 1 1", "retry 504 1 1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        rig_open(NULL);
+        rig_play(parts[i]);
+        assert_int_equal(rig_new(1), RK_E_BUSY);
+        assert_int_equal(rig_requests(), 1);
+    }
+}
+
 static void
 lost_answers_are_counted(void **state)
 {
@@ -480,6 +518,33 @@ lost_answers_are_counted(void **state)
     rig_play("ok");
     assert_int_equal(rig_new(1), RK_OK);
     assert_logged("orphaned=5 wasted=0");
+}
+
+/* A gateway's answer does not tell whether the KME has given keys; a refusal does. */
+static void
+answers_of_a_gateway_are_counted(void **state)
+{
+    static const struct {
+        const char *part, *logged;
+        enum verb verb;
+    } cases[] = {
+        {"html 502", "orphaned=1 wasted=0", NEW},
+        {"code 504 remote KME down", "orphaned=2 wasted=0", NEW},
+        {"code 500", "orphaned=3 wasted=0", NEW},
+        {"code 500 insufficient keys", "class=out-of-keys orphaned=3 wasted=0", NEW},
+        {"code 503", "class=busy orphaned=3 wasted=0", NEW},
+        {"code 429", "class=busy orphaned=3 wasted=0", NEW},
+        {"code 504", "class=busy orphaned=3 wasted=0", IDS},
+        {"code 504", "class=busy orphaned=3 wasted=0", STATUS},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rig_play(cases[i].part);
+        fake_log_clear();
+        assert_true(ask(cases[i].verb) != RK_OK);
+        assert_logged(cases[i].logged);
+    }
 }
 
 static void
@@ -518,6 +583,7 @@ main(void)
         TEST(messages_of_the_standard),
         TEST(wrong_request),
         TEST(status_is_asked_for_more),
+        TEST(status_that_cannot_be_had),
         TEST(method_not_taken),
         TEST(out_of_keys),
         TEST(busy),
@@ -534,7 +600,9 @@ main(void)
         TEST(one_question_for_a_key),
         TEST(retry_after_within_the_budget),
         TEST(retry_after_beyond_the_budget),
+        TEST(retry_after_of_a_gateway),
         TEST(lost_answers_are_counted),
+        TEST(answers_of_a_gateway_are_counted),
         TEST(useless_keys_are_counted),
     };
 

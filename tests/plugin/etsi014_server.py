@@ -156,6 +156,10 @@ def respond(listener, method, target, body, served):
     if name == "code":
         message = " ".join(part[2:])
         return answer(int(part[1]), {"message": message, "details": [{"x": 1}]} if message else ""), False
+    if name == "no-status":  # CODE MESSAGE for what takes keys
+        if target.endswith("/status"):
+            return None, True
+        return answer(int(part[1]), {"message": " ".join(part[2:])}), False
     if name == "retry" and held[0] < int(part[3]):  # CODE SECONDS TIMES
         held[0] += 1
         return answer(int(part[1]), {"message": "slow down"}, ["Retry-After: " + part[2]]), False

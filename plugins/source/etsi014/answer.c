@@ -199,11 +199,11 @@ answer_refused(struct slot *s, struct rk_call *call, const struct request *q, lo
         r++; /* the last one fits always */
     s->outcome = r->outcome;
     s->refusal = r->refusal;
-    return s->e->host->fail(call, r->err, "%s: %s for %s%s%s: %s: HTTP %ld%s%s%s%s%s%s", label(s, name, sizeof name),
-                            what_name(q->what), s->e->sae ? s->e->sae : "", s->e->sae ? " with " : "",
-                            q->peer, outcome_name(r->outcome), http, s->message[0] ? " \"" : "", s->message,
-                            s->message[0] ? "\"" : "", kind == ERROR_HTML ? " (HTML, not JSON)" : "",
-                            r->remedy[0] ? "; " : "", r->remedy);
+    snprintf(s->said, sizeof s->said, "%s: %s for %s%s%s: %s: HTTP %ld%s%s%s%s%s%s", label(s, name, sizeof name),
+             what_name(q->what), s->e->sae ? s->e->sae : "", s->e->sae ? " with " : "", q->peer,
+             outcome_name(r->outcome), http, s->message[0] ? " \"" : "", s->message, s->message[0] ? "\"" : "",
+             kind == ERROR_HTML ? " (HTML, not JSON)" : "", r->remedy[0] ? "; " : "", r->remedy);
+    return s->e->host->fail(call, r->err, "%s", s->said);
 }
 
 int

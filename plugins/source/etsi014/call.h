@@ -21,6 +21,7 @@ struct batch {
     bool more;            /* dec_keys: what is not there is asked for again */
     enum refusal refusal; /* out: what a refusal was about */
     long http;            /* out: HTTP code; 0 no answer */
+    char said[SAID_MAX];  /* out: the text of a refusal; "" none */
 };
 
 /* Reads the body of a 200.  b is NULL for status.   ret: RK_OK or a code with text */
@@ -35,10 +36,14 @@ struct form {
 /* exchange.c */
 
 /* exchange - send one request and read its answer; a KME that says Retry-After is left alone for that long, and asked
- * once more when the budget has room for it.  One log line for each request
+ * once more when that was with 429 or 503 and the budget has room for it.  One log line for each request
  * ret: what parse returned, or a code with text.   blocks: within the budget */
 int exchange(const struct asking *a, enum what what, const struct form *form, struct batch *b, parse_fn *parse,
              void *arg);
+
+/* say_again - state once more why a request was refused, when the question for status that this led to has failed and
+ * its text stands there instead.   ret: err */
+int say_again(const struct asking *a, const struct batch *b, int err);
 
 /* pause_ms - wait, unless the call is canceled or less than that is left
  * ret: true when the pause is over and there is time for another request */

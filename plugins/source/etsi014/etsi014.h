@@ -35,6 +35,7 @@
 #define CONNECTIONS_MAX 64   /* as many as a host has workers */
 #define URL_MAX 2048         /* longest request URL [bytes]: base, SAE ID and key ID, percent-encoded */
 #define MESSAGE_MAX 120      /* how much of a server's own message is shown [bytes] */
+#define SAID_MAX 512         /* text of a refusal, to be stated again [bytes] */
 #define LIFE_MAX_S 3600L     /* a connection older than that is not used again: a new one shows new certificates */
 #define URLS_MAX 8           /* URLs of one KME */
 #define LEGACY_URL_MAX 300   /* kme-host and kme-port as a URL [bytes] */
@@ -128,7 +129,9 @@ struct slot {
     bool shaken;
     enum outcome outcome;    /* of the last answer */
     enum refusal refusal;
+    bool again;              /* it refused with a Retry-After, so that the same may be sent again */
     char message[MESSAGE_MAX + 1]; /* the server's own, for text and log; "" none */
+    char said[SAID_MAX];     /* the whole text of a refusal; "" none */
 };
 
 struct etsi {

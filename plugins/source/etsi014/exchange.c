@@ -1,7 +1,7 @@
 /* exchange.c - one request, its answer, its line in the log.
  *
- * Runs on the host's worker threads, several at once.  A request is sent once; only when the KME has refused it with
- * a Retry-After, which means that nothing was done, it is sent again.
+ * Runs on the host's worker threads, several at once.  A request is sent once.  It is sent again only when its own
+ * answer says that nothing was done: a 429 or 503 with a Retry-After, or a 412 once the status was asked.
  */
 #include "call.h"
 
@@ -43,11 +43,20 @@ count_wasted(const struct asking *a, size_t n)
         host->wasted(a->call, (uint32_t)n);
 }
 
+/* Keys may be gone that nobody will ever see: no answer, or one that something between us and the KME may have given in
+ * its place.  A 503 refuses. */
+static bool
+is_orphaning(enum what what, int err, long http)
+{
+    return what == ENC_KEYS && (err == RK_E_UNKNOWN || (err == RK_E_BUSY && http >= 500 && http != 503));
+}
+
 /* Was a key taken at the KME that will never be used? */
 static bool
-is_loss(enum what what, int err)
+is_loss(enum what what, int err, long http)
 {
-    return what != STATUS && (err == RK_E_UNKNOWN || err == RK_E_PROTOCOL || err == RK_E_KEY_SIZE);
+    return is_orphaning(what, err, http) ||
+           (what != STATUS && (err == RK_E_UNKNOWN || err == RK_E_PROTOCOL || err == RK_E_KEY_SIZE));
 }
 
 struct line {
@@ -65,7 +74,7 @@ tell(const struct asking *a, enum what what, size_t n, const struct line *l, int
     struct etsi *e = a->e;
     char own[41];
 
-    e->host->log(a->call, is_loss(what, err) ? RK_LOG_WARNING : RK_LOG_INFO,
+    e->host->log(a->call, is_loss(what, err, l->http) ? RK_LOG_WARNING : RK_LOG_INFO,
                  "ev=%s kme=%s kme_id=%s sae=%s peer=%s n=%zu http=%ld dur_ms=%" PRId64
                  " res=%s class=%s orphaned=%llu wasted=%llu%s%s%s",
                  what_name(what), l->base, learnt_kme_id(e, own), e->sae ? e->sae : "-", a->peer, n, l->http,
@@ -75,13 +84,16 @@ tell(const struct asking *a, enum what what, size_t n, const struct line *l, int
                  l->message[0] ? "\"" : "");
 }
 
-static void
+/* ret: has this answer a Retry-After */
+static bool
 hold(struct slot *s)
 {
     curl_off_t seconds = 0;
 
-    if (curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
-        learnt_hold(s->e, seconds < HOLD_MAX_MS ? (long)seconds : HOLD_MAX_MS);
+    if (curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK || seconds <= 0)
+        return false;
+    learnt_hold(s->e, seconds < HOLD_MAX_MS ? (long)seconds : HOLD_MAX_MS);
+    return true;
 }
 
 static int
@@ -99,21 +111,32 @@ ask(struct slot *s, const struct asking *a, const struct request *q, struct batc
         return parse(s, a, q, b, arg);
     err = answer_refused(s, a->call, q, *http);
     if (err == RK_E_BUSY && (a->e->n_urls == 1 || *http == 429)) /* else another URL may well give keys */
-        hold(s);
+        s->again = hold(s) && (*http == 429 || *http == 503); /* the others may have taken keys */
     return err;
 }
 
+/* What the answer leaves with the keys that it is about. */
+static void
+note(const struct slot *s, long http, struct batch *b)
+{
+    b->refusal = s->refusal;
+    b->http = http;
+    memcpy(b->said, s->said, sizeof b->said);
+}
+
+/* out: *again  this very answer asks for the same request later */
 static int
-send_once(const struct asking *a, const struct request *q, struct batch *b, parse_fn *parse, void *arg)
+send_once(const struct asking *a, const struct request *q, struct batch *b, parse_fn *parse, void *arg, bool *again)
 {
     struct line l = {.base = a->e->base, .from_ms = now_ms()};
     struct slot *s = NULL;
     int err = http_take(a->e, a->call, &s);
 
     if (!err) {
-        s->message[0] = '\0';
+        s->message[0] = s->said[0] = '\0';
         s->outcome = OUT_OK;
         s->refusal = REFUSED_PERHAPS_NUMBER;
+        s->again = false;
         err = ask(s, a, q, b, parse, arg, &l.http);
     }
     l.outcome = s && s->outcome != OUT_OK ? s->outcome : outcome_of(err);
@@ -123,11 +146,10 @@ send_once(const struct asking *a, const struct request *q, struct batch *b, pars
         l.base = s->base;
     if (s)
         memcpy(l.message, s->message, sizeof l.message);
-    if (s && b) {
-        b->refusal = s->refusal;
-        b->http = l.http;
-    }
-    if (err == RK_E_UNKNOWN && q->what == ENC_KEYS)
+    if (s && b)
+        note(s, l.http, b);
+    *again = s && s->again;
+    if (is_orphaning(q->what, err, l.http))
         atomic_fetch_add(&a->e->learnt.orphaned, b->n);
     http_give(a->e, &s);
     tell(a, q->what, b ? b->n : 0, &l, err);
@@ -167,19 +189,26 @@ make_url(const struct asking *a, enum what what, const char *query, char url[URL
     return RK_OK;
 }
 
-/* As send_once; once more when the KME says Retry-After and the budget has room for it. */
+/* As send_once; once more when its answer says Retry-After and the budget has room for it. */
 static int
 send_patiently(const struct asking *a, const struct request *q, struct batch *b, parse_fn *parse, void *arg)
 {
+    bool again = false;
     int err = wait_held(a);
 
-    err = err ? err : send_once(a, q, b, parse, arg);
-    if (err != RK_E_BUSY || learnt_held_ms(a->e) == 0)
+    err = err ? err : send_once(a, q, b, parse, arg, &again);
+    if (!again)
         return err;
     if (a->e->host->left_ms(a->call) <= learnt_held_ms(a->e) + RESERVE_MS)
         return err; /* with the KME's own words */
     err = wait_held(a);
-    return err ? err : send_once(a, q, b, parse, arg);
+    return err ? err : send_once(a, q, b, parse, arg, &again);
+}
+
+int
+say_again(const struct asking *a, const struct batch *b, int err)
+{
+    return b->said[0] ? a->e->host->fail(a->call, err, "%s; and its status cannot be had", b->said) : err;
 }
 
 int
@@ -192,7 +221,7 @@ exchange(const struct asking *a, enum what what, const struct form *form, struct
 
     err = err ? err : send_patiently(a, &q, b, parse, arg);
     /* there are KMEs that give keys only when they were asked for their status first */
-    if (b && err && b->http == 412 && learnt_may_ask_status(a->e, a->peer) && ask_status(a, &st) == RK_OK)
-        err = send_patiently(a, &q, b, parse, arg);
-    return err;
+    if (!b || !err || b->http != 412 || !learnt_may_ask_status(a->e, a->peer))
+        return err;
+    return ask_status(a, &st) == RK_OK ? send_patiently(a, &q, b, parse, arg) : say_again(a, b, err);
 }

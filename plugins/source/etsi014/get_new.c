@@ -62,7 +62,9 @@ explain_404(const struct asking *a, const struct batch *b, int err)
 {
     struct status st;
 
-    if (ask_status(a, &st) == RK_OK && st.stored >= 0 && st.stored < (int64_t)b->n)
+    if (ask_status(a, &st))
+        return say_again(a, b, err);
+    if (st.stored >= 0 && st.stored < (int64_t)b->n)
         return a->e->host->fail(a->call, RK_E_EMPTY,
                                 "%s: out-of-keys: HTTP 404, and its status says that %" PRId64
                                 " keys are stored for %s, %zu were asked for",
@@ -122,8 +124,10 @@ fewer(const struct asking *a, const struct batch *b, struct progress *p, int err
     p->refused = b->n;
     most = learnt_most(a->e, a->peer, ASKED_NEW);
     if (most >= b->n && !p->told) {
-        if (is_over(ask_status(a, &st)))
+        if (is_over(ask_status(a, &st))) {
+            say_again(a, b, err);
             return 0;
+        }
         p->told = true;
         most = learnt_most(a->e, a->peer, ASKED_NEW);
     }

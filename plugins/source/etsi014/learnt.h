@@ -26,7 +26,7 @@ struct learnt {
     atomic_int only;            /* method auto: the method that this KME takes (enum method) */
     atomic_bool no_optional;    /* it refused extension_optional */
     atomic_llong hold_until_ms; /* monotonic: the KME asked to be left alone until then */
-    atomic_ullong orphaned;     /* keys asked for whose answer was lost: the KME may have given them away */
+    atomic_ullong orphaned;     /* keys asked for without an answer of the KME: it may have given them away */
     atomic_ullong wasted;       /* keys that came and cannot be used */
 };
 
