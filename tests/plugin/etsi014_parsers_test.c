@@ -222,6 +222,10 @@ what_may_be_a_key(void **state)
         {"c0ffee00-0000-4000-8000-00000000000a", "c0ffee00-0000-4000-8000-00000000000a"},
         {"c0ffee00-0000-4000-8000-00000000000ab", "***"},
         {"additional_slave_SAE_IDs bad", "additional_slave_SAE_IDs bad"},
+        {"key_container_extension", "key_container_extension"},
+        {"AbCdEfGhIj_KlMnOpQrStUv", "***"}, /* base64 for URLs, by chance without a digit */
+        {"not-enough-keys-in-the-pool", "***"},
+        {"additional_slave_SAE_IDsX", "***"},
         {"/api/v1/keys/SAE_B/enc_keys", "***"},
     };
     char text[100];

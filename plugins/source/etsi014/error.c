@@ -55,19 +55,16 @@ is_uuid(const char *run, size_t len)
     return len == 36;
 }
 
-/* Words that are joined, as additional_slave_SAE_IDs. */
+/* The standard's own names that are as long as a key. */
 static bool
-is_words(const char *run, size_t len)
+is_name(const char *run, size_t len)
 {
-    bool joined = false;
+    static const char *const names[] = {"additional_slave_SAE_IDs", "key_container_extension"};
 
-    for (size_t i = 0; i < len; i++) {
-        if (run[i] == '_' || run[i] == '-')
-            joined = true;
-        else if (!is_letter(run[i]))
-            return false;
-    }
-    return joined;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strlen(names[i]) == len && memcmp(names[i], run, len) == 0)
+            return true;
+    return false;
 }
 
 static size_t
@@ -87,7 +84,7 @@ copy_shown(const char *text, size_t len, char *message, size_t size)
 
     for (size_t i = 0; i < len && out < size - 1;) {
         size_t run = run_of(text + i, len - i), n = run ? run : 1;
-        bool hide = run >= KEY_LIKE && !is_uuid(text + i, run) && !is_words(text + i, run);
+        bool hide = run >= KEY_LIKE && !is_uuid(text + i, run) && !is_name(text + i, run);
         const char *from = hide ? "***" : text + i;
 
         i += n;
