@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -36,10 +37,24 @@ test_schema(void **state)
     assert_int_equal(etsi014_LTX_rk_plugin.opt_size, sizeof(struct rk_opt));
 }
 
+/* A file of the folder; its path. */
+static void
+put(char path[PATH_MAX], const char *name, const char *text, mode_t mode)
+{
+    FILE *f;
+
+    snprintf(path, PATH_MAX, "%s/%s", kme.dir, name);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fchmod(fileno(f), mode), 0);
+    assert_int_equal(fclose(f), 0);
+}
+
 static void
 test_init_refuses(void **state)
 {
-    char rogue[PATH_MAX], locked[PATH_MAX], no_pem[PATH_MAX], open_key[PATH_MAX];
+    char rogue[PATH_MAX], locked[PATH_MAX], no_pem[PATH_MAX], open_key[PATH_MAX], with_key[PATH_MAX];
     const struct {
         const char *name, *value;
         int err;
@@ -50,6 +65,8 @@ test_init_refuses(void **state)
         {"ca", "/", RK_E_UNSAFE, "not a regular file"},
         {"cert", no_pem, RK_E_CONFIG, "no certificate in PEM form"},
         {"ca", no_pem, RK_E_CONFIG, "no certificate in PEM form"},
+        {"cert", with_key, RK_E_UNSAFE, "holds a private key; leave only certificates in it"},
+        {"ca", with_key, RK_E_UNSAFE, "holds a private key; leave only certificates in it"},
         {"key", rogue, RK_E_CONFIG, "does not belong to the certificate"},
         {"key", locked, RK_E_CONFIG, "without passphrase"},
         {"key", open_key, RK_E_UNSAFE, "chmod 600"},
@@ -62,7 +79,8 @@ test_init_refuses(void **state)
     snprintf(rogue, sizeof rogue, "file:%s/rogue-sae.key", kme.dir);
     snprintf(locked, sizeof locked, "file:%s/sae-locked.key", kme.dir);
     snprintf(open_key, sizeof open_key, "file:%s/sae.pem", kme.dir);
-    snprintf(no_pem, sizeof no_pem, "%s/sae.key", kme.dir);
+    snprintf(with_key, sizeof with_key, "%s/sae.key", kme.dir);
+    put(no_pem, "no-pem", "MIIB8Pf\n", 0600);
     assert_int_equal(chmod(open_key + 5, 0644), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *extra[] = {cases[i].name, cases[i].value, NULL};
@@ -73,6 +91,62 @@ test_init_refuses(void **state)
         assert_null(inst);
         assert_says(cases[i].says);
     }
+}
+
+static int
+open_as(const char *name, const char *value)
+{
+    const char *extra[] = {name, value, NULL};
+
+    return etsi_open(&kme, "kme", extra, &call, &inst);
+}
+
+/* Whoever writes these files says whom this SAE trusts. */
+static void
+test_files_that_others_write(void **state)
+{
+    static const char *const options[] = {"cert", "ca"}, *const names[] = {"sae.pem", "ca.pem"};
+    static const mode_t modes[] = {0620, 0602, 0666};
+    char path[PATH_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", kme.dir, names[i]);
+        for (size_t k = 0; k < 3; k++) {
+            assert_int_equal(chmod(path, modes[k]), 0);
+            assert_int_equal(open_as(options[i], path), RK_E_UNSAFE);
+            assert_says(names[i]);
+            assert_says("lets others write; chmod go-w it");
+        }
+        assert_int_equal(chmod(path, 0644), 0);
+        if (geteuid() == 0) {
+            assert_int_equal(chown(path, 65534, (gid_t)-1), 0);
+            assert_int_equal(open_as(options[i], path), RK_E_UNSAFE);
+            assert_says("belongs to user 65534; chown it to root or user 0");
+            assert_int_equal(chown(path, 0, (gid_t)-1), 0);
+        }
+    }
+}
+
+/* Or puts others in their place; in a sticky folder nobody else can. */
+static void
+test_folder_that_others_write(void **state)
+{
+    static const char *const options[] = {"cert", "ca"}, *const names[] = {"sae.pem", "ca.pem"};
+    char path[PATH_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", kme.dir, names[i]);
+        assert_int_equal(chmod(kme.dir, 0777), 0);
+        assert_int_equal(open_as(options[i], path), RK_E_UNSAFE);
+        assert_says("chmod go-w the folder");
+        assert_int_equal(chmod(kme.dir, 01777), 0);
+        assert_int_equal(open_as(options[i], path), RK_OK);
+        etsi014_LTX_rk_plugin.fini(inst);
+        inst = NULL;
+    }
+    assert_int_equal(chmod(kme.dir, 0700), 0);
 }
 
 static void
@@ -113,6 +187,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schema),
         cmocka_unit_test(test_init_refuses),
+        cmocka_unit_test(test_files_that_others_write),
+        cmocka_unit_test(test_folder_that_others_write),
         cmocka_unit_test(test_init_takes),
     };
 

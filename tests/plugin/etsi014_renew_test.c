@@ -214,6 +214,80 @@ test_refused(void **state)
     assert_string_equal(kme_peer(&kme), "SAE_A_RENEWED");
 }
 
+/* A line out of the middle of a key file, inverted so that this copy is not found. */
+static void
+inverted_line(const char *name, unsigned char line[40])
+{
+    char path[PATH_MAX], bytes[200];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s", kme.dir, name);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    setvbuf(f, NULL, _IONBF, 0);
+    assert_int_equal(fread(bytes, 1, 160, f), 160);
+    fclose(f);
+    for (int i = 0; i < 40; i++)
+        line[i] = (unsigned char)~bytes[95 + i]; /* in the second line of base64 */
+    explicit_bzero(bytes, sizeof bytes);
+}
+
+static int fails_with;
+
+static int
+secret_read_fails(struct rk_call *c, const char *name, const char *value, struct rk_secret **out)
+{
+    return fails_with ? fails_with : fake_host.secret_read(c, name, value, out);
+}
+
+/* What could not be read for want of memory is read later, though the files have not changed again; said once. */
+static void
+test_read_later(void **state)
+{
+    static const int errs[] = {RK_E_NOMEM, RK_E_IO};
+    static struct rk_host poor;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        fake_log_clear();
+        open_with("kme", "sae.pem", "sae.key");
+        poor = fake_host;
+        poor.secret_read = secret_read_fails;
+        ((struct etsi *)inst)->host = &poor;
+        copy("sae2.pem", "own.pem", SIZE_MAX);
+        copy("sae2.key", "own.key", SIZE_MAX);
+        fails_with = errs[i];
+        for (int k = 0; k < 3; k++) {
+            let_look();
+            assert_int_equal(get_new(), RK_OK);
+        }
+        assert_logged("res=refused", 1);
+        assert_string_equal(kme_peer(&kme), "SAE_A");
+        fails_with = RK_OK;
+        let_look();
+        assert_int_equal(get_new(), RK_OK);
+        assert_logged("res=renewed", 1);
+        assert_string_equal(kme_peer(&kme), "SAE_A_RENEWED");
+    }
+}
+
+/* A certificate with its key behind it: not taken, and no trace of the key is left. */
+static void
+test_key_among_certificates(void **state)
+{
+    unsigned char line[40];
+
+    (void)state;
+    open_with("kme", "sae.pem", "sae.key");
+    inverted_line("sae2.key", line);
+    copy("sae2.key", "own.pem", SIZE_MAX);
+    let_look();
+    assert_int_equal(get_new(), RK_OK);
+    assert_logged("holds a private key; leave only certificates in it", 1);
+    assert_int_equal(memory_count(line, sizeof line), 0);
+    assert_string_equal(kme_peer(&kme), "SAE_A");
+}
+
 /* Files that are gone: what was read is used for as long as it is good. */
 static void
 test_gone(void **state)
@@ -355,24 +429,6 @@ test_many_calls_while_renewed(void **state)
     let_look();
     assert_int_equal(get_new(), RK_OK);
     assert_string_equal(kme_peer(&kme), "SAE_A"); /* what the files hold in the end */
-}
-
-/* A line out of the middle of a key file, inverted so that this copy is not found. */
-static void
-inverted_line(const char *name, unsigned char line[40])
-{
-    char path[PATH_MAX], bytes[200];
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/%s", kme.dir, name);
-    f = fopen(path, "r");
-    assert_non_null(f);
-    setvbuf(f, NULL, _IONBF, 0);
-    assert_int_equal(fread(bytes, 1, 160, f), 160);
-    fclose(f);
-    for (int i = 0; i < 40; i++)
-        line[i] = (unsigned char)~bytes[95 + i]; /* in the second line of base64 */
-    explicit_bzero(bytes, sizeof bytes);
 }
 
 /* The key that was replaced is not in memory any more, but for what the new one has in common with it. */
@@ -531,6 +587,8 @@ main(void)
         TEST(test_renewed),
         TEST(test_renewed_by_rename),
         TEST(test_refused),
+        TEST(test_read_later),
+        TEST(test_key_among_certificates),
         TEST(test_gone),
         TEST(test_ca_renewed),
         TEST(test_looked_at_once_a_second),

@@ -6,6 +6,8 @@
  */
 #include "etsi014.h"
 
+#include "plugins/common/files.h"
+
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -59,6 +61,40 @@ read_all(int fd, char *text, size_t len)
     return 0;
 }
 
+/* A file of certificates says whom we trust and who we are: nobody but root and this user may have written it. */
+static int
+check_file(const char *option, const char *path, const struct stat *st, struct why *why)
+{
+    struct rkp_why folder;
+    int err;
+
+    if (!S_ISREG(st->st_mode) || st->st_size <= 0 || st->st_size > PEM_FILE_MAX)
+        return wrong(why, RK_E_UNSAFE, "%s: %s: not a regular file of 1 to %d bytes", option, path, PEM_FILE_MAX);
+    if (st->st_uid != 0 && st->st_uid != geteuid())
+        return wrong(why, RK_E_UNSAFE, "%s: %s: belongs to user %u; chown it to root or user %u", option, path,
+                     (unsigned)st->st_uid, (unsigned)geteuid());
+    if (st->st_mode & RKP_NOT_SHARED)
+        return wrong(why, RK_E_UNSAFE, "%s: %s: mode %04o lets others write; chmod go-w it", option, path,
+                     (unsigned)(st->st_mode & 07777));
+    err = rkp_check_parent(geteuid(), path, &folder);
+    return err ? wrong(why, err, "%s: %s", option, folder.text) : RK_OK;
+}
+
+static int
+read_pem(const char *option, const char *path, int fd, struct pem *pem, struct why *why)
+{
+    static const char key[] = "PRIVATE KEY-----";
+
+    pem->text = calloc(1, pem->len + 1);
+    if (!pem->text)
+        return wrong(why, RK_E_NOMEM, "out of memory");
+    if (read_all(fd, pem->text, pem->len) < 0)
+        return wrong(why, RK_E_IO, "%s: %s: cannot be read whole", option, path);
+    if (memmem(pem->text, pem->len, key, sizeof key - 1))
+        return wrong(why, RK_E_UNSAFE, "%s: %s: holds a private key; leave only certificates in it", option, path);
+    return RK_OK;
+}
+
 static int
 load_pem(const char *option, const char *path, struct pem *pem, struct why *why)
 {
@@ -71,19 +107,14 @@ load_pem(const char *option, const char *path, struct pem *pem, struct why *why)
                      : err == EACCES ? RK_E_AUTH
                                      : RK_E_IO,
                      "%s: %s: %s; the daemon's user must be able to read it", option, path, strerror(err));
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > PEM_FILE_MAX) {
-        err = wrong(why, RK_E_UNSAFE, "%s: %s: not a regular file of 1 to %d bytes", option, path, PEM_FILE_MAX);
-        goto out;
-    }
-    pem->len = (size_t)st.st_size;
-    pem->text = calloc(1, pem->len + 1);
-    if (!pem->text)
-        err = wrong(why, RK_E_NOMEM, "out of memory");
-    else if (read_all(fd, pem->text, pem->len) < 0)
-        err = wrong(why, RK_E_IO, "%s: %s: cannot be read whole", option, path);
+    if (fstat(fd, &st) < 0)
+        err = wrong(why, RK_E_IO, "%s: %s: %s", option, path, strerror(errno));
     else
-        err = RK_OK;
-out:
+        err = check_file(option, path, &st, why);
+    if (!err) {
+        pem->len = (size_t)st.st_size;
+        err = read_pem(option, path, fd, pem, why);
+    }
     close(fd);
     return err;
 }
@@ -236,12 +267,21 @@ same_stamps(const struct stamps *a, const struct stamps *b)
     return same_stamp(&a->of[0], &b->of[0]) && same_stamp(&a->of[1], &b->of[1]) && same_stamp(&a->of[2], &b->of[2]);
 }
 
+/* A file may have held a key in spite of what it must hold. */
+static void
+pem_free(struct pem *pem)
+{
+    if (pem->text)
+        explicit_bzero(pem->text, pem->len);
+    free(pem->text);
+}
+
 static void
 creds_free(struct etsi *e, struct creds *c)
 {
     e->host->secret_free(&c->key);
-    free(c->cert.text);
-    free(c->ca.text);
+    pem_free(&c->cert);
+    pem_free(&c->ca);
     free(c);
 }
 
@@ -366,26 +406,42 @@ may_look(struct etsi *e)
     return can;
 }
 
-/* What is there now in the place of what is in use; that what cannot be used is said once. */
+/* Keep why what is there now is not used, "" it is.   ret: is that something new */
+static bool
+note_refusal(struct etsi *e, const char *text)
+{
+    bool is_new;
+
+    pthread_mutex_lock(&e->lock);
+    is_new = strcmp(e->refused, text) != 0;
+    snprintf(e->refused, sizeof e->refused, "%s", text);
+    pthread_mutex_unlock(&e->lock);
+    return is_new;
+}
+
+/* What is there now in the place of what is in use; that what cannot be used is said once.  When it could not be looked
+ * at, for want of memory or descriptors, that is done again with the next look. */
 static void
 load_again(struct etsi *e, struct rk_call *call, const struct stamps *now)
 {
     struct rk_secret *key = NULL;
     struct creds *new = NULL, *old;
     struct why why;
+    bool later, is_new;
     int err = e->host->secret_read(call, "key", e->key_value, &key);
 
     if (err)
         wrong(&why, err, "key: %s: cannot be read, or is not safe; it must be the daemon's alone", e->key_value);
     else
         err = load(e, &key, &new, &why);
-    e->stamps = *now;
-    pthread_mutex_lock(&e->lock);
-    snprintf(e->refused, sizeof e->refused, "%s", err ? why.text : "");
-    pthread_mutex_unlock(&e->lock);
+    later = err == RK_E_NOMEM || err == RK_E_IO;
+    if (!later)
+        e->stamps = *now;
+    is_new = note_refusal(e, err ? why.text : "");
     if (err) {
-        e->host->log(call, RK_LOG_WARNING, "ev=certificate res=refused why=\"%s\" do=\"the old ones stay in use\"",
-                     why.text);
+        if (is_new || !later)
+            e->host->log(call, RK_LOG_WARNING,
+                         "ev=certificate res=refused why=\"%s\" do=\"the old ones stay in use\"", why.text);
         return;
     }
     pthread_mutex_lock(&e->lock);
