@@ -114,7 +114,8 @@ test_mixed(void **state)
     for (int i = 0; i < 16; i++) {
         bool here = i & 1, there = i & 2, class_a = i & 4, any = i & 8;
         struct rk_link_conf link = {.n_sources = 2, .require_any = any, .more = {here}, .peer_more = {there},
-                                    .device = 2, .peer_device = 2, .fallback = SIZE_MAX, .peer_fallback = SIZE_MAX, .line = 7};
+                                    .device = 2, .peer_device = 2, .fallback = SIZE_MAX,
+                                    .peer_fallback = SIZE_MAX, .line = 7};
         struct rk_conf_errors errors = {.file = "f"};
 
         hosts[1].hello.caps = RK_CAP_CLASS(class_a ? RK_CLASS_A : RK_CLASS_B);
