@@ -294,15 +294,18 @@ burnt(struct step *s, const struct rk_seen *seen)
     rk_end_go(s, RK_ST_J_BURNT);
 }
 
-/* Of a CAK: the key that stays is the primary one again, for the next one is staged on top of it. */
+/* Of a CAK: the key that stays is the primary one again, for the next one is staged on top of it.  Of class D a key
+ * that is still held before its time is not in the fallback slot, but waits in the chain, and would begin yet. */
 static bool
-cand_is_gone(const struct rk_end *e, const struct rk_seen *seen)
+cand_is_gone(const struct step *s, const struct rk_seen *seen)
 {
+    const struct rk_end *e = s->e;
     uint32_t primary = rk_of(e)->timed ? RK_HELD_TX | RK_SENDING : RK_HELD_TX; /* D: or the fallback, and in use */
+    uint32_t left = rk_of(e)->timed && s->now_ns < e->start_ns ? HELD_BOTH : RK_HELD_TX;
 
     if (!rk_of(e)->cak)
         return !((e->d.cand[0] ? seen->cand : seen->prev) & (HELD_BOTH | RK_SENDING));
-    return !(seen->cand & RK_HELD_TX) && (!e->d.cur[0] || (seen->cur & primary));
+    return !(seen->cand & left) && (!e->d.cur[0] || (seen->cur & primary));
 }
 
 static void
@@ -318,7 +321,7 @@ resume_burning(struct step *s, const struct rk_seen *seen, bool said)
     if (rk_of(e)->cak && (cur_is_gone(e, seen) || (e->d.cur[0] && e->cannot_keep && !keeps)))
         lose_cur(s, seen);
     e->cannot_keep = false;
-    if (said && cand_is_gone(e, seen)) {
+    if (said && cand_is_gone(s, seen)) {
         burnt(s, seen);
     } else if (said) {
         not_so(s, RK_ST_UNSTAGE, "the device said that it removed the given-up key, and did not");

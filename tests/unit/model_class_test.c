@@ -153,6 +153,7 @@ given_up(void **state)
         assert_int_equal(f.e.last_err, RK_E_CONTRACT);
         assert_paused(&f, RK_ST_UNSTAGE);
         happens(&f, RK_EV_DONE);
+        f.now_ns = classes[i] == RK_CLASS_D ? f.e.start_ns : f.now_ns; /* before, it would begin yet */
         looks(&f, (struct seen){.cur = LIVE, .cand = RK_HELD_RX});
         assert_int_equal(f.e.state, RK_ST_J_BURNT);
         assert_string_equal(f.e.d.cur, "k4");

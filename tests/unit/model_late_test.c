@@ -287,6 +287,37 @@ name_without_key(void **state)
     }
 }
 
+/* Class D: before its time a given-up key is gone, or it would begin yet; after it the fallback slot may have it.  A
+ * device said that it had removed one and had not: both ends came to use a key that both had given up. */
+static void
+given_up_before_its_time(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        ready(&f, RK_CLASS_D, M);
+        goes_to(&f, RK_ST_STAGED);
+        hears(&f, peer_says(&f, RK_SAY_NACK, f.e.d.seq, f.key));
+        if (late)
+            f.now_ns = f.e.start_ns;
+        for (int i = 0; i < 10 && f.todo.act != RK_ACT_OBSERVE; i++)
+            happens(&f, RK_EV_DONE);
+        shown(&f, (struct look){.cur = IN_USE, .cand = RK_HELD_RX});
+        if (late) {
+            assert_int_equal(f.e.state, RK_ST_J_BURNT);
+            assert_string_equal(f.e.d.prev, f.new_key);
+            continue;
+        }
+        assert_paused(&f, RK_ST_UNSTAGE);
+        assert_int_equal(f.e.last_err, RK_E_CONTRACT);
+        happens(&f, RK_EV_DONE);
+        shown(&f, (struct look){.cur = IN_USE});
+        assert_int_equal(f.e.state, RK_ST_J_BURNT);
+        assert_string_not_equal(f.e.d.prev, f.new_key);
+    }
+}
+
 int
 main(void)
 {
@@ -296,6 +327,7 @@ main(void)
         cmocka_unit_test(start_is_ahead_again),      cmocka_unit_test(nothing_stays),
         cmocka_unit_test(peers_without_memory),      cmocka_unit_test(old_key_goes_first),
         cmocka_unit_test(named_key_stays),           cmocka_unit_test(name_without_key),
+        cmocka_unit_test(given_up_before_its_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
