@@ -6,7 +6,7 @@
  */
 #include "etsi014.h"
 
-#include "plugins/common/files.h"
+#include "../../common/files.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -44,23 +44,6 @@ wrong(struct why *why, int err, const char *fmt, ...)
     return why->err = err;
 }
 
-static int
-read_all(int fd, char *text, size_t len)
-{
-    size_t got = 0;
-
-    while (got < len) {
-        ssize_t n = read(fd, text + got, len - got);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        got += (size_t)n;
-    }
-    return 0;
-}
-
 /* A file of certificates says whom we trust and who we are: nobody but root and this user may have written it. */
 static int
 check_file(const char *option, const char *path, const struct stat *st, struct why *why)
@@ -88,7 +71,7 @@ read_pem(const char *option, const char *path, int fd, struct pem *pem, struct w
     pem->text = calloc(1, pem->len + 1);
     if (!pem->text)
         return wrong(why, RK_E_NOMEM, "out of memory");
-    if (read_all(fd, pem->text, pem->len) < 0)
+    if (rkp_read_small(fd, pem->text, pem->len + 1) != (ssize_t)pem->len)
         return wrong(why, RK_E_IO, "%s: %s: cannot be read whole", option, path);
     if (memmem(pem->text, pem->len, key, sizeof key - 1))
         return wrong(why, RK_E_UNSAFE, "%s: %s: holds a private key; leave only certificates in it", option, path);
