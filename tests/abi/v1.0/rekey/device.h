@@ -103,6 +103,30 @@ struct rk_dev_seen {
     char why[RK_WHY_MAX];              /* out: reason, or names of the other keys; NUL-ended */
 };
 
+/* A link that discover found; borrowed for the call of found.  It grows at its end only. */
+struct rk_found {
+    uint32_t size;          /* sizeof(struct rk_found) in the plugin's build */
+    uint32_t device_class;  /* RK_CLASS_... of the interface */
+    const char *iface;
+    const char *sae;        /* SAE ID of this end as the device knows it (its host name) */
+    const char *peer_sae;   /* SAE ID of the other end (its host name), "" when not known */
+    const char *peer_iface; /* its interface, "" when not known */
+    const char *const *source; /* options of the key source that the device's own configuration names: name, value,
+                                * name, value ... NULL; "plugin" first.  NULL: it names none */
+    const char *why;        /* what the device still needs before keys can be installed there; "": nothing */
+};
+typedef int rk_found_fn(void *arg, const struct rk_found *found); /* ret: RK_OK, or a code with which discover ends */
+
+/* What a device is to be prepared for.  It grows at its end only. */
+struct rk_prepare {
+    uint32_t size;               /* sizeof(struct rk_prepare) in the core's build */
+    uint32_t apply;              /* 0: only tell what would be done; 1: do it */
+    const char *const *ifaces;   /* interfaces of the links, NULL-ended */
+};
+typedef void rk_line_fn(void *arg, const char *line); /* one line for a person, or of the device's own configuration */
+
+#define RK_TEND_MS 30000 /* how often tend is called at least [ms] */
+
 struct rk_device_ops {
     uint32_t size; /* sizeof(struct rk_device_ops) in the plugin's build */
 
@@ -124,6 +148,20 @@ struct rk_device_ops {
      * thread: one call at a time per instance.  blocks: within the budget
      */
     int (*observe)(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_t n);
+
+    /* tend - keep what is open alive, or close it when it has been idle for long; changes nothing on the device
+     * Called every RK_TEND_MS while no other call is running.  NULL: not needed
+     * ret:   any code is logged, once, and has no other effect.   blocks: one second at most */
+    int (*tend)(void *inst, struct rk_call *call);
+
+    /* discover - find the links of the device and what is configured for them.  NULL: not offered
+     * out:   found(arg, ...) for each.   ret: RK_OK or a code.   blocks: within the budget */
+    int (*discover)(void *inst, struct rk_call *call, rk_found_fn *found, void *arg);
+
+    /* prepare - tell, and when asked do, what the device needs once before keys can be installed: never a key.
+     * NULL: not offered.   out: line(arg, ...) for each statement, in order; nothing when nothing is needed
+     * ret:   RK_OK (done, when asked to), RK_E_UNKNOWN, or a code: nothing was done.   blocks: within the budget */
+    int (*prepare)(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line, void *arg);
 };
 
 #ifdef __cplusplus

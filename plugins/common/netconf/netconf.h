@@ -1,0 +1,103 @@
+/* netconf.h - NETCONF (RFC 6241) over SSH (RFC 6242): a blocking client with a budget, for device plugins
+ *
+ * One session is used by one thread at a time.  Every function that takes a call returns within its budget and within
+ * 100 ms of its cancel.  Peers lie: sizes are bounded, XML is read without network, DTD and entities, names are matched
+ * by local name, and success is taken only from words that say success.
+ */
+#ifndef NC_NETCONF_H
+#define NC_NETCONF_H
+
+#include <libxml/tree.h>
+#include <stdbool.h>
+
+#include <rekey/plugin.h>
+
+struct nc_session;
+
+/* Whom to connect to, and as whom; borrowed for nc_open. */
+struct nc_target {
+    const char *host; /* name or address */
+    uint16_t port;
+    const char *user;
+    const char *known_hosts;           /* path; the host's key must be there, as host or [host]:port, hashed or not */
+    bool trust_first_use;              /* a host that is not in known_hosts is accepted once and added to it */
+    const struct rk_secret *key;       /* content of the private key's file (ed25519, ECDSA); NULL: agent */
+    const char *key_name;              /* its path, for texts */
+    const struct rk_secret *passphrase; /* NULL: none */
+    const char *agent;                 /* path of the agent's socket; NULL: none */
+    size_t reply_max;                  /* largest reply [bytes]; 0: 16 MiB */
+};
+
+/* nc_open - connect, verify the host's key, log in, start the subsystem, exchange hellos
+ * out:  *out, owned by the caller
+ * ret:  RK_OK, or a code stated by host->fail with host, port, user and remedy: RK_E_UNREACHABLE, RK_E_TIMEOUT,
+ *       RK_E_CANCELED, RK_E_AUTH (host key or login), RK_E_PROTOCOL, RK_E_BUSY (connection limit), RK_E_NOMEM
+ * blocks: within the budget.   src: RFC 6242 3, 4; RFC 6241 8.1 */
+int nc_open(const struct rk_host *host, struct rk_call *call, const struct nc_target *target, struct nc_session **out);
+
+/* nc_close - end the session, politely when a call gives time for it; *s becomes NULL */
+void nc_close(struct nc_session **s, struct rk_call *call);
+
+/* nc_tend - answer and send SSH keepalives, and see whether the session is still there; waits for nothing
+ * ret:  RK_OK, or RK_E_UNREACHABLE when it is over (close it then) */
+int nc_tend(struct nc_session *s, struct rk_call *call);
+
+/* nc_can - the peer's hello has this capability (without query part).   nc_id - session-id of its hello, for people */
+bool nc_can(const struct nc_session *s, const char *capability);
+const char *nc_id(const struct nc_session *s);
+
+/* A request is the content of <rpc>, in parts, so that a key need not be in a text: it is sent as hexadecimal digits
+ * or as text (escaped) from memory that is wiped. */
+enum nc_part_kind { NC_TEXT = 0, NC_SECRET_HEX, NC_SECRET_TEXT };
+struct nc_part {
+    enum nc_part_kind kind;
+    const char *text;               /* NC_TEXT: well-formed XML pieces, NUL-ended */
+    const struct rk_secret *secret; /* else */
+};
+struct nc_request {
+    const char *what;            /* for logs and texts: "commit-configuration" */
+    const struct nc_part *parts;
+    size_t n;
+    bool secret_reply;           /* the reply may hold passwords: it is wiped when freed, and never logged */
+};
+
+/* What a reply says.  Errors have severity error; warnings are counted only. */
+struct nc_error {
+    char type[24], tag[32];
+    char path[160], element[64];
+    char message[240];           /* one line, printable, trimmed */
+};
+#define NC_ERRORS_MAX 4
+struct nc_reply {
+    xmlDoc *doc;
+    xmlNode *root;               /* rpc-reply */
+    bool positive;               /* ok, commit-success, commit-check-success, load-success ... is there */
+    unsigned n_errors, n_warnings; /* all that were there; the first NC_ERRORS_MAX are kept */
+    bool repaired;               /* it was not well-formed and was read all the same */
+    struct nc_error errors[NC_ERRORS_MAX];
+};
+
+/* nc_rpc - send a request, wait for its reply
+ * out:  *reply, owned by the caller (nc_reply_free), when RK_OK or RK_E_REJECTED
+ * ret:  RK_OK: a reply without error (positive or with data); RK_E_REJECTED: it has errors, the first was stated;
+ *       RK_E_UNKNOWN: sent, and no reply was seen (timeout, cancel, connection lost): the session is over;
+ *       RK_E_UNREACHABLE, RK_E_TIMEOUT, RK_E_CANCELED: certainly not sent whole; RK_E_PROTOCOL: the reply is none: the
+ *       session is over.   SSH keepalives are sent meanwhile.   blocks: within the budget */
+int nc_rpc(struct nc_session *s, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
+void nc_reply_free(struct nc_reply **reply);
+
+/* ---- reading (xml.c): by local name, transparent for multi-routing-engine-results and the like ---- */
+
+/* nc_child - first child element of this name, NULL: none (parent may be NULL).   nc_next - the next sibling of the
+ * same name.   nc_find - the first descendant of this name, in document order */
+const xmlNode *nc_child(const xmlNode *parent, const char *name);
+const xmlNode *nc_next(const xmlNode *node);
+const xmlNode *nc_find(const xmlNode *top, const char *name);
+/* nc_is - an element of this local name */
+bool nc_is(const xmlNode *node, const char *name);
+/* nc_text - its text, trimmed, inner blanks as they are, into out[size], NUL-ended; control characters become '?'
+ * ret:  false: there is none, or it does not fit (out is "" then) */
+bool nc_text(const xmlNode *node, char *out, size_t size);
+bool nc_child_text(const xmlNode *parent, const char *name, char *out, size_t size);
+
+#endif

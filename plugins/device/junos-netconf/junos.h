@@ -1,0 +1,78 @@
+/* junos.h - what the files of this plugin share: options, the device, its session
+ *
+ * options.c reads the options; session.c opens and keeps the session; read_*.c read replies (read.h), view.c fetches
+ * what is wanted of them, observe.c tells it; plan.c decides what is to be changed (pure), write.c writes it as a load,
+ * commit.c commits it and finds out what became of it, sealed.c keeps the CAKs that may be needed again; discover.c and
+ * prepare.c are what their names say.
+ */
+#ifndef JN_JUNOS_H
+#define JN_JUNOS_H
+
+#include <rekey/device.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../common/netconf/netconf.h"
+
+#define JN_CKN_HEX 64     /* digits of a CKN, always all of them */
+#define JN_CA_MAX 32      /* longest name of a connectivity association [bytes] */
+#define JN_CHAIN_MAX 128  /* longest name of a key chain [bytes] */
+#define JN_SLOTS 64       /* keys of a chain, 0..63 */
+
+enum jn_keying { JN_PSK = 0, JN_CHAIN };         /* option keying */
+enum jn_edit_mode { JN_PRIVATE = 0, JN_EXCLUSIVE }; /* option candidate */
+enum jn_ckn_form { JN_CKN_DIGEST = 0, JN_CKN_OFFBOX }; /* option ckn: see ckn.c */
+
+struct jn_options {
+    char *name;            /* of the instance */
+    char *host, *user, *known_hosts, *agent, *key_value, *passphrase_value, *ckn_prefix;
+    uint16_t port;
+    bool trust_first_use, force_should_secure;
+    enum jn_keying keying;
+    enum jn_edit_mode candidate;
+    enum jn_ckn_form ckn;
+    int64_t commit_ms, rpc_ms, idle_ms;
+};
+
+struct jn_sealed; /* sealed.c */
+
+/* One instance: one router. */
+struct jn_device {
+    const struct rk_host *host;
+    struct jn_options opt;
+    struct nc_session *nc;    /* NULL: none is open */
+    int64_t used_ms;          /* when it was last used, monotonic */
+    char model[64], release[64], host_name[65]; /* "" not asked yet (facts of the session) */
+    struct jn_sealed *sealed;
+};
+
+/* jn_rpc - one request on the device's session, which is opened or opened again when need be
+ * A request of which no word was sent on a session that had been idle is sent once more on a new one.
+ * out, ret: as nc_rpc, nc_open; when RK_OK or RK_E_REJECTED *reply is the caller's */
+int jn_rpc(struct jn_device *d, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
+/* jn_ask - the same for a plain text without secrets in it; body: the content of <rpc> */
+int jn_ask(struct jn_device *d, struct rk_call *call, const char *what, const char *body, struct nc_reply **reply);
+/* jn_hang_up - close the session at once */
+void jn_hang_up(struct jn_device *d);
+
+/* jn_ckn - the CKN of a key ID: 64 lower-case hexadecimal digits, the same at both ends
+ * ret:  RK_OK, RK_E_CONFIG (offbox form and the key ID is no UUID), RK_E_FATAL */
+int jn_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1]);
+/* jn_cak - the CAK of a key for a cipher suite: 16 or 32 bytes
+ * digest form: HKDF-SHA-256(key, "rekey cak v1" | link | key ID); offbox form: the key's first bytes, as the old script
+ * out:  *cak, owned by the caller.   ret: RK_OK, RK_E_KEY_SIZE (offbox, too short), RK_E_NOMEM, RK_E_FATAL */
+struct jn_cak_use {
+    const char *link, *key_id, *cipher;
+};
+int jn_cak(const struct jn_device *d, const struct rk_secret *key, const struct jn_cak_use *use,
+           struct rk_secret **cak);
+
+/* The operations of the plugin. */
+int jn_apply(void *inst, struct rk_call *call, struct rk_dev_op *ops, size_t n);      /* apply.c */
+int jn_observe(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_t n); /* observe.c */
+int jn_tend(void *inst, struct rk_call *call);                                        /* session.c */
+int jn_discover(void *inst, struct rk_call *call, rk_found_fn *found, void *arg);     /* discover.c */
+int jn_prepare(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line, void *arg);
+
+#endif

@@ -1,0 +1,182 @@
+/* read.h - what a router says, as structs: readers of replies, without I/O
+ *
+ * Every reader takes the root of a reply (nc_reply.root), finds its elements by local name below any
+ * multi-routing-engine-results, trims every value, and bounds everything.  Names of interfaces are kept as they are
+ * printed, without a trailing ".0".  CKNs are lower case.
+ */
+#ifndef JN_READ_H
+#define JN_READ_H
+
+#include "junos.h"
+
+/* ---- configuration (read_conf.c): security macsec, key chains, descriptions, macros ---- */
+
+struct jn_pair { /* of an apply-macro */
+    char name[64], value[128];
+};
+struct jn_macro {
+    struct jn_pair *pair;
+    size_t n;
+    bool there; /* it may be there and empty */
+};
+
+struct jn_key {
+    char ckn[JN_CKN_HEX + 1];  /* as configured, lower case; "": none */
+    struct rk_secret *stored;  /* the device's own form of the CAK, as text ("$9$..."); NULL: not shown */
+    int slot;                  /* of a chain: 0..63; -1 else */
+    char start[40];            /* as printed; "" none */
+    int64_t start_s;           /* Unix time; 0: none, or it cannot be read (see bad_start) */
+    bool bad_start, inactive;
+};
+struct jn_chain {
+    char name[JN_CHAIN_MAX + 1];
+    struct jn_key *key;        /* by slot */
+    size_t n;
+};
+struct jn_ca {
+    char name[JN_CA_MAX + 1];
+    char cipher[24], mode[16], chain[JN_CHAIN_MAX + 1]; /* "" not given */
+    struct jn_key psk, fallback;
+    bool should_secure, no_preceding, no_encryption, excludes_lldp, inactive;
+    struct jn_macro rekey;     /* apply-macro rekey: what this plugin owns there (plan.c) */
+};
+struct jn_port { /* one entry of security macsec interfaces */
+    char name[RK_IFACE_MAX + 1], ca[JN_CA_MAX + 1];
+    struct jn_macro qkd;       /* apply-macro qkd of the old script */
+    bool inactive;
+};
+struct jn_text { /* interfaces NAME description */
+    char name[RK_IFACE_MAX + 1], description[256];
+};
+struct jn_conf {
+    struct jn_ca *ca;
+    struct jn_port *port;
+    struct jn_chain *chain;
+    struct jn_text *text;
+    size_t n_ca, n_port, n_chain, n_text;
+    char host_name[65], time_zone[64];
+};
+
+/* jn_conf_read - the <configuration> of a get-configuration reply
+ * in:   zone_s  seconds that the device's local time is ahead of UTC now, for start times without an offset
+ * out:  *out, owned by the caller (jn_conf_free wipes).   ret: RK_OK, RK_E_NOMEM, RK_E_PROTOCOL (no configuration) */
+int jn_conf_read(const struct rk_host *host, const xmlNode *root, int32_t zone_s, struct jn_conf **out);
+void jn_conf_free(const struct rk_host *host, struct jn_conf **conf);
+const struct jn_port *jn_conf_port(const struct jn_conf *c, const char *iface); /* NULL: not there; ".0" is the same */
+const struct jn_ca *jn_conf_ca(const struct jn_conf *c, const char *name);
+const struct jn_chain *jn_conf_chain(const struct jn_conf *c, const char *name);
+/* jn_start_read - "2026-7-28.08:43:00 +0200" and its variants as Unix time; false: it is none
+ * jn_start_write - Unix time as YYYY-MM-DD.HH:MM:SS in a zone */
+bool jn_start_read(const char *text, int32_t zone_s, int64_t *unix_s);
+void jn_start_write(int64_t unix_s, int32_t zone_s, char out[20]);
+
+/* ---- MKA (read_mka.c; text in read_text.c) ---- */
+
+enum jn_mka_state { JN_MKA_UNKNOWN = 0, JN_MKA_PRIMARY, JN_MKA_PRECEDING, JN_MKA_FALLBACK, JN_MKA_SUSPENDED,
+                    JN_MKA_UNSECURED };          /* interface-state */
+enum jn_cak_type { JN_CAK_UNKNOWN = 0, JN_CAK_PRIMARY, JN_CAK_PRECEDING, JN_CAK_FALLBACK };
+enum jn_cak_status { JN_CAK_NONE = 0, JN_CAK_IN_PROGRESS, JN_CAK_LIVE, JN_CAK_ACTIVE };
+
+/* One participant: one CAK of one interface.  Two primary ones at once are normal after a commit. */
+struct jn_mka {
+    char iface[RK_IFACE_MAX + 1];
+    enum jn_mka_state state;     /* of the interface */
+    char ckn[JN_CKN_HEX + 1];    /* as printed, lower case; may be shorter than what is configured on some platforms */
+    enum jn_cak_type type;
+    enum jn_cak_status status;
+    bool has_sak;                /* a latest SAK key identifier that is not all zero */
+    char sak[40];                /* that identifier: "<24 hex>/<KN>" */
+    uint64_t tx, rx;             /* hellos, 0 when not told */
+    unsigned peers;              /* live peers that are listed; 0 also when not told */
+};
+/* jn_mka_read - get-mka-session-information, XML of any release, or its text in <output>
+ * out:  *out[*n], malloced; two routing engines' answers are one list.   ret: RK_OK, RK_E_NOMEM, RK_E_PROTOCOL */
+int jn_mka_read(const xmlNode *root, struct jn_mka **out, size_t *n);
+/* jn_ckn_same - is what is printed this CKN?  Case and agreed padding aside; a short print never matches two */
+bool jn_ckn_same(const char *printed, const char *ckn);
+
+/* ---- MACsec connections (read_macsec.c) ---- */
+
+struct jn_macsec {
+    char iface[RK_IFACE_MAX + 1], ca[JN_CA_MAX + 1], cipher[24];
+    bool encrypts, out_inuse, in_inuse;
+    uint64_t out_pn;             /* outgoing packet number */
+};
+int jn_macsec_read(const xmlNode *root, struct jn_macsec **out, size_t *n);
+
+/* ---- key chains (read_chain.c): get-hakr-keychain-information ---- */
+
+struct jn_hakr {
+    char chain[JN_CHAIN_MAX + 1];
+    int active_send, active_receive, next_send, next_receive; /* key numbers; -1: none */
+    char next_time[40];
+};
+int jn_hakr_read(const xmlNode *root, struct jn_hakr **out, size_t *n);
+
+/* ---- LLDP neighbours (read_lldp.c) ---- */
+
+struct jn_neighbour {
+    char iface[RK_IFACE_MAX + 1];
+    char chassis[256], port[256], description[256], system[256]; /* of the remote */
+    int64_t age_s, ttl_s;        /* -1: not told */
+};
+int jn_lldp_read(const xmlNode *root, struct jn_neighbour **out, size_t *n);
+
+/* ---- clock, facts, commits (read_time.c, read_facts.c, read_commit.c) ---- */
+
+struct jn_clock {
+    int64_t unix_s;              /* the device's clock, Unix time */
+    int32_t zone_s;              /* its local time minus UTC */
+    bool synchronised;           /* its time source is not its own clock only */
+    char source[32];
+};
+int jn_clock_read(const xmlNode *root, struct jn_clock *out);
+
+struct jn_facts {
+    char host_name[65], model[64], release[64];
+    unsigned engines;            /* routing engines that answered */
+};
+int jn_facts_read(const xmlNode *root, struct jn_facts *out);
+
+struct jn_commit {
+    unsigned number;             /* 0: the newest */
+    char user[64], client[32], log[256];
+    int64_t unix_s;
+    bool rollback_pending;       /* a confirmed commit that is not confirmed */
+};
+int jn_commits_read(const xmlNode *root, struct jn_commit **out, size_t *n);
+
+struct jn_link_state { /* get-interface-information */
+    char iface[RK_IFACE_MAX + 1], description[256];
+    bool admin_up, oper_up;
+};
+int jn_links_read(const xmlNode *root, struct jn_link_state **out, size_t *n);
+
+/* ---- what is fetched together (view.c) ---- */
+
+#define JN_WANT_CONF 0x1u  /* committed configuration */
+#define JN_WANT_MKA 0x2u
+#define JN_WANT_MACSEC 0x4u
+#define JN_WANT_HAKR 0x8u
+#define JN_WANT_LLDP 0x10u
+#define JN_WANT_CLOCK 0x20u
+#define JN_WANT_LINKS 0x40u
+
+struct jn_view {
+    struct jn_conf *conf;        /* NULL: not wanted */
+    struct jn_mka *mka;
+    struct jn_macsec *macsec;
+    struct jn_hakr *hakr;
+    struct jn_neighbour *lldp;
+    struct jn_link_state *links;
+    size_t n_mka, n_macsec, n_hakr, n_lldp, n_links;
+    struct jn_clock clock;
+    int64_t clock_offset_ms;     /* the device's clock minus this host's, taken in the middle of the request */
+};
+/* jn_view_get - ask the router for these parts
+ * out:  *out, owned by the caller (jn_view_free wipes).   ret: RK_OK, or the code of the first part that failed
+ * A router that does not know an RPC of an optional part (MACSEC, HAKR, LLDP) gives an empty one. */
+int jn_view_get(struct jn_device *d, struct rk_call *call, unsigned want, struct jn_view **out);
+void jn_view_free(const struct rk_host *host, struct jn_view **view);
+
+#endif
