@@ -45,6 +45,8 @@ int nc_tend(struct nc_session *s, struct rk_call *call);
 /* nc_can - the peer's hello has this capability (without query part).   nc_id - session-id of its hello, for people */
 bool nc_can(const struct nc_session *s, const char *capability);
 const char *nc_id(const struct nc_session *s);
+/* nc_sessions - how many sessions this process has open;  thread: any */
+unsigned nc_sessions(void);
 
 /* A request is the content of <rpc>, in parts, so that a key need not be in a text: it is sent as hexadecimal digits
  * or as text (escaped) from memory that is wiped. */
@@ -59,6 +61,7 @@ struct nc_request {
     const struct nc_part *parts;
     size_t n;
     bool secret_reply;           /* the reply may hold passwords: it is wiped when freed, and never logged */
+    int64_t timeout_ms;          /* wait for the reply at most so long, inside the budget of the call; 0: all of it */
 };
 
 /* What a reply says.  Errors have severity error; warnings are counted only. */

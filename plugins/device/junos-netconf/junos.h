@@ -42,7 +42,7 @@ struct jn_device {
     const struct rk_host *host;
     struct jn_options opt;
     struct nc_session *nc;    /* NULL: none is open */
-    int64_t used_ms;          /* when it was last used, monotonic */
+    int64_t used_ms, opened_ms; /* when it was last used, and opened, monotonic */
     char model[64], release[64], host_name[65]; /* "" not asked yet (facts of the session) */
     struct jn_sealed *sealed;
 };
@@ -53,6 +53,12 @@ struct jn_device {
 int jn_rpc(struct jn_device *d, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
 /* jn_ask - the same for a plain text without secrets in it; body: the content of <rpc> */
 int jn_ask(struct jn_device *d, struct rk_call *call, const char *what, const char *body, struct nc_reply **reply);
+/* jn_rpc_here - the same on the session that is open now, never on a new one, which would not have the candidate
+ * ret:  as nc_rpc; RK_E_UNREACHABLE when there is none.   After RK_E_UNKNOWN or RK_E_PROTOCOL it is closed */
+int jn_rpc_here(struct jn_device *d, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
+/* jn_know - ask for model, release and host name unless they are known.   ret: RK_OK, or why they cannot be asked for;
+ * a router that does not tell is asked once per session and they stay "" */
+int jn_know(struct jn_device *d, struct rk_call *call);
 /* jn_hang_up - close the session at once */
 void jn_hang_up(struct jn_device *d);
 
@@ -67,6 +73,11 @@ struct jn_cak_use {
 };
 int jn_cak(const struct jn_device *d, const struct rk_secret *key, const struct jn_cak_use *use,
            struct rk_secret **cak);
+
+/* jn_class - the class that this interface is driven as: D by option keying; else B when the association has a fallback
+ * key or the release is known to have such (19.2R1), C when not.   needs: jn_know.   ca: NULL: none */
+struct jn_ca;
+uint32_t jn_class(const struct jn_device *d, const struct jn_ca *ca);
 
 /* The operations of the plugin. */
 int jn_apply(void *inst, struct rk_call *call, struct rk_dev_op *ops, size_t n);      /* apply.c */

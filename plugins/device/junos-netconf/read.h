@@ -12,7 +12,7 @@
 /* ---- configuration (read_conf.c): security macsec, key chains, descriptions, macros ---- */
 
 struct jn_pair { /* of an apply-macro */
-    char name[64], value[128];
+    char name[80], value[128]; /* of apply-macro rekey: a CKN, and the seq of its rotation (plan.h) */
 };
 struct jn_macro {
     struct jn_pair *pair;
