@@ -254,7 +254,7 @@ test_ended_while_kept(void **state)
         open_at("kme", NULL);
         play(parts[i]);
         assert_int_equal(get_new(), RK_OK);
-        kme_ended(&kme);
+        kme_end_kept(&kme);
         assert_int_equal(get_new(), RK_OK);
         assert_requests(2);
     }

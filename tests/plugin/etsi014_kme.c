@@ -143,9 +143,9 @@ kme_wait(struct kme *k)
 }
 
 void
-kme_ended(struct kme *k)
+kme_end_kept(struct kme *k)
 {
-    command(k, "ended", "");
+    command(k, "end", "");
 }
 
 const char *

@@ -32,11 +32,12 @@ void kme_stop(struct kme *k);
 int kme_port(const struct kme *k, const char *name);
 
 /* kme_play - how requests are answered from now on;  kme_log - fetch requests since the last log;
- * kme_wait - until one has come;  kme_ended - until the part close-idle or fin-idle has ended a connection */
+ * kme_wait - until one has come;  kme_end_kept - end the connection of the last request, which the part
+ * close-idle or fin-idle keeps until now, and wait until our side has it */
 void kme_play(struct kme *k, const char *part);
 void kme_log(struct kme *k);
 void kme_wait(struct kme *k);
-void kme_ended(struct kme *k);
+void kme_end_kept(struct kme *k);
 
 /* kme_peer - CN of the client certificate of the last request; valid until the next command
  * kme_cert - the certificate of a listener from its next connection on

@@ -5,7 +5,8 @@ Writes "name port" lines and "." to stdout, then obeys lines on stdin:
   play NAME [ARG...]   how requests are answered from now on; answers "."
   log                  one line for each request since the last log, then "."
   wait                 answers "." as soon as a request has arrived since the last log
-  ended                answers "." as soon as a connection was ended by the part close-idle or fin-idle
+  end                  end the connection of the last request, which the part close-idle or fin-idle has kept until now;
+                       answers "." when the client's side has it
   peer                 the CN of the client certificate of the last request, then "."
   cert NAME CERT       the listener's certificate from the next connection on
   down NAME, up NAME   end a listener and its connections; let it listen at the same port again
@@ -13,12 +14,14 @@ Ends when stdin ends.
 """
 import base64
 import email.utils
+import fcntl
 import json
 import os
 import socket
 import ssl
 import struct
 import sys
+import termios
 import threading
 import time
 import urllib.parse
@@ -32,7 +35,7 @@ given = [0, 0]  # number of the last key; keys since the part began
 held = [0]  # refusals of the part retry
 asked = {}   # key ID -> how often dec_keys asked for it
 connections = [0]
-ended = [0]
+last_asked, to_end, ended = [0], [0], [0]  # numbers of connections: of the last request, told to end, at its end
 peer = ["-"]
 listeners = {}  # name -> Listener
 
@@ -194,7 +197,7 @@ def respond(listener, method, target, body, served):
         told = {"max_key_per_request": int(part[1])} if name == "limit" else {}
         return answer(200, dict(STATUS, **told)), False
     reply = (enc_keys if url.path.endswith("/enc_keys") else dec_keys)(method, query, body)
-    return reply, name in ("close-idle", "fin-idle")
+    return reply, False
 
 
 def read_request(stream):
@@ -214,14 +217,19 @@ def read_request(stream):
 def record(number, method, target, headers, body, listener="kme"):
     kept = ["%s=%s" % (h, headers[h]) for h in ("accept", "content-type", "cache-control", "expect") if h in headers]
     with lock:
+        last_asked[0] = number
         requests.append("c%d %s %s %s %s%s" % (number, method, target, ",".join(kept), body.decode(),
                                                "" if listener == "kme" else " @" + listener))
         lock.notify_all()
 
 
-def end_idle(conn, notify):
-    """End a connection that the client keeps for its next request, with TLS's good-bye or without."""
-    if notify:
+def end_idle(conn, number, name):
+    """End a connection that the client keeps, when told to, with TLS's good-bye or without; ret: was it ended."""
+    with lock:
+        lock.wait_for(lambda: to_end[0] == number or part[0] != name)
+        if to_end[0] != number:
+            return False
+    if name == "close-idle":
         conn.setblocking(False)
         try:
             conn.unwrap()  # close_notify is sent before it wants the client's
@@ -230,9 +238,12 @@ def end_idle(conn, notify):
         conn.setblocking(True)
     else:
         conn.shutdown(socket.SHUT_WR)
+    while fcntl.ioctl(conn, termios.TIOCOUTQ, bytes(4)) != bytes(4):  # not yet acknowledged
+        time.sleep(0.001)
     with lock:
-        ended[0] += 1
+        ended[0] = number
         lock.notify_all()
+    return True
 
 
 def wait_and_reset(sock):
@@ -257,7 +268,7 @@ def serve(sock, context, listener):
             if not request:
                 break
             method, target, headers, body = request
-            peer[0] = name
+            peer[0], playing = name, part[0]
             record(number, method, target, headers, body, listener)
             if part[0] == "slow":
                 stream.read(1)  # until the client gives up
@@ -266,10 +277,11 @@ def serve(sock, context, listener):
             served += 1
             if reply:
                 conn.sendall(reply)
-            if last and reply and part[0] in ("close-idle", "fin-idle"):
-                end_idle(conn, part[0] == "close-idle")
-                stream.read(1)
-            if part[0] == "reset-reused":
+            if playing in ("close-idle", "fin-idle") and reply:
+                last = end_idle(conn, number, playing)
+                if last:
+                    stream.read(1)
+            if playing == "reset-reused":
                 raw = socket.socket(fileno=os.dup(conn.fileno()))
                 wait_and_reset(raw)
                 raw.close()
@@ -377,15 +389,18 @@ def command(line):
         if words[0] == "play":
             part[:] = words[1:]
             asked.clear()
-            ended[0] = held[0] = given[1] = 0
+            held[0] = given[1] = 0
+            lock.notify_all()
         elif words[0] == "log":
             for text in requests:
                 print(text)
             requests.clear()
         elif words[0] == "wait":
             lock.wait_for(lambda: requests)
-        elif words[0] == "ended":
-            lock.wait_for(lambda: ended[0])
+        elif words[0] == "end":
+            to_end[0] = last_asked[0]
+            lock.notify_all()
+            lock.wait_for(lambda: ended[0] == to_end[0])
         elif words[0] == "peer":
             print(peer[0])
         elif words[0] == "cert":

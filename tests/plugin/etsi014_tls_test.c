@@ -161,7 +161,7 @@ test_one_handshake_for_many_calls(void **state)
     assert_status(", handshakes 1, requests 51");
     kme_play(&kme, "close-idle");
     assert_int_equal(get_new(), RK_OK);
-    kme_ended(&kme);
+    kme_end_kept(&kme);
     kme_play(&kme, "ok");
     assert_int_equal(get_new(), RK_OK);
     assert_status(", handshakes 2, requests 54");
