@@ -34,7 +34,7 @@ rk_name_ok(const char *name, size_t max)
     if (n == 0 || n > max || !alnum(name[0]))
         return false;
     for (size_t i = 0; i < n; i++)
-        if (!alnum(name[i]) && !strchr("._-", name[i]))
+        if (!alnum(name[i]) && name[i] != '.' && name[i] != '_' && name[i] != '-')
             return false;
     return true;
 }
@@ -47,7 +47,7 @@ rk_key_id_ok(const char *id)
     if (n == 0 || n > RK_KEY_ID_MAX)
         return false;
     for (size_t i = 0; i < n; i++)
-        if (id[i] <= ' ' || id[i] >= 0x7f || id[i] == '|' || id[i] == '/')
+        if ((unsigned char)(id[i] - '!') > '~' - '!' || id[i] == '|' || id[i] == '/')
             return false;
     return true;
 }
@@ -105,6 +105,16 @@ rk_hex_get(const char *hex, unsigned char *bytes, size_t n)
         bytes[i] = (unsigned char)(hi << 4 | lo);
     }
     return bad == 0;
+}
+
+bool
+rk_hex_ok(const char *hex, size_t digits)
+{
+    size_t n = 0;
+
+    while ((hex[n] >= '0' && hex[n] <= '9') || (hex[n] >= 'a' && hex[n] <= 'f') || (hex[n] >= 'A' && hex[n] <= 'F'))
+        n++;
+    return n == digits && hex[n] == '\0';
 }
 
 bool

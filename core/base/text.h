@@ -27,6 +27,9 @@ void rk_key_id_fold(char *id);
 void rk_hex_put(const unsigned char *bytes, size_t n, char *out);
 bool rk_hex_get(const char *hex, unsigned char *bytes, size_t n);
 
+/* rk_hex_ok - is it exactly that many hex digits; for what is public: time depends on them */
+bool rk_hex_ok(const char *hex, size_t digits);
+
 /* rk_same - compare n bytes in a time that does not depend on them; true when equal */
 bool rk_same(const void *a, const void *b, size_t n);
 

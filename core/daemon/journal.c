@@ -8,6 +8,8 @@
  */
 #include "journal_file.h"
 
+#include "journal_sum.h"
+
 #include "../base/log.h"
 #include "../base/text.h"
 
@@ -183,9 +185,7 @@ know(struct rk_journal *j, struct rk_journal_place *at, const char *link, char e
 static bool
 confirm_ok(const char *tag)
 {
-    unsigned char bytes[RK_CONFIRM_HEX / 2];
-
-    return tag[0] == '\0' || rk_hex_get(tag, bytes, sizeof bytes);
+    return tag[0] == '\0' || rk_hex_ok(tag, RK_CONFIRM_HEX);
 }
 
 static bool
@@ -219,44 +219,66 @@ fault_of(const struct rk_durable *d)
     return NULL;
 }
 
-static void
-bind_durable(sqlite3_stmt *s, const struct rk_durable *d)
-{
-    int at = 3; /* behind link and end */
+/* Text of an array, which ends with it at the latest. */
+#define ROW_TEXT(r, array) rk_journal_row_text((r), (array), strnlen((array), sizeof(array) - 1))
 
-    sqlite3_bind_int64(s, at++, d->role);
-    sqlite3_bind_int64(s, at++, d->phase);
-    sqlite3_bind_int64(s, at++, (int64_t)d->term);
-    sqlite3_bind_int64(s, at++, (int64_t)d->seq);
-    sqlite3_bind_int64(s, at++, (int64_t)d->floor);
-    sqlite3_bind_int64(s, at++, (int64_t)d->cur_seq);
-    sqlite3_bind_int64(s, at++, (int64_t)d->prev_seq);
-    bind_text(s, at++, d->cur);
-    bind_text(s, at++, d->prev);
-    bind_text(s, at++, d->cand);
-    bind_text(s, at++, d->mine);
-    bind_text(s, at++, d->theirs);
-    sqlite3_bind_int64(s, at++, d->cur_since.unix_ms);
-    sqlite3_bind_int64(s, at++, (int64_t)d->cur_boot);
-    sqlite3_bind_int64(s, at++, d->cur_boot_ns);
-    sqlite3_bind_int64(s, at++, d->flags);
-    sqlite3_bind_int64(s, at, d->start_ms);
+/* Its columns, in the order of the statement. */
+static void
+bind_durable(struct rk_journal_row *r, const struct rk_durable *d)
+{
+    const char end[2] = {d->end, '\0'};
+
+    r->sum = rk_journal_sum_text(r->sum, d->link, strlen(d->link));
+    r->sum = rk_journal_sum_text(r->sum, end, 1);
+    rk_journal_row_int(r, d->role);
+    rk_journal_row_int(r, d->phase);
+    rk_journal_row_int(r, (int64_t)d->term);
+    rk_journal_row_int(r, (int64_t)d->seq);
+    rk_journal_row_int(r, (int64_t)d->floor);
+    rk_journal_row_int(r, (int64_t)d->cur_seq);
+    rk_journal_row_int(r, (int64_t)d->prev_seq);
+    ROW_TEXT(r, d->cur);
+    ROW_TEXT(r, d->prev);
+    ROW_TEXT(r, d->cand);
+    ROW_TEXT(r, d->mine);
+    ROW_TEXT(r, d->theirs);
+    rk_journal_row_int(r, d->cur_since.unix_ms);
+    rk_journal_row_int(r, (int64_t)d->cur_boot);
+    rk_journal_row_int(r, d->cur_boot_ns);
+    rk_journal_row_int(r, d->flags);
+    rk_journal_row_int(r, d->start_ms);
+}
+
+/* Check value of what is counted of an end. */
+static int64_t
+tally_of(const struct rk_journal_place *at, const struct rk_durable *d)
+{
+    const char end[2] = {d->end, '\0'};
+    uint64_t sum = rk_journal_sum_int(rk_journal_row(NULL).sum, at->no);
+
+    sum = rk_journal_sum_text(sum, d->link, strlen(d->link));
+    sum = rk_journal_sum_text(sum, end, 1);
+    sum = rk_journal_sum_int(sum, at->last);
+    sum = rk_journal_sum_int(sum, (int64_t)at->done);
+    return (int64_t)rk_journal_sum_int(sum, (int64_t)at->failed);
 }
 
 /* Over the row that is known; one that is not there any more is damage. */
 static int
 put_row(struct rk_journal *j, struct rk_journal_place *at, const struct rk_durable *d)
 {
-    const char end[2] = {d->end, '\0'};
-    sqlite3_stmt *s = bound_end(j, at->noted ? S_PUT_NOTED : S_PUT, d->link, end);
+    sqlite3_stmt *s = j->stmt[at->noted ? S_PUT_NOTED : S_PUT];
+    struct rk_journal_row r = rk_journal_row(s);
     int rc;
 
-    bind_durable(s, d);
-    sqlite3_bind_int64(s, 20, at->no);
+    bind_durable(&r, d);
+    sqlite3_bind_int64(s, 18, (int64_t)r.sum);
+    sqlite3_bind_int64(s, 19, at->no);
     if (at->noted) {
-        sqlite3_bind_int64(s, 21, at->last);
-        sqlite3_bind_int64(s, 22, (int64_t)at->done);
-        sqlite3_bind_int64(s, 23, (int64_t)at->failed);
+        sqlite3_bind_int64(s, 20, at->last);
+        sqlite3_bind_int64(s, 21, (int64_t)at->done);
+        sqlite3_bind_int64(s, 22, (int64_t)at->failed);
+        sqlite3_bind_int64(s, 23, tally_of(at, d));
     }
     at->noted = false;
     rc = rk_journal_run(s);
@@ -388,26 +410,38 @@ key_of(const struct rk_journal_event *e)
     return e->key_id ? e->key_id : "";
 }
 
+/* Length of the reason as it is kept: readers of the history refuse half of a UTF-8 character. */
+static size_t
+why_len(const char *why)
+{
+    size_t len = strnlen(why, RK_TEXT_MAX - 1);
+
+    if (why[len] != '\0')
+        while (len > 0 && ((unsigned char)why[len] & 0xc0) == 0x80)
+            len--;
+    return len;
+}
+
 static int
 put_event(struct rk_journal *j, const struct rk_journal_event *e, const struct rk_journal_place *at)
 {
-    sqlite3_stmt *s = BOUND(j, S_EVENT_PUT, ++j->last_id, at->no, at->last, (int64_t)e->seq);
-    const char end[2] = {e->end, '\0'};
-    const char *why = e->why ? e->why : "";
-    size_t len = strnlen(why, RK_TEXT_MAX - 1);
+    struct rk_journal_row r = rk_journal_row(j->stmt[S_EVENT_PUT]);
+    const char end[2] = {e->end, '\0'}, *why = e->why ? e->why : "";
 
-    if (why[len] != '\0') /* not within a UTF-8 character: readers of the history refuse half of one */
-        while (len > 0 && ((unsigned char)why[len] & 0xc0) == 0x80)
-            len--;
-    bind_text(s, 5, e->event);
-    bind_text(s, 6, key_of(e));
-    sqlite3_bind_int64(s, 7, e->result);
-    sqlite3_bind_text(s, 8, why, (int)len, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 9, e->took_ms);
-    sqlite3_bind_int64(s, 10, e->at.unix_ms);
-    bind_text(s, 11, e->link);
-    bind_text(s, 12, end);
-    return rk_journal_run(s);
+    r.sum = rk_journal_sum_text(r.sum, e->link, strlen(e->link));
+    r.sum = rk_journal_sum_text(r.sum, end, 1);
+    rk_journal_row_int(&r, ++j->last_id);
+    rk_journal_row_int(&r, at->last);
+    rk_journal_row_int(&r, (int64_t)e->seq);
+    rk_journal_row_text(&r, e->event, strlen(e->event));
+    rk_journal_row_text(&r, key_of(e), strlen(key_of(e)));
+    rk_journal_row_int(&r, e->result);
+    rk_journal_row_text(&r, why, why_len(why));
+    rk_journal_row_int(&r, e->took_ms);
+    rk_journal_row_int(&r, e->at.unix_ms);
+    sqlite3_bind_int64(r.s, 10, (int64_t)r.sum);
+    sqlite3_bind_int64(r.s, 11, at->no);
+    return rk_journal_run(r.s);
 }
 
 /* Delete what is beyond the bound from the old end of all events, in one short range. */

@@ -6,6 +6,8 @@
  */
 #include "journal_file.h"
 
+#include "journal_sum.h"
+
 #include "../base/log.h"
 #include "../base/text.h"
 
@@ -42,17 +44,16 @@ _Static_assert(APPLICATION_ID == 1380665905 && SCHEMA == 2, "the numbers in the 
 
 #define STATE "role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,cur_since_ms,cur_boot," \
               "cur_boot_ns,flags,start_ms"
-#define PUT "UPDATE links SET role=?3,phase=?4,term=?5,seq=?6,floor=?7,cur_seq=?8,prev_seq=?9,cur=?10,prev=?11," \
-            "cand=?12,mine=?13,theirs=?14,cur_since_ms=?15,cur_boot=?16,cur_boot_ns=?17,flags=?18,start_ms=?19," \
-            "sum=rk_sum(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
+#define PUT "UPDATE links SET role=?1,phase=?2,term=?3,seq=?4,floor=?5,cur_seq=?6,prev_seq=?7,cur=?8,prev=?9," \
+            "cand=?10,mine=?11,theirs=?12,cur_since_ms=?13,cur_boot=?14,cur_boot_ns=?15,flags=?16,start_ms=?17,sum=?18"
 #define TALLY "rk_sum(no,link,end,last,done,failed)"
 
 static const char *const statements[STATEMENTS] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
     [S_COMMIT] = "COMMIT",
     [S_ROLLBACK] = "ROLLBACK",
-    [S_PUT] = PUT " WHERE no=?20",
-    [S_PUT_NOTED] = PUT ",last=?21,done=?22,failed=?23,tally=rk_sum(?20,?1,?2,?21,?22,?23) WHERE no=?20",
+    [S_PUT] = PUT " WHERE no=?19",
+    [S_PUT_NOTED] = PUT ",last=?20,done=?21,failed=?22,tally=?23 WHERE no=?19",
     [S_END] = "SELECT no,last,done,failed,tally IS NULL OR tally=" TALLY " FROM links WHERE link=?1 AND end=?2",
     [S_END_NEW] = "INSERT INTO links(link,end) VALUES(?1,?2)",
     [S_END_NOTE] = ("UPDATE links SET last=?2,done=?3,failed=?4,tally=rk_sum(no,link,end,?2,?3,?4) WHERE no=?1"),
@@ -62,8 +63,8 @@ static const char *const statements[STATEMENTS] = {
     [S_EVENT] = ("SELECT before,seq,event,key_id,result,why,took_ms,at_ms,"
                  "sum=rk_sum(?3,?4,id,before,seq,event,key_id,result,why,took_ms,at_ms) FROM events"
                  " WHERE id=?1 AND no=?2"),
-    [S_EVENT_PUT] = ("INSERT INTO events VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,"
-                     "rk_sum(?11,?12,?1,?3,?4,?5,?6,?7,?8,?9,?10))"),
+    [S_EVENT_PUT] = "INSERT INTO events(id,before,seq,event,key_id,result,why,took_ms,at_ms,sum,no)"
+                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
     [S_EVENT_FORGET] = "DELETE FROM events WHERE id=?1",
     [S_EVENT_OLDEST] = "SELECT min(id),(SELECT max(no) FROM links) FROM events",
     [S_EVENT_PRUNE] = "DELETE FROM events WHERE id<=?1",
@@ -292,63 +293,6 @@ prepare(struct rk_journal *j)
         rc = query_number(j->db, "SELECT max(id) FROM events", &newest);
     j->last_id = newest;
     return rc == SQLITE_OK && newest > INT64_MAX / 2 ? SQLITE_CORRUPT : rc; /* so many there never were */
-}
-
-/* ---- Check values ---- */
-
-#define FNV_PRIME 1099511628211u
-
-static uint64_t
-sum_bytes(uint64_t h, const void *bytes, size_t n)
-{
-    const unsigned char *b = bytes;
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * FNV_PRIME;
-    return h;
-}
-
-/* As its n bytes, the lowest first.  Most numbers are small: all the zeros above are one multiplication. */
-static uint64_t
-sum_number(uint64_t h, uint64_t number, size_t n)
-{
-    static const uint64_t powers[] = {
-        1, FNV_PRIME, FNV_PRIME * FNV_PRIME, FNV_PRIME * FNV_PRIME * FNV_PRIME,
-        FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME, FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME,
-        FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME,
-        FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME,
-        FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME * FNV_PRIME};
-
-    for (; number; number >>= 8, n--)
-        h = (h ^ (number & 0xff)) * FNV_PRIME;
-    return h * powers[n];
-}
-
-/* The SQL function rk_sum(...): FNV-1a over the values and their types. */
-static void
-sum_of_row(sqlite3_context *context, int n, sqlite3_value **values)
-{
-    uint64_t h = 14695981039346656037u;
-
-    for (int i = 0; i < n; i++) {
-        int type = sqlite3_value_type(values[i]);
-        int64_t number = type == SQLITE_INTEGER ? sqlite3_value_int64(values[i]) : 0;
-        const void *text = type == SQLITE_INTEGER || type == SQLITE_NULL ? NULL : sqlite3_value_blob(values[i]);
-
-        if (text)
-            number = sqlite3_value_bytes(values[i]);
-        h = sum_number(sum_number(h, (unsigned)type, sizeof type), (uint64_t)number, sizeof number);
-        if (text)
-            h = sum_bytes(h, text, (size_t)number);
-    }
-    sqlite3_result_int64(context, (int64_t)h);
-}
-
-int
-rk_journal_add_sum(sqlite3 *db)
-{
-    return sqlite3_create_function_v2(db, "rk_sum", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
-                                      sum_of_row, NULL, NULL, NULL);
 }
 
 /* ---- Opening ---- */

@@ -46,10 +46,6 @@ int rk_journal_explain(struct rk_journal *j, int rc, char *why, size_t size);
 /* rk_journal_run - run a statement that gives no rows, and make it ready for its next use.   ret: SQLite's code */
 int rk_journal_run(sqlite3_stmt *s);
 
-/* rk_journal_add_sum - give a connection the SQL function rk_sum(...), the check value of a row
- * ret:  SQLite's code */
-int rk_journal_add_sum(sqlite3 *db);
-
 /* rk_journal_in_place - do the names of the file and its log still mean the files that were opened */
 bool rk_journal_in_place(const struct rk_journal *j);
 

@@ -107,6 +107,7 @@ test_hex(void **state)
         snprintf(lower, sizeof lower, "%02x", v);
         snprintf(upper, sizeof upper, "%02X", v);
         assert_string_equal(hex, lower);
+        assert_true(rk_hex_ok(lower, 2) && rk_hex_ok(upper, 2) && !rk_hex_ok(lower, 1) && !rk_hex_ok(lower, 3));
         assert_true(rk_hex_get(lower, &back, 1));
         assert_int_equal(back, v);
         back = (unsigned char)~v;
@@ -128,6 +129,7 @@ test_hex_invalid(void **state)
 
         assert_int_equal(rk_hex_get(first, bytes, 1), is_hex);
         assert_int_equal(rk_hex_get(second, bytes, 1), is_hex);
+        assert_int_equal(rk_hex_ok(first, 2) && rk_hex_ok(second, 2), is_hex);
     }
     assert_false(rk_hex_get("", bytes, 1));
     assert_false(rk_hex_get("0", bytes, 1));

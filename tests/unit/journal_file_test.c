@@ -3,6 +3,7 @@
  * Each test has a directory of its own.
  */
 #include "core/daemon/journal_file.h"
+#include "core/daemon/journal_sum.h"
 
 #include "core/base/text.h"
 
@@ -498,6 +499,45 @@ test_bad_pages(void **state)
     renewed(p, j, true);
 }
 
+/* A row's check value is made in C when it is written, and in SQL when it is read: for any value the same. */
+static void
+test_sums(void **state)
+{
+    static const char bad[] =
+        "CREATE TABLE bad AS SELECT no FROM links WHERE sum IS NOT rk_sum(link,end,role,phase,term,seq,floor,cur_seq,"
+        "prev_seq,cur,prev,cand,mine,theirs,cur_since_ms,cur_boot,cur_boot_ns,flags,start_ms)"
+        " OR tally IS NOT rk_sum(no,link,end,last,done,failed);"
+        "INSERT INTO bad SELECT e.id FROM events e JOIN links USING(no) WHERE e.sum IS NOT"
+        " rk_sum(link,end,id,before,e.seq,event,key_id,result,why,took_ms,at_ms);"
+        "INSERT INTO bad SELECT 1 WHERE (SELECT count(*) FROM events)<>2;"
+        "CREATE TABLE none(n CHECK(n=0)); INSERT INTO none SELECT count(*) FROM bad; DROP TABLE bad; DROP TABLE none;";
+    static const int64_t numbers[] = {0, 1, -1, 255, 256, INT64_MAX, INT64_MIN};
+    const struct place *p = *state;
+    char why[2 * RK_TEXT_MAX];
+
+    memset(why, 'w', sizeof why - 1);
+    why[sizeof why - 1] = '\0';
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct rk_durable d = {.link = "x", .end = 'b', .role = RK_SLAVE, .term = (uint64_t)numbers[i],
+                               .seq = (uint64_t)~numbers[i], .cur = "c", .prev = "", .mine = "", .cur_since = {numbers[i]},
+                               .cur_boot = UINT64_MAX, .cur_boot_ns = numbers[i]};
+        struct rk_journal_event e = {.link = "x", .end = 'b', .seq = d.seq, .event = i % 2 ? "rotated" : "burnt",
+                                     .result = (int)numbers[i], .why = i % 2 ? why : NULL, .took_ms = numbers[i]};
+        struct rk_journal_place at = {0};
+        struct rk_journal *j = opened(p);
+
+        memset(d.cand, 'k', sizeof d.cand - 1);
+        memset(d.theirs, 'f', sizeof d.theirs - 1);
+        assert_int_equal(rk_journal_note_at(j, &at, &e, false), RK_OK);
+        assert_int_equal(rk_journal_note_at(j, &at, &e, true), RK_OK);
+        assert_int_equal(rk_journal_put_at(j, &at, &d), RK_OK);
+        assert_int_equal(commit(j), RK_OK);
+        rk_journal_close(&j);
+        sql(p, bad);
+        assert_int_equal(unlink(p->path), 0);
+    }
+}
+
 #define AT_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
 
 int
@@ -508,6 +548,7 @@ main(void)
         AT_PLACE(test_index),       AT_PLACE(test_aside),           AT_PLACE(test_not_broken),
         AT_PLACE(test_deleted),     AT_PLACE(test_all_deleted),     AT_PLACE(test_log_deleted),
         AT_PLACE(test_replaced),    AT_PLACE(test_folder_gone),     AT_PLACE(test_bad_pages),
+        AT_PLACE(test_sums),
     };
 
     return cmocka_run_group_tests_name("journal_file", tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * Each test has a directory of its own.  The file is damaged and read from the side with SQLite itself.
  */
 #include "core/daemon/journal_file.h"
+#include "core/daemon/journal_sum.h"
 
 #include "core/base/text.h"
 
