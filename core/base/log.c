@@ -1,6 +1,7 @@
 /* log.c - writes log lines to stderr; the only place in core that does. */
 #include "log.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +9,8 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
+#define KEEP_BYTES 4096 /* PIPE_BUF: what is written at once to a pipe that others write to as well stays in one piece */
 
-static char log_who[64] = "rekey";
 static int log_level = RK_LOG_INFO;
 static int log_journal;
 
@@ -18,12 +19,59 @@ static const char *const level_names[] = {
     [RK_LOG_INFO] = "info",     [RK_LOG_DEBUG] = "debug",
 };
 
+/* What stands between the time and the text of a line, of each level. */
+static char heads[RK_LOG_DEBUG + 1][80] = {
+    [RK_LOG_ERR] = " err     rekey: ",   [RK_LOG_WARNING] = " warning rekey: ", [RK_LOG_NOTICE] = " notice  rekey: ",
+    [RK_LOG_INFO] = " info    rekey: ",  [RK_LOG_DEBUG] = " debug   rekey: ",
+};
+
+/* Lines that wait to be written together. */
+static struct {
+    bool on;
+    size_t n;
+    char bytes[KEEP_BYTES];
+} kept;
+
 void
 rk_log_start(const char *who, int level)
 {
-    snprintf(log_who, sizeof log_who, "%s", who);
     log_level = level;
     log_journal = getenv("JOURNAL_STREAM") != NULL;
+    for (int i = RK_LOG_ERR; i <= RK_LOG_DEBUG; i++) {
+        if (log_journal)
+            snprintf(heads[i], sizeof heads[i], "<%d>%.60s: ", i, who);
+        else
+            snprintf(heads[i], sizeof heads[i], " %-7s %.60s: ", level_names[i], who);
+    }
+}
+
+static void
+put_out(const char *bytes, size_t n)
+{
+    if (write(STDERR_FILENO, bytes, n) < 0)
+        return; /* nowhere to say so */
+}
+
+void
+rk_log_flush(void)
+{
+    if (kept.n)
+        put_out(kept.bytes, kept.n);
+    kept.n = 0;
+}
+
+void
+rk_log_keep(bool on)
+{
+    rk_log_flush();
+    kept.on = on;
+}
+
+/* Steps are shown at the level debug for who wants to stop between two of them: those are never kept. */
+static bool
+may_wait(int level)
+{
+    return kept.on && level >= RK_LOG_NOTICE && rk_log_level() < RK_LOG_DEBUG;
 }
 
 int
@@ -67,16 +115,60 @@ put_time(char *out, const struct timespec *ts)
 
 /* The head of a line: journald wants "<N>", a person wants a time and a level. */
 static size_t
-put_head(char *line, size_t size, int level)
+put_head(char *line, int level)
 {
+    size_t n = 0, len = strlen(heads[level]);
     struct timespec ts;
-    size_t n;
 
-    if (log_journal)
-        return (size_t)snprintf(line, size, "<%d>%s: ", level, log_who);
-    clock_gettime(CLOCK_REALTIME, &ts);
-    n = put_time(line, &ts);
-    return n + (size_t)snprintf(line + n, size - n, " %-7s %s: ", level_names[level], log_who);
+    if (!log_journal) {
+        clock_gettime(CLOCK_REALTIME, &ts);
+        n = put_time(line, &ts);
+    }
+    memcpy(line + n, heads[level], len);
+    return n + len;
+}
+
+/* May one of 8 bytes be a control character?  For some that are none it says so too. */
+static bool
+suspect(const char *bytes)
+{
+    const uint64_t ones = UINT64_MAX / 255, tops = ones << 7;
+    uint64_t x, del;
+
+    memcpy(&x, bytes, sizeof x);
+    del = x ^ ones * 0x7f;
+    return ((((x - ones * ' ') & ~x) | ((del - ones) & ~del)) & tops) != 0;
+}
+
+static void
+hide_controls(char *text, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n) {
+        if (n - i >= 8 && !suspect(text + i)) {
+            i += 8;
+            continue;
+        }
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+            text[i] = '?';
+        i++;
+    }
+}
+
+static void
+write_line(int level, const char *line, size_t n)
+{
+    if (n > sizeof kept.bytes - kept.n)
+        rk_log_flush();
+    if (!kept.on) {
+        put_out(line, n);
+        return;
+    }
+    memcpy(kept.bytes + kept.n, line, n);
+    kept.n += n;
+    if (!may_wait(level))
+        rk_log_flush();
 }
 
 void
@@ -90,17 +182,14 @@ rk_logv(int level, const char *fmt, va_list ap)
         level = RK_LOG_ERR;
     if (level > rk_log_level() || level > RK_LOG_DEBUG)
         return;
-    n = put_head(line, sizeof line, level);
+    n = put_head(line, level);
     m = vsnprintf(line + n, sizeof line - n - 1, fmt, ap);
     if (m < 0)
         return;
     n += (size_t)m < sizeof line - n - 1 ? (size_t)m : sizeof line - n - 2;
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-            line[i] = '?';
+    hide_controls(line, n);
     line[n++] = '\n';
-    if (write(STDERR_FILENO, line, n) < 0)
-        return; /* nowhere to say so */
+    write_line(level, line, n);
 }
 
 void

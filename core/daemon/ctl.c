@@ -398,6 +398,7 @@ run_command(struct ctl_client *c, const struct rk_ask *ask)
 static int
 client_send(struct ctl_client *c, const void *buf, size_t len)
 {
+    rk_log_flush(); /* who is told finds in the log what was done */
     if (len && rk_frame_send(c->sock, buf, len, NULL, 0) == 0)
         return 1;
     return errno == EAGAIN || errno == ENOBUFS ? 0 : -1;

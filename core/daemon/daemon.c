@@ -258,6 +258,16 @@ print_warnings(const struct rk_conf_set *set)
                set->warnings.list[i].text);
 }
 
+/* What one turn logs is written at its end: a rotation makes eight lines, and a turn many rotations. */
+static void
+loop(struct daemon *d)
+{
+    rk_log_keep(true);
+    while (event_base_loop(d->base, EVLOOP_ONCE) == 0 && !event_base_got_break(d->base))
+        rk_log_flush();
+    rk_log_keep(false);
+}
+
 static int
 run(struct daemon *d, struct rk_conf_set *set)
 {
@@ -287,7 +297,7 @@ run(struct daemon *d, struct rk_conf_set *set)
         return 3;
     }
     rk_log(RK_LOG_NOTICE, "ev=start version=%s sae=%s note=\"%s\"", PACKAGE_VERSION, set->sae, text);
-    event_base_dispatch(d->base);
+    loop(d);
     return 0;
 }
 

@@ -185,6 +185,8 @@ show_step(const struct end *end, enum rk_act act, const char *when)
                                         "stage", "activate", "retire",  "shut",    "sweep"};
 
     _Static_assert(sizeof names / sizeof *names == RK_ACT_SWEEP + 1, "a name for each");
+    if (rk_log_level() < RK_LOG_DEBUG)
+        return;
     rk_log(RK_LOG_DEBUG, "ev=step link=%s end=%c phase=%s state=%s act=%s when=%s", end->conf->name, end->e.d.end,
            end_phase_name(end->e.d.phase), rk_state_name(end->e.state), names[act], when);
 }

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -121,6 +122,88 @@ test_control_characters(void **state)
     assert_string_equal(said, "<6>r: why=\"a?b??c?[2J? \xc3\xa9\"\n");
 }
 
+/* At any place of a line, and of the machine's words. */
+static void
+test_control_characters_anywhere(void **state)
+{
+    static const char plain[] = "the quick brown fox ~ 0123456789 \xff\x80";
+
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    rk_log_start("r", RK_LOG_INFO);
+    for (int c = 1; c < 256; c++)
+        for (size_t at = 0; at < sizeof plain - 1; at++) {
+            char text[sizeof plain], want[sizeof plain + 10];
+
+            memcpy(text, plain, sizeof plain);
+            text[at] = (char)c;
+            snprintf(want, sizeof want, "<6>r: %s\n", text);
+            if (c < ' ' || c == 0x7f)
+                want[6 + at] = '?';
+            listen_stderr();
+            rk_log(RK_LOG_INFO, "%s", text);
+            heard();
+            assert_string_equal(said, want);
+        }
+}
+
+/* What has been written since listen_stderr(); the listening goes on. */
+static const char *
+so_far(void)
+{
+    ssize_t n = pread(memory, said, sizeof said - 1, 0);
+
+    assert_true(n >= 0);
+    said[n] = '\0';
+    return said;
+}
+
+/* Lines that may wait go out in order: when they are flushed, before a warning, when they are too many. */
+static void
+test_kept(void **state)
+{
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    rk_log_start("r", RK_LOG_INFO);
+    listen_stderr();
+    rk_log_keep(true);
+    rk_log(RK_LOG_INFO, "1");
+    rk_log(RK_LOG_NOTICE, "2");
+    assert_string_equal(so_far(), "");
+    rk_log_flush();
+    assert_string_equal(so_far(), "<6>r: 1\n<5>r: 2\n");
+    rk_log(RK_LOG_INFO, "3");
+    rk_log(RK_LOG_WARNING, "4");
+    assert_string_equal(so_far() + 16, "<6>r: 3\n<4>r: 4\n");
+    for (int i = 0; i < 4; i++)
+        rk_log(RK_LOG_INFO, "%01000d", i);
+    assert_int_equal(strlen(so_far()), 32);
+    rk_log(RK_LOG_INFO, "%01000d", 4);
+    assert_int_equal(strlen(so_far()), 32 + 4 * 1007);
+    rk_log_keep(false);
+    assert_int_equal(strlen(so_far()), 32 + 5 * 1007);
+    rk_log(RK_LOG_INFO, "5");
+    assert_string_equal(so_far() + 32 + 5 * 1007, "<6>r: 5\n");
+    heard();
+}
+
+/* At the level debug each step is seen when it is made. */
+static void
+test_debug_not_kept(void **state)
+{
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    rk_log_start("r", RK_LOG_DEBUG);
+    listen_stderr();
+    rk_log_keep(true);
+    rk_log(RK_LOG_INFO, "1");
+    assert_string_equal(so_far(), "<6>r: 1\n");
+    rk_log(RK_LOG_DEBUG, "2");
+    assert_string_equal(so_far(), "<6>r: 1\n<7>r: 2\n");
+    rk_log_keep(false);
+    heard();
+}
+
 static void
 test_long_line(void **state)
 {
@@ -155,6 +238,8 @@ test_assert_aborts(void **state)
     setenv("JOURNAL_STREAM", "8:1", 1);
     rk_log_start("r", RK_LOG_INFO);
     listen_stderr();
+    rk_log_keep(true);
+    rk_log(RK_LOG_INFO, "before");
     rk_assert(1 + 1 == 2);
     pid = fork();
     if (pid == 0) {
@@ -163,9 +248,10 @@ test_assert_aborts(void **state)
     }
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
     heard();
+    rk_log_keep(false);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
-    assert_non_null(strstr(said, "<3>r: ev=assert cond=\"1 + 1 == 3\" at="));
+    assert_non_null(strstr(said, "<6>r: before\n<3>r: ev=assert cond=\"1 + 1 == 3\" at="));
 }
 
 int
@@ -175,7 +261,8 @@ main(void)
         cmocka_unit_test(test_journald_prefix), cmocka_unit_test(test_time_prefix),
         cmocka_unit_test(test_levels),          cmocka_unit_test(test_level_names),
         cmocka_unit_test(test_control_characters), cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_assert_aborts),
+        cmocka_unit_test(test_assert_aborts),   cmocka_unit_test(test_control_characters_anywhere),
+        cmocka_unit_test(test_kept),            cmocka_unit_test(test_debug_not_kept),
     };
 
     return cmocka_run_group_tests_name("base_log", tests, NULL, NULL);
