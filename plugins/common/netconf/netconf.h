@@ -26,12 +26,15 @@ struct nc_target {
     const struct rk_secret *passphrase; /* NULL: none */
     const char *agent;                 /* path of the agent's socket; NULL: none */
     size_t reply_max;                  /* largest reply [bytes]; 0: 16 MiB */
+    int64_t limit_ms;                  /* nc_open gives up after this [ms], within the budget; 0: 60 s */
+    unsigned keepalive_s;              /* an SSH keepalive this often [s]; 0: 30 s */
 };
 
 /* nc_open - connect, verify the host's key, log in, start the subsystem, exchange hellos
  * out:  *out, owned by the caller
  * ret:  RK_OK, or a code stated by host->fail with host, port, user and remedy: RK_E_UNREACHABLE, RK_E_TIMEOUT,
- *       RK_E_CANCELED, RK_E_AUTH (host key or login), RK_E_PROTOCOL, RK_E_BUSY (connection limit), RK_E_NOMEM
+ *       RK_E_CANCELED, RK_E_AUTH (host key or login), RK_E_PROTOCOL, RK_E_BUSY (connection limit, too many names looked
+ *       up), RK_E_UNSUPPORTED (no NETCONF there), RK_E_CONFIG, RK_E_UNSAFE, RK_E_NOENT, RK_E_IO (known_hosts, key), RK_E_NOMEM
  * blocks: within the budget.   src: RFC 6242 3, 4; RFC 6241 8.1 */
 int nc_open(const struct rk_host *host, struct rk_call *call, const struct nc_target *target, struct nc_session **out);
 
@@ -84,21 +87,26 @@ struct nc_reply {
  * out:  *reply, owned by the caller (nc_reply_free), when RK_OK or RK_E_REJECTED
  * ret:  RK_OK: a reply without error (positive or with data); RK_E_REJECTED: it has errors, the first was stated;
  *       RK_E_UNKNOWN: sent, and no reply was seen (timeout, cancel, connection lost): the session is over;
- *       RK_E_UNREACHABLE, RK_E_TIMEOUT, RK_E_CANCELED: certainly not sent whole; RK_E_PROTOCOL: the reply is none: the
- *       session is over.   SSH keepalives are sent meanwhile.   blocks: within the budget */
+ *       RK_E_UNREACHABLE, RK_E_TIMEOUT, RK_E_CANCELED: certainly not sent whole; RK_E_PROTOCOL: sent, and the reply is
+ *       none (what became of the request is as unknown): the session is over; RK_E_CONTRACT: a part cannot be sent, as
+ *       it holds the delimiter or a secret is no text; RK_E_NOMEM: not sent.
+ * note: texts of errors show no long run of hexadecimal digits and no $9$ or $8$ word: routers repeat what they refuse
+ * SSH keepalives are sent meanwhile.   blocks: within the budget */
 int nc_rpc(struct nc_session *s, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
 void nc_reply_free(struct nc_reply **reply);
 
 /* ---- reading (xml.c): by local name, transparent for multi-routing-engine-results and the like ---- */
 
 /* nc_child - first child element of this name, NULL: none (parent may be NULL).   nc_next - the next sibling of the
- * same name.   nc_find - the first descendant of this name, in document order */
+ * same name.   Both look through multi-routing-engine-results and -item: what is in them counts as being beside them.
+ * nc_find - the first descendant of this name, in document order */
 const xmlNode *nc_child(const xmlNode *parent, const char *name);
 const xmlNode *nc_next(const xmlNode *node);
 const xmlNode *nc_find(const xmlNode *top, const char *name);
 /* nc_is - an element of this local name */
 bool nc_is(const xmlNode *node, const char *name);
-/* nc_text - its text, trimmed, inner blanks as they are, into out[size], NUL-ended; control characters become '?'
+/* nc_text - its text, trimmed, inner blanks as they are, into out[size], NUL-ended; control characters (newlines, too)
+ * become '?'
  * ret:  false: there is none, or it does not fit (out is "" then) */
 bool nc_text(const xmlNode *node, char *out, size_t size);
 bool nc_child_text(const xmlNode *parent, const char *name, char *out, size_t size);

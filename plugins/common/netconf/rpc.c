@@ -1,0 +1,308 @@
+/* rpc.c - one request and its reply.
+ *
+ * The request is put together in memory that is locked and wiped, and goes out in one run.  A request that is out whole
+ * and has no reply may have been done: that is RK_E_UNKNOWN, whatever the reason.  Neither request nor reply is logged.
+ */
+#include "reply.h"
+#include "session.h"
+#include "xml.h"
+
+#include "../keytext.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OTHERS_MAX 8        /* messages that answer something else; a peer that sends more is no NETCONF server */
+#define HEAD_MAX 160        /* what is around the parts [bytes] */
+#define TAIL "</rpc>\n"
+#define ESCAPED_MAX 6       /* "&quot;" */
+
+/* ---- the message ---- */
+
+struct message {
+    char *bytes;
+    size_t len, room; /* room: what is mapped */
+    size_t body;      /* where the message begins: before are a chunk's size */
+};
+
+struct filling {
+    struct message *m;
+    enum nc_part_kind kind;
+};
+
+static void
+add(struct message *m, const void *bytes, size_t n)
+{
+    memcpy(m->bytes + m->len, bytes, n);
+    m->len += n;
+}
+
+/* One byte of a text, escaped; false: XML has no such character. */
+static bool
+add_escaped(struct message *m, unsigned char c)
+{
+    static const struct {
+        char c;
+        const char *entity;
+    } escapes[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&apos;"}};
+
+    if (c < ' ' || c > '~')
+        return false; /* stored keys and passwords are plain ASCII; all else is a mistake of the caller */
+    for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++)
+        if ((char)c == escapes[i].c) {
+            add(m, escapes[i].entity, strlen(escapes[i].entity));
+            return true;
+        }
+    add(m, &c, 1);
+    return true;
+}
+
+static int
+add_secret(const unsigned char *bytes, size_t len, void *arg)
+{
+    const struct filling *f = arg;
+    bool ok = true;
+
+    if (f->kind == NC_SECRET_HEX) {
+        rkp_hex_put(bytes, len, f->m->bytes + f->m->len);
+        f->m->len += 2 * len;
+        return RK_OK;
+    }
+    for (size_t i = 0; i < len && ok; i++)
+        ok = add_escaped(f->m, bytes[i]);
+    return ok ? RK_OK : RK_E_CONTRACT;
+}
+
+static size_t
+room_for(const struct rk_host *host, const struct nc_request *r)
+{
+    size_t room = HEAD_MAX + sizeof TAIL + sizeof NC_DELIMITER;
+
+    for (size_t i = 0; i < r->n; i++)
+        room += r->parts[i].kind == NC_TEXT ? strlen(r->parts[i].text)
+                                            : host->secret_len(r->parts[i].secret) * ESCAPED_MAX;
+    return room + 1;
+}
+
+static int
+add_parts(const struct rk_host *host, const struct nc_request *r, struct message *m)
+{
+    int err = RK_OK;
+
+    for (size_t i = 0; i < r->n && !err; i++) {
+        const struct nc_part *p = &r->parts[i];
+        struct filling f = {m, p->kind};
+
+        if (p->kind == NC_TEXT)
+            add(m, p->text, strlen(p->text));
+        else
+            err = host->secret_use(p->secret, add_secret, &f);
+    }
+    return err;
+}
+
+/* The chunk's head goes in front of what is there: its room was left free. */
+static void
+frame(struct nc_session *s, struct message *m)
+{
+    char head[24];
+    size_t len;
+
+    if (!s->in.chunked) {
+        add(m, NC_DELIMITER "\n", sizeof NC_DELIMITER);
+        return;
+    }
+    len = (size_t)snprintf(head, sizeof head, "\n#%zu\n", m->len - m->body);
+    m->body -= len;
+    memcpy(m->bytes + m->body, head, len);
+    add(m, "\n##\n", 4);
+}
+
+static int
+build(struct nc_session *s, const struct nc_request *r, struct message *m)
+{
+    char head[HEAD_MAX];
+    int err, n;
+
+    m->room = room_for(s->host, r);
+    m->bytes = nc_secret_memory(m->room);
+    if (!m->bytes)
+        return s->host->fail(s->call, RK_E_NOMEM, "%s: out of memory for %s", s->where, r->what);
+    m->len = m->body = 24;
+    n = snprintf(head, sizeof head, "<rpc xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\" message-id=\"%" PRIu64 "\">",
+                 ++s->last_id);
+    add(m, head, (size_t)n);
+    err = add_parts(s->host, r, m);
+    if (err)
+        return s->host->fail(s->call, err, "%s: a part of %s is no text", s->where, r->what);
+    add(m, TAIL, sizeof TAIL - 1);
+    if (memmem(m->bytes + m->body, m->len - m->body, NC_DELIMITER, sizeof NC_DELIMITER - 1))
+        return s->host->fail(s->call, RK_E_CONTRACT, "%s: %s holds the delimiter of messages", s->where, r->what);
+    frame(s, m);
+    return RK_OK;
+}
+
+/* ---- the reply ---- */
+
+struct waiting {
+    char id[24];
+    struct nc_reply *reply;
+    const char *why;
+    size_t bytes;    /* of the reply */
+    unsigned others; /* messages that were not for us */
+    bool stranger;   /* a reply without an ID */
+};
+
+static int
+skip(struct nc_session *s, struct waiting *w, size_t len)
+{
+    s->host->log(s->call, RK_LOG_INFO, "ev=unsolicited host=%s bytes=%zu res=dropped", s->where, len);
+    w->why = "it keeps sending what was not asked for";
+    return ++w->others > OTHERS_MAX ? RK_E_PROTOCOL : RK_OK;
+}
+
+static int
+take_reply(struct nc_session *s, char *text, size_t len, void *arg)
+{
+    struct waiting *w = arg;
+    struct nc_reply *reply = NULL;
+    struct nc_id id;
+    int err = w->reply ? RK_E_NOENT : nc_reply_read(text, len, &reply, &w->why);
+
+    nc_wipe_free(text, len);
+    if (err == RK_E_NOENT)
+        return skip(s, w, len);
+    if (err)
+        return err;
+    id = nc_reply_id(reply);
+    if (id.text[0] && strcmp(id.text, w->id) != 0) {
+        nc_reply_free(&reply);
+        return skip(s, w, len);
+    }
+    w->reply = reply;
+    w->bytes = len;
+    w->stranger = !id.text[0];
+    return RK_OK;
+}
+
+/* ret: RK_OK, w->reply is there; else stated, as if nothing had been sent */
+static int
+await(struct nc_session *s, struct waiting *w)
+{
+    while (!w->reply) {
+        int err = nc_stop(s), n = err ? 0 : nc_read(s, take_reply, w);
+
+        if (w->reply)
+            break; /* what came behind it and was wrong is the next one's trouble */
+        if (n == RK_E_PROTOCOL && (s->in.why || w->why))
+            return s->host->fail(s->call, n, "%s: no reply while %s: %s", s->where, s->doing,
+                                 s->in.why ? s->in.why : w->why);
+        if (n == RK_E_NOMEM)
+            return s->host->fail(s->call, n, "%s: out of memory for the reply while %s", s->where, s->doing);
+        if (n < 0)
+            return n;
+        if (!err && n == 0)
+            err = nc_wait(s, -1, 0);
+        if (err)
+            return nc_gave_up(s, err);
+    }
+    return RK_OK;
+}
+
+/* Whose reply is this?  Without an ID it may answer anything: what is in it is told, and nothing is taken from it. */
+static int
+disown(struct nc_session *s, struct waiting *w)
+{
+    const char *said = w->reply->n_errors ? w->reply->errors[0].message : "";
+    int err = s->host->fail(s->call, RK_E_PROTOCOL, "%s: a reply without message-id came while %s%s%s", s->where, s->doing,
+                            said[0] ? ": " : "", said);
+
+    nc_reply_free(&w->reply);
+    s->over = true;
+    return err;
+}
+
+static int
+fail_rejected(struct nc_session *s, const struct nc_request *r, const struct nc_reply *reply)
+{
+    const struct nc_error *e = &reply->errors[0];
+    const char *said = e->message[0] ? e->message : e->tag[0] ? e->tag : "an error without words";
+
+    return s->host->fail(s->call, RK_E_REJECTED, "%s: %s was refused: %s%s%s%s%s", s->where, r->what, said,
+                         e->element[0] ? ": " : "", e->element, e->path[0] ? " at " : "", e->path);
+}
+
+/* ---- both ---- */
+
+/* Once it is out whole, every end but a reply is the same. */
+static int
+unknown(struct nc_session *s, int err)
+{
+    s->over = true;
+    return err == RK_E_PROTOCOL ? err : RK_E_UNKNOWN;
+}
+
+static int
+exchange(struct nc_session *s, const struct nc_request *r, const struct message *m, struct waiting *w)
+{
+    size_t sent;
+    int err = nc_send(s, (struct nc_bytes){m->bytes + m->body, m->len - m->body}, &sent);
+
+    if (err && sent < m->len - m->body)
+        return err;
+    if (!err)
+        err = await(s, w);
+    if (err)
+        return unknown(s, err);
+    if (w->stranger)
+        return disown(s, w);
+    return w->reply->n_errors ? fail_rejected(s, r, w->reply) : RK_OK;
+}
+
+/* Bytes that came while nobody listened: the news that the session is over is among them. */
+static int
+catch_up(struct nc_session *s)
+{
+    return s->over ? s->host->fail(s->call, RK_E_UNREACHABLE, "%s: the session is over", s->where)
+                   : nc_tend(s, s->call);
+}
+
+static int
+call_peer(struct nc_session *s, const struct nc_request *r, struct waiting *w)
+{
+    struct message m = {.bytes = NULL};
+    int err = build(s, r, &m);
+
+    if (!err) {
+        snprintf(w->id, sizeof w->id, "%" PRIu64, s->last_id);
+        err = nc_stop(s);
+        err = err ? nc_gave_up(s, err) : exchange(s, r, &m, w);
+    }
+    nc_secret_memory_free(m.bytes, m.room);
+    return err;
+}
+
+int
+nc_rpc(struct nc_session *s, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply)
+{
+    struct waiting w = {.reply = NULL};
+    int64_t begun_ms = nc_now_ms();
+    int err;
+
+    *reply = NULL;
+    nc_enter(s, call, 0);
+    err = catch_up(s);
+    nc_enter(s, call, request->timeout_ms);
+    s->doing = request->what;
+    if (!err)
+        err = call_peer(s, request, &w);
+    s->host->log(call, RK_LOG_DEBUG, "ev=rpc host=%s what=%s id=%s got=%zu ms=%lld errors=%u warnings=%u repaired=%d "
+                 "code=%d", s->where, request->what, w.id, w.bytes, (long long)(nc_now_ms() - begun_ms),
+                 w.reply ? w.reply->n_errors : 0, w.reply ? w.reply->n_warnings : 0, w.reply && w.reply->repaired, err);
+    nc_leave(s);
+    *reply = w.reply;
+    return err;
+}
