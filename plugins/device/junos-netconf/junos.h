@@ -43,7 +43,8 @@ struct jn_device {
     struct jn_options opt;
     struct nc_session *nc;    /* NULL: none is open */
     int64_t used_ms, opened_ms; /* when it was last used, and opened, monotonic */
-    char model[64], release[64], host_name[65]; /* "" not asked yet (facts of the session) */
+    char model[64], release[64], host_name[65]; /* "" not known (facts of the session) */
+    bool known;               /* they were asked for */
     struct jn_sealed *sealed;
 };
 
