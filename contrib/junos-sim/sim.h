@@ -83,6 +83,7 @@ struct sim_lab {
     size_t n;
     char *control;                 /* path of the control socket; NULL: none */
 };
+/* sim_lab_box, sim_lab_at - by name, by address; NULL: there is none (network half: lab.c) */
 struct sim_box *sim_lab_box(const struct sim_lab *lab, const char *name);
 struct sim_box *sim_lab_at(const struct sim_lab *lab, struct in_addr address);
 
