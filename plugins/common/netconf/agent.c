@@ -25,10 +25,10 @@
 struct agent {
     struct nc_session *s;
     const struct nc_target *t;
-    int fd, err;              /* err: why the agent is of no use any more; stated */
-    struct nc_blob key;       /* that is tried */
+    int fd, err;        /* err: why the agent is of no use any more; stated */
+    struct nc_blob key; /* that is tried */
     unsigned char *answer;
-    size_t len, at;           /* of the answer; what was read of it */
+    size_t len, at; /* of the answer; what was read of it */
 };
 
 /* ---- bytes ---- */
@@ -225,8 +225,10 @@ try_keys(struct agent *a)
     }
     free(list.answer);
     if (err == RK_E_AGAIN)
-        return a->s->host->fail(a->s->call, RK_E_AUTH, "%s: the router took none of the %d ed25519 and ECDSA keys of the "
-                                "SSH agent at %s", a->s->where, tried, a->t->agent);
+        return a->s->host->fail(a->s->call, RK_E_AUTH,
+                                "%s: the router took none of the %d ed25519 and ECDSA keys of the "
+                                "SSH agent at %s",
+                                a->s->where, tried, a->t->agent);
     return err;
 }
 

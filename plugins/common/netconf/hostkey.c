@@ -22,9 +22,10 @@
 #define ALL_TYPES "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521"
 
 /* No SHA-1, no CBC, no RC4: what is left is in every OpenSSH and Junos of the last ten years. */
-#define KEX "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521," \
-            "diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group-exchange-sha256," \
-            "diffie-hellman-group14-sha256"
+#define KEX                                                                                                            \
+    "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"         \
+    "diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group-exchange-sha256,"                \
+    "diffie-hellman-group14-sha256"
 #define CIPHERS "aes256-ctr,aes192-ctr,aes128-ctr"
 #define MACS "hmac-sha2-256,hmac-sha2-512"
 
@@ -33,7 +34,7 @@ struct checking {
     const struct nc_target *t;
     struct nc_known_host host;
     struct nc_known known;
-    struct nc_blob key;    /* what the server showed */
+    struct nc_blob key;       /* what the server showed */
     char type[40], print[60]; /* its type and fingerprint */
 };
 
@@ -48,7 +49,8 @@ read_all(struct checking *c, int fd, struct nc_blob *text)
     ssize_t n;
 
     if (fstat(fd, &st) < 0 || st.st_size > FILE_MAX)
-        return c->s->host->fail(c->s->call, RK_E_UNSAFE, "%s: is longer than %d MiB", c->t->known_hosts, FILE_MAX >> 20);
+        return c->s->host->fail(c->s->call, RK_E_UNSAFE, "%s: is longer than %d MiB", c->t->known_hosts,
+                                FILE_MAX >> 20);
     buf = malloc((size_t)st.st_size + 4096);
     if (!buf)
         return c->s->host->fail(c->s->call, RK_E_NOMEM, "out of memory");
@@ -104,11 +106,12 @@ fail_no_type(struct checking *c)
 {
     const struct nc_known_key *k = c->known.n ? &c->known.keys[0] : NULL;
 
-    return c->s->host->fail(c->s->call, RK_E_AUTH, "%s: %s:%u knows it by a key of type %s only, and only ed25519 and "
-                            "ECDSA keys can be verified: give the router one (set system services ssh "
-                            "hostkey-algorithm ssh-ed25519) and add it to the file (ssh-keyscan -t ed25519,ecdsa -p %u)",
-                            c->s->where, c->t->known_hosts, k ? k->line : 0, k && k->type[0] ? k->type : "unknown",
-                            c->t->port);
+    return c->s->host->fail(
+        c->s->call, RK_E_AUTH,
+        "%s: %s:%u knows it by a key of type %s only, and only ed25519 and "
+        "ECDSA keys can be verified: give the router one (set system services ssh "
+        "hostkey-algorithm ssh-ed25519) and add it to the file (ssh-keyscan -t ed25519,ecdsa -p %u)",
+        c->s->where, c->t->known_hosts, k ? k->line : 0, k && k->type[0] ? k->type : "unknown", c->t->port);
 }
 
 static int
@@ -156,12 +159,16 @@ static int
 fail_types(struct checking *c, const char *offered, const char *wanted)
 {
     if (!in_common(ALL_TYPES, offered))
-        return c->s->host->fail(c->s->call, RK_E_AUTH, "%s: has host keys of type %.120s only, and only ed25519 and ECDSA "
+        return c->s->host->fail(c->s->call, RK_E_AUTH,
+                                "%s: has host keys of type %.120s only, and only ed25519 and ECDSA "
                                 "keys can be verified: give the router one (set system services ssh hostkey-algorithm "
-                                "ssh-ed25519) and add it to %s", c->s->where, offered, c->t->known_hosts);
-    return c->s->host->fail(c->s->call, RK_E_AUTH, "%s: %s:%u knows its key of type %s, but it has %.120s: add one of "
-                            "these to the file, when it is the router's (ssh-keyscan -p %u)", c->s->where,
-                            c->t->known_hosts, c->known.n ? c->known.keys[0].line : 0, wanted, offered, c->t->port);
+                                "ssh-ed25519) and add it to %s",
+                                c->s->where, offered, c->t->known_hosts);
+    return c->s->host->fail(c->s->call, RK_E_AUTH,
+                            "%s: %s:%u knows its key of type %s, but it has %.120s: add one of "
+                            "these to the file, when it is the router's (ssh-keyscan -p %u)",
+                            c->s->where, c->t->known_hosts, c->known.n ? c->known.keys[0].line : 0, wanted, offered,
+                            c->t->port);
 }
 
 static int
@@ -178,8 +185,10 @@ fail_handshake(struct checking *c, int rc, const char *wanted)
     if (offered[0] && !in_common(wanted, offered))
         return fail_types(c, offered, wanted);
     if (lost && s->greeting_len == 0)
-        return s->host->fail(s->call, RK_E_BUSY, "%s: closed the connection before a word; see its limits (set system "
-                             "services netconf ssh connection-limit, rate-limit)", s->where);
+        return s->host->fail(s->call, RK_E_BUSY,
+                             "%s: closed the connection before a word; see its limits (set system "
+                             "services netconf ssh connection-limit, rate-limit)",
+                             s->where);
     if (s->greeting_len >= 4 && !memmem(s->greeting, s->greeting_len, "SSH-", 4))
         return s->host->fail(s->call, RK_E_PROTOCOL, "%s: what answers there is no SSH server", s->where);
     return nc_broken(s, rc);
@@ -228,10 +237,12 @@ fail_differs(const struct checking *c)
         if (strcmp(c->known.keys[i].type, c->type) == 0)
             k = &c->known.keys[i];
     nc_known_name(&c->host, name, sizeof name);
-    return c->s->host->fail(c->s->call, RK_E_AUTH, "%s: its %s key %s is not the one of %s:%u (%s): someone may be in "
+    return c->s->host->fail(c->s->call, RK_E_AUTH,
+                            "%s: its %s key %s is not the one of %s:%u (%s): someone may be in "
                             "between; if the router was replaced, compare the key there, then remove the old one "
-                            "(ssh-keygen -f %s -R '%s') and add the new", c->s->where, c->type, c->print,
-                            c->t->known_hosts, k->line, k->type, c->t->known_hosts, name);
+                            "(ssh-keygen -f %s -R '%s') and add the new",
+                            c->s->where, c->type, c->print, c->t->known_hosts, k->line, k->type, c->t->known_hosts,
+                            name);
 }
 
 /* The key against what is known.  ret: RK_OK; RK_E_NOENT, not stated: the host is not known; else stated */
@@ -246,8 +257,8 @@ judge(const struct checking *c)
         if (k->len != c->key.len || memcmp(k->key, c->key.bytes, k->len) != 0)
             continue;
         if (k->revoked)
-            return c->s->host->fail(c->s->call, RK_E_AUTH, "%s: its %s key %s is revoked by %s:%u", c->s->where, c->type,
-                                    c->print, c->t->known_hosts, k->line);
+            return c->s->host->fail(c->s->call, RK_E_AUTH, "%s: its %s key %s is revoked by %s:%u", c->s->where,
+                                    c->type, c->print, c->t->known_hosts, k->line);
         found = true;
     }
     if (found)
@@ -274,8 +285,10 @@ open_locked(struct checking *c, int *fd)
         return s->host->fail(s->call, err, "%s: is locked by another process", c->t->known_hosts);
     if (fstat(*fd, &st) < 0 || !S_ISREG(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()) ||
         (st.st_mode & RKP_NOT_SHARED))
-        return s->host->fail(s->call, RK_E_UNSAFE, "%s: must be a regular file of the daemon's user that nobody else can "
-                             "write", c->t->known_hosts);
+        return s->host->fail(s->call, RK_E_UNSAFE,
+                             "%s: must be a regular file of the daemon's user that nobody else can "
+                             "write",
+                             c->t->known_hosts);
     return RK_OK;
 }
 
@@ -322,9 +335,10 @@ trust(struct checking *c)
     int fd = -1, err;
 
     if (!c->t->trust_first_use)
-        return c->s->host->fail(c->s->call, RK_E_AUTH, "%s: is not in %s; its %s key is %s: compare it on the router's "
-                                "console, then add it (ssh-keyscan -t ed25519,ecdsa -p %u %.100s)", c->s->where,
-                                c->t->known_hosts, c->type, c->print, c->t->port, c->t->host);
+        return c->s->host->fail(c->s->call, RK_E_AUTH,
+                                "%s: is not in %s; its %s key is %s: compare it on the router's "
+                                "console, then add it (ssh-keyscan -t ed25519,ecdsa -p %u %.100s)",
+                                c->s->where, c->t->known_hosts, c->type, c->print, c->t->port, c->t->host);
     err = open_locked(c, &fd);
     if (!err)
         err = record_in(c, fd);

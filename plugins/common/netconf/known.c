@@ -70,8 +70,8 @@ static bool
 is_of_host(LIBSSH2_KNOWNHOSTS *hosts, const char *name, const struct libssh2_knownhost *entry)
 {
     struct libssh2_knownhost *found = NULL;
-    int mask = LIBSSH2_KNOWNHOST_TYPE_PLAIN | LIBSSH2_KNOWNHOST_KEYENC_BASE64 |
-               (entry->typemask & LIBSSH2_KNOWNHOST_KEY_MASK);
+    int mask =
+        LIBSSH2_KNOWNHOST_TYPE_PLAIN | LIBSSH2_KNOWNHOST_KEYENC_BASE64 | (entry->typemask & LIBSSH2_KNOWNHOST_KEY_MASK);
 
     return libssh2_knownhost_checkp(hosts, name, -1, entry->key, strlen(entry->key), mask, &found) ==
            LIBSSH2_KNOWNHOST_CHECK_MATCH;
@@ -232,8 +232,8 @@ nc_known_line(LIBSSH2_SESSION *ssh, const struct nc_known_host *host, struct nc_
     ok = hosts && u < N_USABLE &&
          libssh2_knownhost_addc(hosts, name, NULL, key.bytes, key.len, NULL, 0,
                                 LIBSSH2_KNOWNHOST_TYPE_PLAIN | LIBSSH2_KNOWNHOST_KEYENC_RAW | masks[u], &entry) == 0 &&
-         libssh2_knownhost_writeline(hosts, entry, out, size, &len, LIBSSH2_KNOWNHOST_FILE_OPENSSH) == 0 &&
-         len > 0 && out[len - 1] == '\n';
+         libssh2_knownhost_writeline(hosts, entry, out, size, &len, LIBSSH2_KNOWNHOST_FILE_OPENSSH) == 0 && len > 0 &&
+         out[len - 1] == '\n';
     if (hosts)
         libssh2_knownhost_free(hosts);
     return ok;

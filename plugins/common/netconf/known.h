@@ -1,7 +1,7 @@
 /* known.h - the host keys that a file knows for a host, and the words of a server's greeting
  *
- * The file is in the form of OpenSSH's known_hosts.  Names may be hashed; patterns are not understood and match nothing;
- * @revoked is obeyed; @cert-authority is skipped, as libssh2 reads no certificates.
+ * The file is in the form of OpenSSH's known_hosts.  Names may be hashed; patterns are not understood and match
+ * nothing; @revoked is obeyed; @cert-authority is skipped, as libssh2 reads no certificates.
  */
 #ifndef NC_KNOWN_H
 #define NC_KNOWN_H

@@ -20,30 +20,37 @@ struct attempt {
     int rc;
 };
 
-/* Is it an RSA key, as far as it tells?  In OpenSSH's form the public half is readable, and near the begin. */
+/* The first bytes of what is between the lines "-----", as far as they fit.  ret: how many */
+static size_t
+first_bytes(const unsigned char *text, size_t len, unsigned char out[300])
+{
+    const unsigned char *p = memchr(text, '\n', len), *end = text + len;
+    char line[401];
+    size_t n = 0;
+
+    for (; p && p < end && n < 400 && *p != '-'; p++)
+        if (*p != '\n' && *p != '\r')
+            line[n++] = (char)*p;
+    n -= n % 4;
+    len = rkp_base64_len(line, n);
+    if (len > 0)
+        rkp_base64_get(line, n, out);
+    explicit_bzero(line, sizeof line);
+    return len;
+}
+
+/* Is it an RSA key, as far as it tells?  OpenSSH's form has the public half first, PKCS #8 the object identifier. */
 static bool
 is_rsa(const unsigned char *text, size_t len)
 {
-    static const char head[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
+    static const unsigned char oid[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};
     unsigned char bytes[300];
-    char line[400 + 1];
-    size_t n = 0;
+    size_t n = first_bytes(text, len, bytes);
+    bool found = memmem(text, len, "BEGIN RSA PRIVATE KEY", 21) || memmem(bytes, n, "ssh-rsa", 7) ||
+                 memmem(bytes, n, oid, sizeof oid);
 
-    if (len > 31 && memcmp(text, "-----BEGIN RSA PRIVATE KEY-----", 31) == 0)
-        return true;
-    if (len <= sizeof head || memcmp(text, head, sizeof head - 1) != 0)
-        return false;
-    for (size_t i = sizeof head - 1; i < len && n < 200 && text[i] != '-'; i++)
-        if (text[i] != '\n' && text[i] != '\r')
-            line[n++] = (char)text[i];
-    n -= n % 4;
-    n = rkp_base64_len(line, n) > 0 ? n : 0;
-    rkp_base64_get(line, n, bytes);
-    n = rkp_base64_len(line, n);
-    n = memmem(bytes, n, "ssh-rsa", 7) != NULL;
-    explicit_bzero(line, sizeof line);
     explicit_bzero(bytes, sizeof bytes);
-    return n > 0;
+    return found;
 }
 
 static int
@@ -68,20 +75,28 @@ fail_login(const struct attempt *a)
     const char *key = a->t->key_name ? a->t->key_name : "the private key";
 
     if (a->rsa)
-        return s->host->fail(s->call, RK_E_AUTH, "%s: %s is an RSA key, and those are only signed with SHA-1 here, which "
-                             "routers refuse: make an ed25519 key (ssh-keygen -t ed25519)", s->where, key);
+        return s->host->fail(s->call, RK_E_AUTH,
+                             "%s: %s is an RSA key, and those are only signed with SHA-1 here, which "
+                             "routers refuse: make an ed25519 key (ssh-keygen -t ed25519)",
+                             s->where, key);
     switch (a->rc) {
     case LIBSSH2_ERROR_FILE:
     case LIBSSH2_ERROR_KEYFILE_AUTH_FAILED:
     case LIBSSH2_ERROR_METHOD_NONE:
     case LIBSSH2_ERROR_PROTO:
-        return s->host->fail(s->call, RK_E_AUTH, "%s: %s cannot be used: it must be an ed25519 or ECDSA key in OpenSSH's "
-                             "form or PEM%s", s->where, key,
-                             a->passphrase ? ", and the passphrase the right one" : ", and needs a passphrase if it has one");
+    case -1: /* what its readers of key files return for what they cannot read */
+        return s->host->fail(s->call, RK_E_AUTH,
+                             "%s: %s cannot be used: it must be an ed25519 or ECDSA key in OpenSSH's "
+                             "form or PEM%s",
+                             s->where, key,
+                             a->passphrase ? ", and the passphrase the right one"
+                                           : ", and needs a passphrase if it has one");
     case LIBSSH2_ERROR_AUTHENTICATION_FAILED:
     case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED:
-        return s->host->fail(s->call, RK_E_AUTH, "%s: the router refused %s; is its public half there (set system login "
-                             "user %.60s authentication ssh-ed25519 ...)?", s->where, key, a->t->user);
+        return s->host->fail(s->call, RK_E_AUTH,
+                             "%s: the router refused %s; is its public half there (set system login "
+                             "user %.60s authentication ssh-ed25519 ...)?",
+                             s->where, key, a->t->user);
     default:
         return nc_broken(s, a->rc);
     }

@@ -34,7 +34,8 @@ struct nc_target {
  * out:  *out, owned by the caller
  * ret:  RK_OK, or a code stated by host->fail with host, port, user and remedy: RK_E_UNREACHABLE, RK_E_TIMEOUT,
  *       RK_E_CANCELED, RK_E_AUTH (host key or login), RK_E_PROTOCOL, RK_E_BUSY (connection limit, too many names looked
- *       up), RK_E_UNSUPPORTED (no NETCONF there), RK_E_CONFIG, RK_E_UNSAFE, RK_E_NOENT, RK_E_IO (known_hosts, key), RK_E_NOMEM
+ *       up), RK_E_UNSUPPORTED (no NETCONF there), RK_E_NOMEM; RK_E_CONFIG, RK_E_UNSAFE, RK_E_NOENT, RK_E_IO
+ *       (known_hosts, key, local limits)
  * blocks: within the budget.   src: RFC 6242 3, 4; RFC 6241 8.1 */
 int nc_open(const struct rk_host *host, struct rk_call *call, const struct nc_target *target, struct nc_session **out);
 

@@ -1,8 +1,8 @@
 /* resolve.c - addresses of a host, within the budget and not beyond a cancel.
  *
  * An address needs no looking up.  getaddrinfo() of a name cannot be interrupted and may take half a minute, so it runs
- * on a thread of its own, which is left alone when the call ends; whoever comes last frees what both share.  This is the
- * one place where a thread is started; how many there are is bounded.
+ * on a thread of its own, which is left alone when the call ends; whoever comes last frees what both share.  Nowhere
+ * else is a thread started; how many there are is bounded.
  */
 #include "session.h"
 
@@ -112,8 +112,10 @@ resolve_name(struct nc_session *s, const char *host, const char *port, struct ad
 
     if (atomic_fetch_add(&lookups, 1) >= LOOKUPS_MAX) {
         atomic_fetch_sub(&lookups, 1);
-        return s->host->fail(s->call, RK_E_BUSY, "%s: %d names are being looked up already; the name server does not "
-                             "answer, give the router's address instead", s->where, LOOKUPS_MAX);
+        return s->host->fail(s->call, RK_E_BUSY,
+                             "%s: %d names are being looked up already; the name server does not "
+                             "answer, give the router's address instead",
+                             s->where, LOOKUPS_MAX);
     }
     l = start(host, port);
     if (!l) {

@@ -15,10 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OTHERS_MAX 8        /* messages that answer something else; a peer that sends more is no NETCONF server */
-#define HEAD_MAX 160        /* what is around the parts [bytes] */
+#define OTHERS_MAX 8 /* messages that answer something else; a peer that sends more is no NETCONF server */
+#define HEAD_MAX 160 /* what is around the parts [bytes] */
 #define TAIL "</rpc>\n"
-#define ESCAPED_MAX 6       /* "&quot;" */
+#define ESCAPED_MAX 6 /* "&quot;" */
 
 /* ---- the message ---- */
 
@@ -82,8 +82,8 @@ room_for(const struct rk_host *host, const struct nc_request *r)
     size_t room = HEAD_MAX + sizeof TAIL + sizeof NC_DELIMITER;
 
     for (size_t i = 0; i < r->n; i++)
-        room += r->parts[i].kind == NC_TEXT ? strlen(r->parts[i].text)
-                                            : host->secret_len(r->parts[i].secret) * ESCAPED_MAX;
+        room +=
+            r->parts[i].kind == NC_TEXT ? strlen(r->parts[i].text) : host->secret_len(r->parts[i].secret) * ESCAPED_MAX;
     return room + 1;
 }
 
@@ -132,8 +132,8 @@ build(struct nc_session *s, const struct nc_request *r, struct message *m)
     if (!m->bytes)
         return s->host->fail(s->call, RK_E_NOMEM, "%s: out of memory for %s", s->where, r->what);
     m->len = m->body = 24;
-    n = snprintf(head, sizeof head, "<rpc xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\" message-id=\"%" PRIu64 "\">",
-                 ++s->last_id);
+    n = snprintf(head, sizeof head,
+                 "<rpc xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\" message-id=\"%" PRIu64 "\">", ++s->last_id);
     add(m, head, (size_t)n);
     err = add_parts(s->host, r, m);
     if (err)
@@ -217,8 +217,8 @@ static int
 disown(struct nc_session *s, struct waiting *w)
 {
     const char *said = w->reply->n_errors ? w->reply->errors[0].message : "";
-    int err = s->host->fail(s->call, RK_E_PROTOCOL, "%s: a reply without message-id came while %s%s%s", s->where, s->doing,
-                            said[0] ? ": " : "", said);
+    int err = s->host->fail(s->call, RK_E_PROTOCOL, "%s: a reply without message-id came while %s%s%s", s->where,
+                            s->doing, said[0] ? ": " : "", said);
 
     nc_reply_free(&w->reply);
     s->over = true;
@@ -299,8 +299,10 @@ nc_rpc(struct nc_session *s, struct rk_call *call, const struct nc_request *requ
     s->doing = request->what;
     if (!err)
         err = call_peer(s, request, &w);
-    s->host->log(call, RK_LOG_DEBUG, "ev=rpc host=%s what=%s id=%s got=%zu ms=%lld errors=%u warnings=%u repaired=%d "
-                 "code=%d", s->where, request->what, w.id, w.bytes, (long long)(nc_now_ms() - begun_ms),
+    s->host->log(call, RK_LOG_DEBUG,
+                 "ev=rpc host=%s what=%s id=%s got=%zu ms=%lld errors=%u warnings=%u repaired=%d "
+                 "code=%d",
+                 s->where, request->what, w.id, w.bytes, (long long)(nc_now_ms() - begun_ms),
                  w.reply ? w.reply->n_errors : 0, w.reply ? w.reply->n_warnings : 0, w.reply && w.reply->repaired, err);
     nc_leave(s);
     *reply = w.reply;

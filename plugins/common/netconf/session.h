@@ -1,7 +1,8 @@
 /* session.h - one session: its socket, its SSH, its messages; what the files of this folder share of it
  *
- * ssh.c connects, waits and closes; resolve.c looks up names; known.c and hostkey.c know whom to trust; login.c and
- * agent.c log in; rpc.c sends and reads messages.  Runs on a worker thread of rekey-host, one at a time per session.
+ * session.c opens and closes; resolve.c looks up names, connect.c connects; ssh.c waits; known.c and hostkey.c know
+ * whom to trust; login.c and agent.c log in; stream.c reads and sends; rpc.c has requests and replies.  Runs on a worker
+ * thread of rekey-host, one at a time per session.
  */
 #ifndef NC_SESSION_H
 #define NC_SESSION_H
@@ -25,6 +26,7 @@ struct nc_session {
     LIBSSH2_CHANNEL *channel;
     bool over;             /* nothing can be sent or read any more */
     bool closing;          /* libssh2 is to give up at once */
+    bool got;              /* the last read of the socket gave something */
     unsigned recv_calls;
     size_t early_bytes;    /* what came before the subsystem was there */
     char *greeting;        /* the first of them; NULL when it is not of interest any more */
@@ -43,6 +45,9 @@ void nc_leave(struct nc_session *s);
 /* nc_now_ms - CLOCK_MONOTONIC [ms] */
 int64_t nc_now_ms(void);
 
+/* nc_left_ms - what is left of budget and limit [ms] */
+int nc_left_ms(const struct nc_session *s);
+
 /* nc_wait - wait until fd has events (poll), or for s->ssh to want to go on (fd -1); keepalives are sent meanwhile
  * ret:  RK_OK, RK_E_TIMEOUT, RK_E_CANCELED, RK_E_IO.   nc_stop - the same without waiting: may one go on? */
 int nc_wait(struct nc_session *s, int fd, short events);
@@ -57,7 +62,7 @@ bool nc_again(struct nc_session *s, int rc, int *err);
 int nc_gave_up(struct nc_session *s, int err);
 int nc_broken(struct nc_session *s, int rc);
 
-/* nc_connect - the socket (ssh.c).   nc_resolve - addresses of a host; *list is for freeaddrinfo
+/* nc_connect - the socket (connect.c).   nc_resolve - addresses of a host; *list is for freeaddrinfo
  * ret:  RK_OK or a stated code */
 struct addrinfo;
 int nc_connect(struct nc_session *s, const struct nc_target *t);
@@ -69,10 +74,13 @@ int nc_handshake(struct nc_session *s, const struct nc_target *t);
 int nc_login(struct nc_session *s, const struct nc_target *t);
 int nc_agent_login(struct nc_session *s, const struct nc_target *t);
 
+/* nc_start_ssh - make s->ssh, which nc_wait and nc_again can wait for.   ret: RK_OK or a stated code */
+int nc_start_ssh(struct nc_session *s);
+
 /* nc_alloc - memory that is wiped when it is freed, for libssh2 and what it frees */
 void *nc_alloc(size_t size);
 
-/* nc_secret_memory - pages that are locked and not dumped, zeroed;  nc_secret_memory_free - wipe and unmap; NULL is fine
+/* nc_secret_memory - zeroed pages, locked and not dumped.   nc_secret_memory_free - wipe and unmap; NULL is fine
  * in:   the same size for both */
 void *nc_secret_memory(size_t size);
 void nc_secret_memory_free(void *bytes, size_t size);

@@ -66,7 +66,8 @@ nc_read(struct nc_session *s, nc_message_fn *fn, void *arg)
         return 0;
     if (n == 0) {
         s->over = true;
-        return s->host->fail(s->call, RK_E_UNREACHABLE, "%s: the router ended the session while %s", s->where, s->doing);
+        return s->host->fail(s->call, RK_E_UNREACHABLE, "%s: the router ended the session while %s", s->where,
+                             s->doing);
     }
     if (n < 0)
         return nc_broken(s, (int)n);

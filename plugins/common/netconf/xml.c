@@ -242,8 +242,8 @@ nc_find(const xmlNode *top, const char *name)
 
 struct writer {
     char *out;
-    size_t size, len;   /* len: with what did not fit */
-    size_t ink;         /* up to the last byte that is no blank */
+    size_t size, len; /* len: with what did not fit */
+    size_t ink;       /* up to the last byte that is no blank */
 };
 
 /* One byte of a text: blanks at its begin are left out, control characters are not passed on. */
