@@ -168,33 +168,52 @@ read_fd(unsigned char *bytes, size_t len, void *arg)
     return any ? RK_OK : RK_E_CONTRACT;
 }
 
+/* Of a memfd of that size. */
+static void
+wipe_and_close(int fd, off_t size)
+{
+    static const unsigned char zeros[RK_SECRET_MAX];
+
+    if (pwrite(fd, zeros, (size_t)size, 0) < 0)
+        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size);
+    close(fd);
+}
+
+/* Does it hold what may be a secret: 1..RK_SECRET_MAX bytes? */
+static bool
+has_secret(int fd, struct stat *st)
+{
+    return fstat(fd, st) == 0 && st->st_size > 0 && st->st_size <= RK_SECRET_MAX;
+}
+
 int
 rk_secret_receive(int fd, struct rk_secret **out)
 {
-    int seals = fcntl(fd, F_GET_SEALS), err = RK_E_CONTRACT;
+    int seals = fcntl(fd, F_GET_SEALS), err;
     struct stat st;
 
     *out = NULL;
-    if (seals >= 0 && (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) == (F_SEAL_SHRINK | F_SEAL_GROW) &&
-        fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= RK_SECRET_MAX)
-        err = rk_secret_new((size_t)st.st_size, read_fd, &fd, out);
-    rk_secret_fd_wipe(fd);
+    if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW) || !has_secret(fd, &st)) {
+        rk_secret_fd_wipe(fd);
+        return RK_E_CONTRACT;
+    }
+    err = rk_secret_new((size_t)st.st_size, read_fd, &fd, out);
+    wipe_and_close(fd, st.st_size);
     return err;
 }
 
 void
 rk_secret_fd_wipe(int fd)
 {
-    static const unsigned char zeros[RK_SECRET_MAX];
     struct stat st;
 
     if (fd < 0)
         return;
     /* only a memfd: a file that a broken host passed by mistake must not be overwritten */
-    if (fcntl(fd, F_GET_SEALS) >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 &&
-        (size_t)st.st_size <= sizeof zeros && pwrite(fd, zeros, (size_t)st.st_size, 0) < 0)
-        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, st.st_size);
-    close(fd);
+    if (fcntl(fd, F_GET_SEALS) >= 0 && has_secret(fd, &st))
+        wipe_and_close(fd, st.st_size);
+    else
+        close(fd);
 }
 
 int
