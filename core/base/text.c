@@ -110,11 +110,16 @@ rk_hex_get(const char *hex, unsigned char *bytes, size_t n)
 bool
 rk_hex_ok(const char *hex, size_t digits)
 {
-    size_t n = 0;
+    unsigned bad = 0;
 
-    while ((hex[n] >= '0' && hex[n] <= '9') || (hex[n] >= 'a' && hex[n] <= 'f') || (hex[n] >= 'A' && hex[n] <= 'F'))
-        n++;
-    return n == digits && hex[n] == '\0';
+    if (strnlen(hex, digits + 1) != digits)
+        return false;
+    for (size_t i = 0; i < digits; i++) { /* no branch: which digits come next cannot be foreseen */
+        unsigned c = (unsigned char)hex[i];
+
+        bad |= (unsigned)(c - '0' > 9) & (unsigned)((c | 32) - 'a' > 5);
+    }
+    return bad == 0;
 }
 
 bool

@@ -1,7 +1,7 @@
 /* heap.h - timers of the event loop, the earliest first
  *
  * An intrusive 4-ary min-heap: a timer is a field of the thing that it wakes, so that nothing is allocated per
- * timer; only the array of pointers grows.  Owned by the loop; never reads a clock and never calls anything back.
+ * timer; only the array of slots grows.  Owned by the loop; never reads a clock and never calls anything back.
  */
 #ifndef RK_HEAP_H
 #define RK_HEAP_H
@@ -14,9 +14,15 @@ struct rk_timer {
     size_t pos;    /* 1-based place in the heap; 0: not in a heap */
 };
 
+/* When it is due stands beside the pointer too: to compare timers must not fetch the things that they are part of. */
+struct rk_heap_slot {
+    int64_t at_ns;
+    struct rk_timer *t;
+};
+
 /* All zero: an empty heap. */
 struct rk_heap {
-    struct rk_timer **slot;
+    struct rk_heap_slot *slot;
     size_t n, cap;
 };
 

@@ -27,9 +27,10 @@ static void
 check(const struct rk_heap *h)
 {
     for (size_t i = 0; i < h->n; i++) {
-        assert_int_equal(h->slot[i]->pos, i + 1);
+        assert_int_equal(h->slot[i].t->pos, i + 1);
+        assert_true(h->slot[i].at_ns == h->slot[i].t->at_ns);
         if (i > 0)
-            assert_true(h->slot[(i - 1) / 4]->at_ns <= h->slot[i]->at_ns);
+            assert_true(h->slot[(i - 1) / 4].at_ns <= h->slot[i].at_ns);
     }
 }
 
