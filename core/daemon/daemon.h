@@ -218,7 +218,6 @@ struct end {
     struct inst *fallback;  /* source for on-stale: fallback; NULL */
     struct source_pair *pair, *fallback_pair; /* its peer's keys at source and fallback; NULL */
     struct inst *asked;     /* source that was asked last; NULL: none yet */
-    struct rk_end e;
     enum rk_act act;     /* under way; RK_ACT_NONE; of which key and rotation: */
     char act_key[RK_KEY_ID_MAX + 1];
     uint64_t act_seq;
@@ -242,6 +241,7 @@ struct end {
     int64_t fetch_ns;         /* slave: how far its key requests are ahead of their rate; inst.c */
     uint32_t shown_alarms;
     bool stays; /* in the configuration that is being applied */
+    struct rk_end e; /* the last: it is long, and who looks through a queue wants what is before it */
 };
 
 /* fixed_check - refuse a link of class A whose source, of any kind, gives one fixed key, at its place; warn of others

@@ -225,12 +225,16 @@ static bool
 fits(const struct batch *b, const struct end *end)
 {
     const struct end *first = b->end[0];
+    const struct source_pair *pair;
 
     if (b->n == 0)
         return b->inst->conf->kind == RK_DEVICE || source_room(end, verb_of(end), b->now_ns) > 0;
     if (b->n >= b->room || verb_of(end) != b->verb)
         return false;
-    return b->inst->conf->kind == RK_DEVICE ||
+    if (b->inst->conf->kind == RK_DEVICE)
+        return true;
+    pair = source_pair_of(end); /* tells most of a long queue apart without a look at their configuration */
+    return (!pair || !b->pair || pair == b->pair) &&
            (end->conf->bits == first->conf->bits && strcmp(end_peer_sae(end), end_peer_sae(first)) == 0);
 }
 
