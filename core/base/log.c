@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
-#define KEEP_BYTES 4096 /* PIPE_BUF: what is written at once to a pipe that others write to as well stays in one piece */
+#define KEEP_BYTES 4096 /* PIPE_BUF: as much stays in one piece in a pipe that others write to as well */
 
 static int log_level = RK_LOG_INFO;
 static int log_journal;

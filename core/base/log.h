@@ -28,9 +28,9 @@ int rk_log_level_parse(const char *name);
 void rk_log(int level, const char *fmt, ...) RK_PRINTF(2, 3);
 void rk_logv(int level, const char *fmt, va_list ap) RK_PRINTF(2, 0);
 
-/* rk_log_keep - from now on lines wait until rk_log_flush(), or not.  Errors and warnings go out at once, with what waits
- * before them, and so does everything at the level debug; more than 4 KiB never wait.  Lines that wait are lost when the
- * process is killed.   thread: of a process that logs from one thread only
+/* rk_log_keep - from now on lines wait until rk_log_flush(), or not.  Errors and warnings go out at once, with what
+ * waits before them, and so does everything at the level debug; more than 4 KiB never wait.  Lines that wait are lost
+ * when the process is killed.   thread: of a process that logs from one thread only
  * rk_log_flush - write the lines that wait */
 void rk_log_keep(bool on);
 void rk_log_flush(void);

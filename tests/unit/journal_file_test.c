@@ -519,8 +519,8 @@ test_sums(void **state)
     why[sizeof why - 1] = '\0';
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         struct rk_durable d = {.link = "x", .end = 'b', .role = RK_SLAVE, .term = (uint64_t)numbers[i],
-                               .seq = (uint64_t)~numbers[i], .cur = "c", .prev = "", .mine = "", .cur_since = {numbers[i]},
-                               .cur_boot = UINT64_MAX, .cur_boot_ns = numbers[i]};
+                               .seq = (uint64_t)~numbers[i], .cur = "c", .prev = "", .mine = "",
+                               .cur_since = {numbers[i]}, .cur_boot = UINT64_MAX, .cur_boot_ns = numbers[i]};
         struct rk_journal_event e = {.link = "x", .end = 'b', .seq = d.seq, .event = i % 2 ? "rotated" : "burnt",
                                      .result = (int)numbers[i], .why = i % 2 ? why : NULL, .took_ms = numbers[i]};
         struct rk_journal_place at = {0};

@@ -101,7 +101,8 @@ static void
 test_salted(void **state)
 {
     struct rk_secret *key = counting(), *okm;
-    const struct rk_kdf_label label = {"a salt of more than the 64 bytes of a block, so that it is hashed first", "i", 1};
+    const struct rk_kdf_label label = {"a salt of more than the 64 bytes of a block, so that it is hashed first",
+                                       "i", 1};
     char hex[2 * 82 + 1];
 
     (void)state;
