@@ -1,71 +1,42 @@
-/* hmac.c - see hmac.h.  Nothing of a key is left behind: OpenSSL wipes a hash context when it is freed. */
+/* hmac.c - see hmac.h.  A context that is never used is copied for each tag; the copy is wiped when it is freed. */
 #include "hmac.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <pthread.h>
-#include <string.h>
 
-#define BLOCK_BYTES 64 /* of SHA-256 */
-
-static EVP_MD *sha256; /* shared by threads, never changed; NULL: this OpenSSL has none */
+static EVP_MAC_CTX *pattern; /* shared by threads, never changed; NULL: this OpenSSL has no HMAC-SHA-256 */
 
 static void
-fetch(void)
+make_pattern(void)
 {
-    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-}
+    static const unsigned char any[RK_HMAC_BYTES]; /* one without a key cannot be copied */
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                           OSSL_PARAM_construct_end()};
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 
-static bool
-hash(EVP_MD_CTX *ctx, const struct rk_bytes *parts, size_t n, unsigned char *out)
-{
-    bool ok = EVP_DigestInit_ex2(ctx, sha256, NULL) == 1;
-
-    for (size_t i = 0; ok && i < n; i++)
-        ok = parts[i].len == 0 || EVP_DigestUpdate(ctx, parts[i].bytes, parts[i].len) == 1;
-    return ok && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
-}
-
-/* The key as one block; a longer one is its hash. */
-static bool
-put_key(EVP_MD_CTX *ctx, struct rk_bytes key, unsigned char block[BLOCK_BYTES])
-{
-    memset(block, 0, BLOCK_BYTES);
-    if (key.len > BLOCK_BYTES)
-        return hash(ctx, &key, 1, block);
-    if (key.len)
-        memcpy(block, key.bytes, key.len);
-    return true;
-}
-
-static void
-flip(unsigned char block[BLOCK_BYTES], unsigned char with)
-{
-    for (size_t i = 0; i < BLOCK_BYTES; i++)
-        block[i] ^= with;
+    pattern = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+    EVP_MAC_free(hmac); /* the context holds it */
+    if (pattern && EVP_MAC_init(pattern, any, sizeof any, params) != 1) {
+        EVP_MAC_CTX_free(pattern);
+        pattern = NULL;
+    }
 }
 
 bool
-rk_hmac(struct rk_bytes key, const struct rk_bytes *parts, size_t n, unsigned char *mac)
+rk_hmac(struct rk_bytes key, const void *data, size_t len, unsigned char *mac)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    unsigned char block[BLOCK_BYTES], inner[RK_HMAC_BYTES];
-    struct rk_bytes all[1 + RK_HMAC_PARTS_MAX] = {{block, sizeof block}};
-    const struct rk_bytes outer[] = {{block, sizeof block}, {inner, sizeof inner}};
-    EVP_MD_CTX *ctx;
+    EVP_MAC_CTX *ctx;
+    size_t made = 0;
     bool ok;
 
-    (void)pthread_once(&once, fetch);
-    ctx = sha256 && n <= RK_HMAC_PARTS_MAX ? EVP_MD_CTX_new() : NULL;
-    ok = ctx && put_key(ctx, key, block);
-    if (ok) {
-        memcpy(all + 1, parts, n * sizeof *parts);
-        flip(block, 0x36);
-        ok = hash(ctx, all, 1 + n, inner);
-        flip(block, 0x36 ^ 0x5c);
-        ok = ok && hash(ctx, outer, 2, mac);
-    }
-    EVP_MD_CTX_free(ctx);
-    explicit_bzero(block, sizeof block);
-    explicit_bzero(inner, sizeof inner);
+    (void)pthread_once(&once, make_pattern);
+    ctx = pattern ? EVP_MAC_CTX_dup(pattern) : NULL;
+    ok = ctx && EVP_MAC_init(ctx, key.bytes, key.len, NULL) == 1 && EVP_MAC_update(ctx, data, len) == 1 &&
+         EVP_MAC_final(ctx, mac, &made, RK_HMAC_BYTES) == 1 && made == RK_HMAC_BYTES;
+    EVP_MAC_CTX_free(ctx);
     return ok;
 }

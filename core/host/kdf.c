@@ -1,4 +1,4 @@
-/* kdf.c - derivations over OpenSSL's SHA-256.  Intermediate keys are secrets; a tag is public once made. */
+/* kdf.c - derivations by OpenSSL.  Intermediate keys are secrets; a tag is public once made. */
 #include "kdf.h"
 
 #include "hmac.h"
@@ -6,97 +6,92 @@
 #include "../base/text.h"
 
 #include <openssl/evp.h>
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <pthread.h>
 #include <string.h>
-
-/* ---- HKDF-SHA-256 (RFC 5869) ---- */
 
 struct hkdf {
     const struct rk_secret *key;
-    struct rk_bytes salt, info;
-    unsigned char *out; /* of the step that runs: locked memory */
+    const char *salt; /* a text; NULL: none */
+    const void *info;
+    size_t info_len;
+    unsigned char *out;
     size_t len;
 };
 
-/* No salt is one of zeros, and HMAC fills a short key with zeros. */
-static int
-extract_with(const unsigned char *key, size_t len, void *arg)
-{
-    const struct hkdf *h = arg;
-    const struct rk_bytes part = {key, len};
+/* Fetched once: to look an algorithm up by name costs far more than to use it.  Shared by threads, never changed. */
+static EVP_KDF *hkdf;
 
-    return rk_hmac(h->salt, &part, 1, h->out) ? RK_OK : RK_E_FATAL;
+static void
+fetch_hkdf(void)
+{
+    hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+}
+
+static EVP_KDF_CTX *
+new_hkdf(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, fetch_hkdf);
+    return hkdf ? EVP_KDF_CTX_new(hkdf) : NULL;
 }
 
 static int
-extract(unsigned char *out, size_t len, void *arg)
+hkdf_with(const unsigned char *key, size_t key_len, void *arg)
 {
     struct hkdf *h = arg;
+    EVP_KDF_CTX *ctx = new_hkdf();
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(size_t)key, key_len),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)(size_t)h->info, h->info_len),
+        OSSL_PARAM_construct_end(), /* or the salt */
+        OSSL_PARAM_construct_end(),
+    };
+    int ok;
 
-    (void)len;
-    h->out = out;
-    return rk_secret_use(h->key, extract_with, h);
-}
+    if (h->salt)
+        params[3] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)(size_t)h->salt, strlen(h->salt));
+    ok = ctx && EVP_KDF_derive(ctx, h->out, h->len, params) == 1;
 
-static int
-expand_with(const unsigned char *prk, size_t prk_len, void *arg)
-{
-    const struct hkdf *h = arg;
-    unsigned char number = 0, block[RK_HMAC_BYTES];
-    struct rk_bytes parts[] = {{NULL, 0}, h->info, {&number, 1}};
-    bool ok = true;
-
-    for (size_t at = 0; ok && at < h->len; at += RK_HMAC_BYTES) {
-        size_t n = h->len - at < RK_HMAC_BYTES ? h->len - at : RK_HMAC_BYTES;
-
-        number++;
-        ok = rk_hmac((struct rk_bytes){prk, prk_len}, parts, 3, block);
-        if (ok)
-            memcpy(h->out + at, block, n);
-        parts[0] = (struct rk_bytes){h->out + at, n};
-    }
-    explicit_bzero(block, sizeof block);
+    EVP_KDF_CTX_free(ctx);
     return ok ? RK_OK : RK_E_FATAL;
 }
 
 static int
-expand(unsigned char *out, size_t len, void *arg)
+hkdf_fill(unsigned char *out, size_t len, void *arg)
 {
     struct hkdf *h = arg;
 
     h->out = out;
     h->len = len;
-    return rk_secret_use(h->key, expand_with, h);
-}
-
-static int
-derive(struct hkdf *h, size_t len, struct rk_secret **out)
-{
-    struct rk_secret *prk;
-    int err;
-
-    *out = NULL;
-    if (len == 0 || len > 255 * RK_HMAC_BYTES)
-        return RK_E_CONTRACT;
-    err = rk_secret_new(RK_HMAC_BYTES, extract, h, &prk);
-    if (err)
-        return err;
-    h->key = prk;
-    err = rk_secret_new(len, expand, h, out);
-    rk_secret_free(&prk);
-    return err;
+    return rk_secret_use(h->key, hkdf_with, h);
 }
 
 int
 rk_kdf_derive(const struct rk_secret *key, const void *info, size_t info_len, size_t len, struct rk_secret **out)
 {
-    return derive(&(struct hkdf){.key = key, .info = {info, info_len}}, len, out);
+    struct hkdf h = {.key = key, .info = info, .info_len = info_len};
+
+    *out = NULL;
+    if (len == 0 || len > 255 * 32)
+        return RK_E_CONTRACT;
+    return rk_secret_new(len, hkdf_fill, &h, out);
 }
 
 int
 rk_kdf_salted(const struct rk_secret *key, const struct rk_kdf_label *label, size_t len, struct rk_secret **out)
 {
-    return derive(&(struct hkdf){.key = key, .salt = {(const unsigned char *)label->salt, strlen(label->salt)},
-                                 .info = {label->info, label->info_len}}, len, out);
+    struct hkdf h = {.key = key, .salt = label->salt, .info = label->info, .info_len = label->info_len};
+
+    *out = NULL;
+    if (len == 0 || len > 255 * 32)
+        return RK_E_CONTRACT;
+    return rk_secret_new(len, hkdf_fill, &h, out);
 }
 
 int
@@ -133,13 +128,42 @@ tag_with(const unsigned char *key, size_t len, void *arg)
     struct tag *t = arg;
     unsigned char mac[RK_HMAC_BYTES];
 
-    if (!rk_hmac((struct rk_bytes){key, len}, &(struct rk_bytes){t->text->bytes, t->text->len}, 1, mac))
+    if (!rk_hmac((struct rk_bytes){key, len}, t->text->bytes, t->text->len, mac))
         return RK_E_FATAL;
     rk_hex_put(mac, RK_CONFIRM_HEX / 2, t->hex);
     return RK_OK;
 }
 
 /* ---- confirm tags ---- */
+
+/* HKDF-SHA-256 for one block (RFC 5869): what it extracts, and behind it the confirm key, both in locked memory. */
+struct confirm_key {
+    const struct rk_secret *key;
+    struct text info;
+    unsigned char *out;
+};
+
+static int
+extract(const unsigned char *key, size_t len, void *arg)
+{
+    static const unsigned char no_salt[RK_HMAC_BYTES];
+    struct confirm_key *c = arg;
+
+    if (!rk_hmac((struct rk_bytes){no_salt, sizeof no_salt}, key, len, c->out) ||
+        !rk_hmac((struct rk_bytes){c->out, RK_HMAC_BYTES}, c->info.bytes, c->info.len, c->out + RK_HMAC_BYTES))
+        return RK_E_FATAL;
+    return RK_OK;
+}
+
+static int
+confirm_key_fill(unsigned char *out, size_t len, void *arg)
+{
+    struct confirm_key *c = arg;
+
+    (void)len;
+    c->out = out;
+    return rk_secret_use(c->key, extract, c);
+}
 
 struct tags {
     struct text text;
@@ -155,32 +179,34 @@ tags_with(const unsigned char *bytes, size_t len, void *arg)
     unsigned char *role = &t->text.bytes[t->text.len - 1];
     int err = RK_OK;
 
+    (void)len;
     *role = (unsigned char)t->role;
     if (mine.hex)
-        err = tag_with(bytes, len, &mine);
+        err = tag_with(bytes + RK_HMAC_BYTES, RK_HMAC_BYTES, &mine);
     *role = t->role == 1 ? 2 : 1;
     if (!err && theirs.hex)
-        err = tag_with(bytes, len, &theirs);
+        err = tag_with(bytes + RK_HMAC_BYTES, RK_HMAC_BYTES, &theirs);
     return err;
 }
 
 int
 rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, struct rk_confirm out)
 {
-    struct text info = {.len = 0};
+    struct confirm_key c = {.key = key, .info = {.len = 0}};
     struct tags t = {.text = {.len = 0}, .tags = out, .role = of->role};
     struct rk_secret *confirm_key;
     int err;
 
-    add_text(&info, "rekey confirm v1");
-    add_text(&info, of->link);
-    add_text(&info, of->key_id);
+    add_text(&c.info, "rekey confirm v1");
+    add_text(&c.info, of->link);
+    add_text(&c.info, of->key_id);
+    c.info.bytes[c.info.len++] = 1; /* the number of the block */
     add_text(&t.text, of->link);
     add_text(&t.text, of->key_id);
     for (int i = 7; i >= 0; i--)
         t.text.bytes[t.text.len++] = (unsigned char)(of->seq >> 8 * i);
     t.text.len++; /* the role */
-    err = rk_kdf_derive(key, info.bytes, info.len, RK_HMAC_BYTES, &confirm_key);
+    err = rk_secret_new(2 * RK_HMAC_BYTES, confirm_key_fill, &c, &confirm_key);
     if (err)
         return err;
     err = rk_secret_use(confirm_key, tags_with, &t);

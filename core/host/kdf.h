@@ -1,4 +1,4 @@
-/* kdf.h - derivations over OpenSSL's SHA-256: HKDF, HMAC, SHA-256
+/* kdf.h - derivations, all by OpenSSL: HKDF-SHA-256, HMAC-SHA-256, SHA-256
  *
  * Runs in rekey-host (and tests), never in rekeyd.
  */

@@ -1,5 +1,4 @@
 /* kdf_test.c - derivations against vectors that were made by other means (RFC 5869; Python's hashlib and hmac). */
-#include "core/host/hmac.h"
 #include "core/host/kdf.h"
 
 #include "core/base/text.h"
@@ -50,68 +49,6 @@ static int
 digest(const unsigned char *bytes, size_t len, void *arg)
 {
     return rk_kdf_sha256(bytes, len, arg);
-}
-
-/* RFC 4231, 4.2 to 4.4 and 4.7, 4.8; each as one part and as several. */
-static void
-test_rfc4231(void **state)
-{
-    static const struct {
-        unsigned char key, data; /* the byte that they are made of; 0: the text */
-        size_t key_len, data_len;
-        const char *key_text, *data_text, *mac;
-    } rows[] = {
-        {0x0b, 0, 20, 8, NULL, "Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
-        {0, 0, 4, 28, "Jefe", "what do ya want for nothing?",
-         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
-        {0xaa, 0xdd, 20, 50, NULL, NULL, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
-        {0xaa, 0, 131, 54, NULL, "Test Using Larger Than Block-Size Key - Hash Key First",
-         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
-        {0xaa, 0, 131, 152, NULL,
-         "This is a test using a larger than block-size key and a larger than block-size data. The key needs to be "
-         "hashed before being used by the HMAC algorithm.",
-         "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        unsigned char key[131], data[152], mac[RK_HMAC_BYTES];
-        char hex[2 * RK_HMAC_BYTES + 1];
-
-        memset(key, rows[i].key, sizeof key);
-        memset(data, rows[i].data, sizeof data);
-        if (rows[i].key_text)
-            memcpy(key, rows[i].key_text, rows[i].key_len);
-        if (rows[i].data_text)
-            memcpy(data, rows[i].data_text, rows[i].data_len);
-        for (size_t cut = 0; cut < 4; cut++) {
-            const struct rk_bytes parts[] = {{data, cut}, {NULL, 0}, {data + cut, rows[i].data_len - cut}};
-
-            memset(mac, 0, sizeof mac);
-            assert_true(rk_hmac((struct rk_bytes){key, rows[i].key_len}, parts, 3, mac));
-            rk_hex_put(mac, sizeof mac, hex);
-            assert_string_equal(hex, rows[i].mac);
-        }
-        assert_false(rk_hmac((struct rk_bytes){key, 1}, NULL, RK_HMAC_PARTS_MAX + 1, mac));
-    }
-}
-
-/* With a salt, and an output of several blocks. */
-static void
-test_salted(void **state)
-{
-    struct rk_secret *key = counting(), *okm;
-    const struct rk_kdf_label label = {"a salt of more than the 64 bytes of a block, so that it is hashed first",
-                                       "i", 1};
-    char hex[2 * 82 + 1];
-
-    (void)state;
-    assert_int_equal(rk_kdf_salted(key, &label, 82, &okm), RK_OK);
-    rk_secret_use(okm, to_hex, hex);
-    assert_string_equal(hex, "98af310f16e632d849eca35c66fb769e066a8a3927ad2f7f828a6d816c0cdb7f69f1cbe40fc393eb34"
-                             "191eaef0ccf0e703d6f86c9d51cf516f26577692259060b19a66fdf9ab914174c49c7daf22fa3ba26e");
-    rk_secret_free(&okm);
-    rk_secret_free(&key);
 }
 
 /* RFC 5869, A.3: SHA-256 with salt and info of no length. */
@@ -235,7 +172,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rfc4231), cmocka_unit_test(test_salted),
         cmocka_unit_test(test_rfc5869_case_3), cmocka_unit_test(test_long_output), cmocka_unit_test(test_sha256),
         cmocka_unit_test(test_confirm), cmocka_unit_test(test_confirms), cmocka_unit_test(test_record),
     };
