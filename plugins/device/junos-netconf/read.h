@@ -65,7 +65,7 @@ void jn_conf_free(const struct rk_host *host, struct jn_conf **conf);
 const struct jn_port *jn_conf_port(const struct jn_conf *c, const char *iface); /* NULL: not there; ".0" is the same */
 const struct jn_ca *jn_conf_ca(const struct jn_conf *c, const char *name);
 const struct jn_chain *jn_conf_chain(const struct jn_conf *c, const char *name);
-/* jn_start_read (start.c) - "2026-7-28.08:43:00 +0200" and its variants as Unix time; false: it is none
+/* jn_start_read - "2026-7-28.08:43:00 +0200" and its variants as Unix time; false: it is none
  * jn_start_write - Unix time as YYYY-MM-DD.HH:MM:SS in a zone */
 bool jn_start_read(const char *text, int32_t zone_s, int64_t *unix_s);
 void jn_start_write(int64_t unix_s, int32_t zone_s, char out[20]);
@@ -122,7 +122,7 @@ struct jn_neighbour {
 };
 int jn_lldp_read(const xmlNode *root, struct jn_neighbour **out, size_t *n);
 
-/* ---- clock, facts, commits, interfaces (read_links.c) ---- */
+/* ---- clock, facts, commits (read_time.c, read_facts.c, read_commit.c) ---- */
 
 struct jn_clock {
     int64_t unix_s;              /* the device's clock, Unix time */
