@@ -1,7 +1,7 @@
-/* fuzz_netconf_frame.c - both framings of NETCONF, with any bytes as the stream: the first byte says which and how it is
- * cut.
+/* fuzz_netconf_frame.c - both framings of NETCONF, with any bytes as the stream.
  *
- * However a stream is cut into pieces, the same messages come out of it, and none is longer than allowed.
+ * The first byte says which framing, and how the stream is cut.  However a stream is cut into pieces, the
+ * same messages come out of it, and none is longer than allowed.
  */
 #include "plugins/common/netconf/frame.h"
 

@@ -1,4 +1,4 @@
-/* netconf_read_test.c - what the NETCONF client reads, without a network: framing, hellos, replies, XML, known hosts. */
+/* netconf_read_test.c - what the NETCONF client reads, without a network: framing, hellos, replies, XML. */
 #include "plugins/common/netconf/frame.h"
 #include "plugins/common/netconf/hello.h"
 #include "plugins/common/netconf/known.h"
@@ -49,42 +49,41 @@ test_frames(void **state)
     static const struct {
         bool chunked;
         const char *stream, *messages;
-    } cases[] = {
-        {false, "a]]>]]>", "[a]"},
-        {false, "a]]>]]>b]]>]]>", "[a][b]"},
-        {false, " \r\n\t a ]]>]]>\nb]]>]]>\n", "[a ][b]"},
-        {false, "a]]>]]]>]]>b]]>]]>", "[a]]>]][b]"},
-        {false, "]]>]]>]]>]]>", "[][]"},
-        {false, "]]]]>]]>", "[]]]"},
-        {false, "a]]>]", ""},
-        {false, "0123456789]]>]]>", "[0123456789]"},
-        {false, "01234567890]]>]]>", "!a message is longer than allowed"},
-        {false, "0123456789012345678901234567890", "!a message is longer than allowed"},
-        {true, "\n#3\nabc\n##\n", "[abc]"},
-        {true, "\n#1\na\n#2\nbc\n##\n\n#1\nx\n##\n", "[abc][x]"},
-        {true, "\n\n \r\n#1\na\n##\n\n\n#1\nb\n##\n", "[a][b]"},
-        {true, "\n#6\n\n##\n#1\n##\n", "[\n##\n#1]"},
-        {true, "\n#6\n]]>]]>\n##\n", "[]]>]]>]"},
-        {true, "\n#10\n0123456789\n##\n", "[0123456789]"},
-        {true, "\n#11\n", "!a message is longer than allowed"},
-        {true, "\n#6\n012345\n#5\n", "!a message is longer than allowed"},
-        {true, "\n#4294967295\n", "!a message is longer than allowed"},
-        {true, "\n#4294967296\n", "!a chunk is larger than the protocol allows"},
-        {true, "\n#18446744073709551617\n", "!a chunk is larger than the protocol allows"},
-        {true, "\n#01\na", "!a chunk's size is no number"},
-        {true, "\n#-1\na", "!a chunk's size is no number"},
-        {true, "\n#+1\na", "!a chunk's size is no number"},
-        {true, "\n#1 \na", "!a chunk's size is no number"},
-        {true, "\n#1\r\na", "!a chunk's size is no number"},
-        {true, "\n#\na", "!a chunk's size is no number"},
-        {true, "\n##\n", "!a message has no chunk"},
-        {true, "\n#1\nab\n##\n", "!a chunk is longer than it said"},
-        {true, "\n#3\nab\n##\n", "!a chunk is longer than it said"},
-        {true, "\n#1\na\n###", "!the end of chunks is not one"},
-        {true, "\n#1\na\n##x", "!the end of chunks is not one"},
-        {true, "#1\na\n##\n", "!a chunk does not begin with a newline and '#'"},
-        {true, " #1\na\n##\n", "!a chunk does not begin with a newline and '#'"},
-        {true, "<rpc-reply/>]]>]]>", "!a chunk does not begin with a newline and '#'"}};
+    } cases[] = {{false, "a]]>]]>", "[a]"},
+                 {false, "a]]>]]>b]]>]]>", "[a][b]"},
+                 {false, " \r\n\t a ]]>]]>\nb]]>]]>\n", "[a ][b]"},
+                 {false, "a]]>]]]>]]>b]]>]]>", "[a]]>]][b]"},
+                 {false, "]]>]]>]]>]]>", "[][]"},
+                 {false, "]]]]>]]>", "[]]]"},
+                 {false, "a]]>]", ""},
+                 {false, "0123456789]]>]]>", "[0123456789]"},
+                 {false, "01234567890]]>]]>", "!a message is longer than allowed"},
+                 {false, "0123456789012345678901234567890", "!a message is longer than allowed"},
+                 {true, "\n#3\nabc\n##\n", "[abc]"},
+                 {true, "\n#1\na\n#2\nbc\n##\n\n#1\nx\n##\n", "[abc][x]"},
+                 {true, "\n\n \r\n#1\na\n##\n\n\n#1\nb\n##\n", "[a][b]"},
+                 {true, "\n#6\n\n##\n#1\n##\n", "[\n##\n#1]"},
+                 {true, "\n#6\n]]>]]>\n##\n", "[]]>]]>]"},
+                 {true, "\n#10\n0123456789\n##\n", "[0123456789]"},
+                 {true, "\n#11\n", "!a message is longer than allowed"},
+                 {true, "\n#6\n012345\n#5\n", "!a message is longer than allowed"},
+                 {true, "\n#4294967295\n", "!a message is longer than allowed"},
+                 {true, "\n#4294967296\n", "!a chunk is larger than the protocol allows"},
+                 {true, "\n#18446744073709551617\n", "!a chunk is larger than the protocol allows"},
+                 {true, "\n#01\na", "!a chunk's size is no number"},
+                 {true, "\n#-1\na", "!a chunk's size is no number"},
+                 {true, "\n#+1\na", "!a chunk's size is no number"},
+                 {true, "\n#1 \na", "!a chunk's size is no number"},
+                 {true, "\n#1\r\na", "!a chunk's size is no number"},
+                 {true, "\n#\na", "!a chunk's size is no number"},
+                 {true, "\n##\n", "!a message has no chunk"},
+                 {true, "\n#1\nab\n##\n", "!a chunk is longer than it said"},
+                 {true, "\n#3\nab\n##\n", "!a chunk is longer than it said"},
+                 {true, "\n#1\na\n###", "!the end of chunks is not one"},
+                 {true, "\n#1\na\n##x", "!the end of chunks is not one"},
+                 {true, "#1\na\n##\n", "!a chunk does not begin with a newline and '#'"},
+                 {true, " #1\na\n##\n", "!a chunk does not begin with a newline and '#'"},
+                 {true, "<rpc-reply/>]]>]]>", "!a chunk does not begin with a newline and '#'"}};
     char out[512];
 
     (void)state;
@@ -119,7 +118,7 @@ test_a_long_message(void **state)
 
 #define CAPS_1_0 "<capabilities><capability>urn:ietf:params:netconf:base:1.0</capability></capabilities>"
 #define BASE_NS "xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\""
-#define ERROR(severity, message) \
+#define ERROR(severity, message)                                                                                       \
     "<rpc-error><error-severity>" severity "</error-severity><error-message>" message "</error-message></rpc-error>"
 
 static int
@@ -147,11 +146,13 @@ test_hellos(void **state)
         {"<hello>" CAPS_1_0 "</hello>", RK_OK, false, ""},
         {"<hello " BASE_NS ">" CAPS_1_0 "<session-id>\n 12\n</session-id></hello>", RK_OK, false, "12"},
         {"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<hello>" CAPS_1_0 "</hello>", RK_OK, false, ""},
-        {"<!-- No zombies -->\n<!-- user admin, <hello> class x -->\n<?xml version=\"1.0\"?><hello>" CAPS_1_0 "</hello>",
+        {"<!-- No zombies -->\n<!-- user admin, <hello> class x -->\n<?xml version=\"1.0\"?><hello>" CAPS_1_0
+         "</hello>",
          RK_OK, false, ""},
         {"--- JUNOS 22.2R3 < built > ---\n<hello>" CAPS_1_0 "</hello>", RK_OK, false, ""},
         {"<nc:hello xmlns:nc=\"u\"><nc:capabilities><nc:capability>\n urn:ietf:params:netconf:base:1.1 \n"
-         "</nc:capability></nc:capabilities><nc:session-id>9</nc:session-id></nc:hello >", RK_OK, true, "9"},
+         "</nc:capability></nc:capabilities><nc:session-id>9</nc:session-id></nc:hello >",
+         RK_OK, true, "9"},
         {"<hello><capabilities><capability>urn:ietf:params:xml:ns:netconf:base:1.0</capability></capabilities></hello>",
          RK_OK, false, ""},
         {"<hello><capabilities><capability>urn:ietf:params:netconf:base:1.0</capability><oops></capabilities></hello>",
@@ -218,8 +219,9 @@ read_reply(const char *in, struct nc_reply **r, const char **why)
     return err;
 }
 
-#define REPLY(body) "<rpc-reply " BASE_NS " xmlns:junos=\"http://xml.juniper.net/junos/22.2R0/junos\" message-id=\"101\">" \
-                    body "</rpc-reply>"
+#define REPLY(body)                                                                                                    \
+    "<rpc-reply " BASE_NS " xmlns:junos=\"http://xml.juniper.net/junos/22.2R0/junos\" message-id=\"101\">" body        \
+    "</rpc-reply>"
 #define RE(name, body) "<routing-engine junos:style=\"show-name\"><name>" name "</name>" body "</routing-engine>"
 
 static const struct reply_case {
@@ -248,40 +250,44 @@ static const struct reply_case {
     {REPLY("<status>ok</status><warning>a word of data</warning><error>of data</error>"), RK_OK, false, false, 0, 0},
     {REPLY(ERROR("warning", "w")), RK_OK, false, false, 0, 1},
     {REPLY("<load-configuration-results>" ERROR("warning", "w") "<load-error-count>1</load-error-count><ok/>"
-           "</load-configuration-results>"), RK_OK, false, false, 0, 1},
+                                                                "</load-configuration-results>"),
+     RK_OK, false, false, 0, 1},
     /* errors, wherever they are */
     {REPLY(ERROR("error", "e")), RK_OK, false, false, 1, 0},
     {REPLY("<ok/>" ERROR("error", "e")), RK_OK, false, false, 1, 0},
     {REPLY("<rpc-error><error-message>no severity</error-message></rpc-error><ok/>"), RK_OK, false, false, 1, 0},
     {REPLY(ERROR("critical", "unknown") "<ok/>"), RK_OK, false, false, 1, 0},
     {REPLY(ERROR("warning and much more than fits", "unknown") "<ok/>"), RK_OK, false, false, 1, 0},
-    {REPLY("<commit-results>" RE("re0", "<commit-success/>") RE("re1", ERROR("error", "e")) "</commit-results>"),
-     RK_OK, false, false, 1, 0},
+    {REPLY("<commit-results>" RE("re0", "<commit-success/>") RE("re1", ERROR("error", "e")) "</commit-results>"), RK_OK,
+     false, false, 1, 0},
     {REPLY("<a><b><c><xnm:error xmlns=\"x\" xmlns:xnm=\"http://xml.juniper.net/xnm/1.1/xnm\"><message>m</message>"
-           "</xnm:error></c></b></a><ok/>"), RK_OK, false, false, 1, 0},
-    {REPLY("<error xmlns=\"http://xml.juniper.net/xnm/1.1/xnm\"><message>m</message></error><ok/>"),
+           "</xnm:error></c></b></a><ok/>"),
      RK_OK, false, false, 1, 0},
+    {REPLY("<error xmlns=\"http://xml.juniper.net/xnm/1.1/xnm\"><message>m</message></error><ok/>"), RK_OK, false,
+     false, 1, 0},
     {REPLY("<xnm:error><message>without its namespace</message></xnm:error><ok/>"), RK_OK, false, false, 1, 0},
-    {REPLY(ERROR("error", "1") ERROR("error", "2") ERROR("error", "3") ERROR("error", "4") ERROR("error", "5")),
-     RK_OK, false, false, 5, 0},
+    {REPLY(ERROR("error", "1") ERROR("error", "2") ERROR("error", "3") ERROR("error", "4") ERROR("error", "5")), RK_OK,
+     false, false, 5, 0},
     {"<rpc-error><error-message>alone</error-message></rpc-error>", RK_OK, false, false, 1, 0},
     /* not well-formed, and known: the commit reply whose routing-engine is not closed; mismatched tags; Latin-1 */
-    {REPLY("<commit-results><routing-engine junos:style=\"show-name\"><name>re0</name><commit-success/></commit-results>"
-           "<ok/>"), RK_OK, true, true, 0, 0},
+    {REPLY(
+         "<commit-results><routing-engine junos:style=\"show-name\"><name>re0</name><commit-success/></commit-results>"
+         "<ok/>"),
+     RK_OK, true, true, 0, 0},
     {REPLY("<commit-results><routing-engine junos:style=\"normal\"><name>re0</name><ok/>"), RK_OK, true, true, 0, 0},
     {REPLY("<commit-results><routing-engine><name>re0</name>" ERROR("error", "e") "<ok/>"), RK_OK, false, true, 1, 0},
     {REPLY("<a><b>x</a></b><ok/>"), RK_OK, true, true, 0, 0},
     {REPLY("<description>Z\xfcrich \x01</description><ok/>"), RK_OK, true, true, 0, 0},
     {REPLY("<description>a & b</description><ok/>"), RK_OK, true, true, 0, 0},
-    {REPLY("<commit-results><routing-engine><commit-success/>") "\n<!-- session end at 2026-01-01 -->\n",
-     RK_OK, true, true, 0, 0},
+    {REPLY("<commit-results><routing-engine><commit-success/>") "\n<!-- session end at 2026-01-01 -->\n", RK_OK, true,
+     true, 0, 0},
     /* not well-formed, and worth nothing */
-    {"<rpc-reply message-id=\"1\"><commit-results><routing-engine><name>re0</name><commit-success/>",
-     RK_E_PROTOCOL, false, false, 0, 0},
+    {"<rpc-reply message-id=\"1\"><commit-results><routing-engine><name>re0</name><commit-success/>", RK_E_PROTOCOL,
+     false, false, 0, 0},
     {"<rpc-reply message-id=\"1\"><ok/>", RK_E_PROTOCOL, false, false, 0, 0},
     {"<rpc-reply message-id=\"1\"><ok/></rpc-reply", RK_E_PROTOCOL, false, false, 0, 0},
-    {"<rpc-reply><ok/></rpc-reply><rpc-error><error-severity>error</error-severity></rpc-error>",
-     RK_E_PROTOCOL, false, false, 0, 0},
+    {"<rpc-reply><ok/></rpc-reply><rpc-error><error-severity>error</error-severity></rpc-error>", RK_E_PROTOCOL, false,
+     false, 0, 0},
     {REPLY("<ok/> < < <rpc-err or><rpc-error"), RK_OK, false, true, 1, 0},
     {REPLY("<ok/> < < <rpc-err or>rpc-error"), RK_E_PROTOCOL, false, false, 0, 0},
     {"junk", RK_E_PROTOCOL, false, false, 0, 0},
@@ -320,24 +326,31 @@ test_error_texts(void **state)
     const char *why;
 
     (void)state;
-    assert_int_equal(read_reply(REPLY(
-        "<rpc-error><error-type>protocol</error-type><error-tag>operation-failed</error-tag><error-severity>error"
-        "</error-severity><error-path>[edit security macsec connectivity-association ca-0123456789abcdef0123]"
-        "</error-path><error-info><bad-element>cak</bad-element></error-info><error-message>\nconfiguration database "
-        "locked by:\n  admin terminal (pid 12345)\n\tZ\xc3\xbcrich\n</error-message></rpc-error>"
-        "<xnm:error><edit-path>[edit]</edit-path><statement>cak 00112233445566778899aabbccddeeff</statement><message>"
-        "cak: '00112233445566778899AABBCCDDEEFF': Must be hex; was $9$abc-DEF./ and $8$x, 0011223344</message>"
-        "</xnm:error>"), &r, &why), RK_OK);
+    assert_int_equal(
+        read_reply(
+            REPLY(
+                "<rpc-error><error-type>protocol</error-type><error-tag>operation-failed</"
+                "error-tag><error-severity>error"
+                "</error-severity><error-path>[edit security macsec connectivity-association ca-0123456789abcdef0123]"
+                "</error-path><error-info><bad-element>cak</bad-element></error-info><error-message>\nconfiguration "
+                "database "
+                "locked by:\n  admin terminal (pid 12345)\n\tZ\xc3\xbcrich\n</error-message></rpc-error>"
+                "<xnm:error><edit-path>[edit]</edit-path><statement>cak "
+                "00112233445566778899aabbccddeeff</statement><message>"
+                "cak: '00112233445566778899AABBCCDDEEFF': Must be hex; was $9$abc-DEF./ and $8$x, 0011223344</message>"
+                "</xnm:error>"),
+            &r, &why),
+        RK_OK);
     assert_int_equal(r->n_errors, 2);
     assert_string_equal(r->errors[0].type, "protocol");
     assert_string_equal(r->errors[0].tag, "operation-failed");
     assert_string_equal(r->errors[0].path, "[edit security macsec connectivity-association ca-0123456789abcdef0123]");
     assert_string_equal(r->errors[0].element, "cak");
-    assert_string_equal(r->errors[0].message,
-                        "configuration database locked by: admin terminal (pid 12345) Z??rich");
+    assert_string_equal(r->errors[0].message, "configuration database locked by: admin terminal (pid 12345) Z??rich");
     assert_string_equal(r->errors[1].path, "[edit]");
     assert_string_equal(r->errors[1].element, "cak ********************************");
-    assert_string_equal(r->errors[1].message, "cak: '********************************': Must be hex; was ************ and ****, 0011223344");
+    assert_string_equal(r->errors[1].message,
+                        "cak: '********************************': Must be hex; was ************ and ****, 0011223344");
     nc_reply_free(&r);
 }
 
@@ -436,10 +449,21 @@ test_texts(void **state)
 {
     static const struct {
         const char *inside, *text;
-    } cases[] = {{"abc", "abc"}, {" \n abc\t\n ", "abc"}, {"a  b", "a  b"}, {"a\nb", "a?b"}, {"a\x7f", "a?"},
-                 {"<x>a</x>b", "ab"}, {"<![CDATA[a<b]]>", "a<b"}, {"a<!-- x -->b", "ab"}, {"&amp;&#65;", "&A"},
-                 {"0123456789012345678", "0123456789012345678"}, {"  0123456789012345678  ", "0123456789012345678"},
-                 {"01234567890123456789", NULL}, {"", NULL}, {" \n ", NULL}, {"&unknown;", NULL},
+    } cases[] = {{"abc", "abc"},
+                 {" \n abc\t\n ", "abc"},
+                 {"a  b", "a  b"},
+                 {"a\nb", "a?b"},
+                 {"a\x7f", "a?"},
+                 {"<x>a</x>b", "ab"},
+                 {"<![CDATA[a<b]]>", "a<b"},
+                 {"a<!-- x -->b", "ab"},
+                 {"&amp;&#65;", "&A"},
+                 {"0123456789012345678", "0123456789012345678"},
+                 {"  0123456789012345678  ", "0123456789012345678"},
+                 {"01234567890123456789", NULL},
+                 {"", NULL},
+                 {" \n ", NULL},
+                 {"&unknown;", NULL},
                  {"Z\xc3\xbcrich", "Z\xc3\xbcrich"}};
     char text[200], out[20];
 
@@ -491,13 +515,12 @@ test_greetings(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frames),   cmocka_unit_test(test_a_long_message),
-        cmocka_unit_test(test_hellos),   cmocka_unit_test(test_many_capabilities),
-        cmocka_unit_test(test_replies),  cmocka_unit_test(test_error_texts),
-        cmocka_unit_test(test_message_ids), cmocka_unit_test(test_deep_replies),
-        cmocka_unit_test(test_elements), cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_greetings)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_frames),      cmocka_unit_test(test_a_long_message),
+                                       cmocka_unit_test(test_hellos),      cmocka_unit_test(test_many_capabilities),
+                                       cmocka_unit_test(test_replies),     cmocka_unit_test(test_error_texts),
+                                       cmocka_unit_test(test_message_ids), cmocka_unit_test(test_deep_replies),
+                                       cmocka_unit_test(test_elements),    cmocka_unit_test(test_texts),
+                                       cmocka_unit_test(test_greetings)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

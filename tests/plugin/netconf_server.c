@@ -30,7 +30,8 @@ srv_key_line(ssh_key key, char *out, size_t size)
     if (ssh_pki_export_pubkey_base64(key, &base64) != SSH_OK)
         abort();
     snprintf(out, size, "%s %s",
-             ssh_key_type(key) == SSH_KEYTYPE_ECDSA_P256 ? "ecdsa-sha2-nistp256" : ssh_key_type_to_char(ssh_key_type(key)),
+             ssh_key_type(key) == SSH_KEYTYPE_ECDSA_P256 ? "ecdsa-sha2-nistp256"
+                                                         : ssh_key_type_to_char(ssh_key_type(key)),
              base64);
     ssh_string_free_char(base64);
 }
@@ -132,7 +133,8 @@ read_message(struct conn *c)
             c->read_to += (size_t)n;
             return true;
         }
-        n = ssh_channel_read_timeout(c->channel, s->got + s->got_len, (uint32_t)(sizeof s->got - 1 - s->got_len), 0, 50);
+        n = ssh_channel_read_timeout(c->channel, s->got + s->got_len, (uint32_t)(sizeof s->got - 1 - s->got_len), 0,
+                                     50);
         if (n > 0)
             s->got_len += (size_t)n;
         if (n == SSH_ERROR || ssh_channel_is_eof(c->channel) || atomic_load(&s->stop) || !ssh_is_connected(c->ssh))

@@ -1,6 +1,7 @@
-/* netconf_server.h - an SSH server for tests of the NETCONF client: one thread, one connection at a time, plays a script
+/* netconf_server.h - an SSH server for tests of the NETCONF client
  *
- * It does what a script says and nothing else, so that it can lie.  Keys are made when it starts.
+ * One thread, one connection at a time.  It does what a script says and nothing else, so that it can lie.  Keys
+ * are made when it starts.
  */
 #ifndef RK_NETCONF_SERVER_H
 #define RK_NETCONF_SERVER_H

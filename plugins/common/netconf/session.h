@@ -1,8 +1,8 @@
 /* session.h - one session: its socket, its SSH, its messages; what the files of this folder share of it
  *
  * session.c opens and closes; resolve.c looks up names, connect.c connects; ssh.c waits; known.c and hostkey.c know
- * whom to trust; login.c and agent.c log in; stream.c reads and sends; rpc.c has requests and replies.  Runs on a worker
- * thread of rekey-host, one at a time per session.
+ * whom to trust; login.c and agent.c log in; stream.c reads and sends; rpc.c has requests and replies.  Runs on a
+ * worker thread of rekey-host, one at a time per session.
  */
 #ifndef NC_SESSION_H
 #define NC_SESSION_H
