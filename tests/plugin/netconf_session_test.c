@@ -355,6 +355,22 @@ test_loss(void **state)
 }
 
 static void
+test_what_came_before_the_end(void **state)
+{
+    static const struct srv_step script[] = {
+        HELLO, {SRV_READ, NULL, 0}, {SRV_AWAIT, NULL, 0}, {SRV_SEND, "<bye/>]]>]]>", 0}, {SRV_CUT, NULL, 0}};
+
+    (void)state;
+    start(script);
+    must_open();
+    atomic_store(&srv.go, true);
+    while (atomic_load(&srv.done) == 0)
+        usleep(1000);
+    assert_int_equal(nc_tend(nc, &call), RK_E_UNREACHABLE);
+    assert_non_null(strstr(fake_log(), "ev=unsolicited"));
+}
+
+static void
 test_tend_sees_the_end(void **state)
 {
     static const struct srv_step script[] = {
@@ -585,6 +601,7 @@ main(void)
                                        T(test_reply_without_end),
                                        T(test_other_messages),
                                        T(test_loss),
+                                       T(test_what_came_before_the_end),
                                        T(test_tend_sees_the_end),
                                        T(test_cancel_of_opening),
                                        T(test_cancel_of_an_agent),

@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,22 +20,22 @@
 #define STACK_BYTES (256 * 1024) /* glibc's resolver and NSS modules want some */
 
 struct lookup {
-    atomic_int users; /* the caller and the thread */
-    int done_fd;      /* eventfd */
-    int rc;           /* of getaddrinfo; read when done_fd is readable */
+    bool done, abandoned; /* by the thread; by the caller */
+    int done_fd;          /* eventfd */
+    int rc;               /* of getaddrinfo; read when done */
     struct addrinfo *list;
     char host[256], port[8];
 };
 
-static atomic_int lookups;
+/* Guards how many there are, and of each done and abandoned: whoever comes second frees it. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int lookups;
 
 static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 
 static void
-leave(struct lookup *l)
+end(struct lookup *l)
 {
-    if (atomic_fetch_sub(&l->users, 1) > 1)
-        return;
     if (l->list)
         freeaddrinfo(l->list);
     close(l->done_fd);
@@ -50,11 +49,25 @@ look_up(void *arg)
     uint64_t one = 1;
 
     l->rc = getaddrinfo(l->host, l->port, &hints, &l->list);
-    if (write(l->done_fd, &one, sizeof one) != (ssize_t)sizeof one)
-        l->rc = EAI_SYSTEM; /* cannot happen: the counter is 0 before */
-    leave(l);
-    atomic_fetch_sub(&lookups, 1);
+    pthread_mutex_lock(&lock);
+    l->done = true;
+    lookups--;
+    if (l->abandoned)
+        end(l);
+    else
+        (void)!write(l->done_fd, &one, sizeof one); /* cannot fail: the counter is 0 */
+    pthread_mutex_unlock(&lock);
     return NULL;
+}
+
+static void
+leave(struct lookup *l)
+{
+    pthread_mutex_lock(&lock);
+    l->abandoned = true;
+    if (l->done)
+        end(l);
+    pthread_mutex_unlock(&lock);
 }
 
 /* ret: 0 or errno */
@@ -87,7 +100,6 @@ start(const char *host, const char *port)
         return NULL;
     snprintf(l->host, sizeof l->host, "%s", host);
     snprintf(l->port, sizeof l->port, "%s", port);
-    atomic_init(&l->users, 2);
     l->done_fd = eventfd(0, EFD_CLOEXEC);
     if (l->done_fd >= 0 && start_thread(l) == 0)
         return l;
@@ -95,6 +107,19 @@ start(const char *host, const char *port)
         close(l->done_fd);
     free(l);
     return NULL;
+}
+
+/* One more or less that is under way.  ret: false: there are too many */
+static bool
+count(int change)
+{
+    bool fine;
+
+    pthread_mutex_lock(&lock);
+    fine = lookups + change <= LOOKUPS_MAX;
+    lookups += fine ? change : 0;
+    pthread_mutex_unlock(&lock);
+    return fine;
 }
 
 static int
@@ -110,16 +135,14 @@ resolve_name(struct nc_session *s, const char *host, const char *port, struct ad
     struct lookup *l;
     int err;
 
-    if (atomic_fetch_add(&lookups, 1) >= LOOKUPS_MAX) {
-        atomic_fetch_sub(&lookups, 1);
+    if (!count(1))
         return s->host->fail(s->call, RK_E_BUSY,
-                             "%s: %d names are being looked up already; the name server does not "
-                             "answer, give the router's address instead",
+                             "%s: %d names are being looked up already; the name server does not answer, give the "
+                             "router's address instead",
                              s->where, LOOKUPS_MAX);
-    }
     l = start(host, port);
     if (!l) {
-        atomic_fetch_sub(&lookups, 1);
+        (void)count(-1);
         return s->host->fail(s->call, RK_E_NOMEM, "%s: cannot look up its name: out of threads", s->where);
     }
     s->doing = "looking up its name";
