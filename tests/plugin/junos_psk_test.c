@@ -1,0 +1,426 @@
+/* junos_psk_test.c - keying: pre-shared-key, classes B and C: what each operation makes of the configuration */
+#include "junos_fake.h"
+
+#include <rekey/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CA(name, more) \
+    "<connectivity-association><name>" name "</name><cipher-suite>gcm-aes-xpn-256</cipher-suite>" \
+    "<security-mode>static-cak</security-mode>" more "</connectivity-association>"
+#define PORT(name, ca) \
+    "<interfaces><name>" name "</name><connectivity-association>" ca "</connectivity-association></interfaces>"
+#define CONF(macsec, more) \
+    "<configuration><security><macsec>" macsec "</macsec></security>" more "</configuration>"
+#define ONE CONF(CA("CA1", "") PORT("et-0/0/1", "CA1"), "")
+#define HIS "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define HIS_CAK "$9$ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
+#define KEY(name, ckn) "<" name "><ckn>" ckn "</ckn><cak>" HIS_CAK "</cak></" name ">"
+#define IF1 "et-0/0/1"
+
+static int
+setup(void **state)
+{
+    (void)state;
+    fake_router_start(ONE);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    fake_router_end();
+    return 0;
+}
+
+static void
+restart(const char *conf)
+{
+    fake_router_end();
+    fake_router_start(conf);
+}
+
+static void
+assert_key(const char *place, const char *key_id)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "%s/ckn", place);
+    assert_string_equal(fake_at("CA1", path), key_id ? fake_ckn(key_id) : "");
+    snprintf(path, sizeof path, "%s/cak", place);
+    assert_string_equal(fake_at("CA1", path), key_id ? fake_stored(key_id, IF1, "gcm-aes-xpn-256") : "");
+}
+
+static void
+assert_keys(const char *primary, const char *fallback)
+{
+    assert_key("pre-shared-key", primary);
+    assert_key("fallback-key", fallback);
+}
+
+static void
+stage(uint64_t seq, const char *key_id, const char *terms)
+{
+    int err = fake_one(RK_OP_STAGE, IF1, seq, key_id, terms);
+
+    if (err)
+        print_message("%s\n", fake_why());
+    assert_int_equal(err, RK_OK);
+}
+
+static void
+test_first_key(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    assert_keys("k1", NULL);
+    assert_string_equal(fake_macro("CA1", "k1"), "1");
+    assert_int_equal(router.commits, 1);
+}
+
+static void
+test_rotation_keeps_one(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    stage(2, "k2", "keep=k1");
+    assert_keys("k2", "k1");
+    stage(3, "k3", "keep=k2");
+    assert_keys("k3", "k2");
+    assert_null(fake_macro("CA1", "k1"));
+    assert_string_equal(fake_macro("CA1", "k2"), "2");
+    assert_string_equal(fake_macro("CA1", "k3"), "3");
+}
+
+static void
+test_again_is_no_commit(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    stage(2, "k2", "keep=k1");
+    stage(2, "k2", "keep=k1");
+    assert_int_equal(router.commits, 2);
+    assert_int_equal(router.seen_opens, 0); /* nor is anything opened or locked */
+    stage(3, "k2", "keep=k1"); /* another rotation of the same key: the number is noted */
+    assert_int_equal(router.commits, 3);
+    assert_string_equal(fake_macro("CA1", "k2"), "3");
+    assert_keys("k2", "k1");
+}
+
+/* After a restart nothing is sealed: the router's own form moves. */
+static void
+test_after_a_restart_the_stored_form_moves(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    jn_sealed_free(&router.d);
+    stage(2, "k2", "keep=k1");
+    assert_keys("k2", "k1");
+    jn_sealed_free(&router.d);
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_OK);
+    assert_keys("k1", "k2");
+}
+
+static void
+test_sealed_brings_a_key_back(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    stage(2, "k2", "keep=k1");
+    restart(ONE); /* and with what was sealed gone too, there is none */
+    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 3, "k3", "keep=k2"), RK_E_NOKEY);
+    assert_int_equal(router.commits, 0);
+}
+
+static void
+test_retire_changes_places(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    stage(2, "k2", "keep=k1");
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_OK);
+    assert_keys("k1", "k2");
+    assert_int_equal(router.commits, 3);
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_OK);
+    assert_int_equal(router.commits, 3);
+    stage(3, "k3", "keep=k1"); /* and the given-up one goes */
+    assert_keys("k3", "k1");
+    assert_null(fake_macro("CA1", "k2"));
+}
+
+static void
+test_retire_of_the_only_key(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 1, "k1", "keep="), RK_OK);
+    assert_keys(NULL, "k1");
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 1, "k1", "keep="), RK_OK);
+    assert_int_equal(router.commits, 2);
+    stage(2, "k2", "keep=");
+    assert_key("pre-shared-key", "k2");
+}
+
+static void
+test_retire_of_what_is_not_there(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_OK);
+    assert_int_equal(router.commits, 1);
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k0"), RK_E_NOKEY);
+}
+
+static void
+test_sweep(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    stage(2, "k2", "keep=k1");
+    assert_int_equal(fake_one(RK_OP_SWEEP, IF1, 2, "k2", NULL), RK_E_CONFLICT); /* MKA shows nothing */
+    router.sender = IF1;
+    snprintf(router.sender_ckn, sizeof router.sender_ckn, "%s", fake_ckn("k1"));
+    assert_int_equal(fake_one(RK_OP_SWEEP, IF1, 2, "k2", NULL), RK_E_CONFLICT);
+    assert_keys("k2", "k1");
+    snprintf(router.sender_ckn, sizeof router.sender_ckn, "%s", fake_ckn("k2"));
+    assert_int_equal(fake_one(RK_OP_SWEEP, IF1, 2, "k2", NULL), RK_OK);
+    assert_keys("k2", NULL);
+}
+
+/* keep= without an ID is what MKA uses: here the fallback key. */
+static void
+test_keeps_what_is_in_use(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    stage(2, "k2", "keep=k1");
+    router.sender = IF1;
+    snprintf(router.sender_ckn, sizeof router.sender_ckn, "%s", fake_ckn("k1"));
+    stage(3, "k3", "keep=");
+    assert_keys("k3", "k1");
+}
+
+static void
+test_others_key_is_taken_over(void **state)
+{
+    (void)state;
+    restart(CONF(CA("CA1", KEY("pre-shared-key", HIS)) PORT(IF1, "CA1"), ""));
+    stage(1, "k1", "keep=");
+    assert_key("pre-shared-key", "k1");
+    assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
+    assert_string_equal(fake_at("CA1", "fallback-key/cak"), HIS_CAK);
+    stage(2, "k2", "keep=k1");
+    assert_keys("k2", "k1");
+}
+
+static void
+test_others_fallback_is_never_touched(void **state)
+{
+    (void)state;
+    restart(CONF(CA("CA1", KEY("fallback-key", HIS)) PORT(IF1, "CA1"), ""));
+    stage(1, "k1", "keep=");
+    assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
+    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 2, "k2", "keep=k1"), RK_E_CONFLICT);
+    assert_non_null(strstr(fake_why(), "fallback-key"));
+    assert_key("pre-shared-key", "k1");
+    assert_int_equal(router.commits, 1);
+}
+
+/* An operator has put a key in place of ours: it would be lost. */
+static void
+test_others_primary_beside_ours(void **state)
+{
+    (void)state;
+    restart(CONF(CA("CA1", KEY("pre-shared-key", HIS) KEY("fallback-key", "aabb")) PORT(IF1, "CA1"), ""));
+    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 2, "k2", "keep=k1"), RK_E_NOKEY);
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_E_NOKEY);
+    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 2, "k2", "keep="), RK_E_CONFLICT);
+    assert_int_equal(router.commits, 0);
+}
+
+static void
+test_class_c(void **state)
+{
+    (void)state;
+    snprintf(router.d.release, sizeof router.d.release, "18.4R3");
+    stage(1, "k1", "keep=");
+    stage(2, "k2", "keep=k1");
+    assert_keys("k2", NULL);
+    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 3, "k3", "keep=k1"), RK_E_CONFLICT);
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_OK); /* sealed */
+    assert_keys("k1", NULL);
+    stage(3, "k3", "keep=k1");
+    jn_sealed_free(&router.d);
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 3, "k3", "keep=k1"), RK_E_NOKEY);
+    assert_keys("k3", NULL);
+}
+
+/* After a restart the stored form of the key before is kept as long as it may be needed. */
+static void
+test_class_c_after_a_restart(void **state)
+{
+    (void)state;
+    snprintf(router.d.release, sizeof router.d.release, "18.4R3");
+    stage(1, "k1", "keep=");
+    jn_sealed_free(&router.d);
+    stage(2, "k2", "keep=k1");
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_OK);
+    assert_keys("k1", NULL);
+}
+
+/* The last key never goes; a given-up first key gives its place to one that nobody has. */
+static void
+test_class_c_only_key(void **state)
+{
+    char ckn[80];
+
+    (void)state;
+    snprintf(router.d.release, sizeof router.d.release, "%s", "");
+    stage(1, "k1", "keep=");
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 1, "k1", "keep="), RK_OK);
+    snprintf(ckn, sizeof ckn, "%s", fake_at("CA1", "pre-shared-key/ckn"));
+    assert_string_not_equal(ckn, fake_ckn("k1"));
+    assert_int_equal(strlen(ckn), 64);
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 1, "k1", "keep="), RK_OK);
+    assert_int_equal(router.commits, 2);
+    stage(2, "k2", "keep=");
+    assert_keys("k2", NULL);
+}
+
+static void
+test_cipher_decides_the_length(void **state)
+{
+    (void)state;
+    restart("<configuration><security><macsec><connectivity-association><name>CA1</name><security-mode>static-cak"
+            "</security-mode></connectivity-association>" PORT(IF1, "CA1") "</macsec></security></configuration>");
+    stage(1, "k1", "keep=");
+    assert_int_equal(strlen(fake_at("CA1", "pre-shared-key/cak")), 3 + 32);
+}
+
+struct bad {
+    const char *conf, *says;
+};
+
+static void
+test_what_is_to_be_prepared(void **state)
+{
+    static const struct bad bad[] = {
+        {CONF(CA("CA1", ""), ""), "has no connectivity association: run rekeyctl prepare r1"},
+        {CONF(PORT(IF1, "CA1"), ""), "has no connectivity association: run rekeyctl prepare r1"},
+        {CONF(CA("CA1", "") PORT(IF1, "CA1") PORT("et-0/0/2", "CA1"), ""), "is shared by 2 interfaces: run rekeyctl"},
+        {CONF("<connectivity-association><name>CA1</name></connectivity-association>" PORT(IF1, "CA1"), ""),
+         "has security-mode none"},
+        {CONF(CA("CA1", "<mka><should-secure/></mka>") PORT(IF1, "CA1"), ""), "should-secure"},
+        {CONF(CA("CA1", "<pre-shared-key-chain>KC</pre-shared-key-chain>") PORT(IF1, "CA1"), ""), "keying: key-chain"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        restart(bad[i].conf);
+        assert_int_equal(fake_one(RK_OP_STAGE, IF1, 1, "k1", "keep="), RK_E_CONFIG);
+        if (!strstr(fake_why(), bad[i].says))
+            fail_msg("%s: not \"%s\"", fake_why(), bad[i].says);
+        assert_int_equal(router.commits, 0);
+    }
+}
+
+static void
+test_should_secure_by_force(void **state)
+{
+    (void)state;
+    restart(CONF(CA("CA1", "<mka><should-secure/></mka>") PORT(IF1, "CA1"), ""));
+    router.d.opt.force_should_secure = true;
+    stage(1, "k1", "keep=");
+}
+
+static void
+test_terms(void **state)
+{
+    (void)state;
+    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 1, "k1", "hold=k0"), RK_E_CONTRACT);
+    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 1, "k1", "keep=a b"), RK_E_CONTRACT);
+    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 1, "k1", "keep=k1"), RK_E_CONTRACT);
+    assert_int_equal(fake_one(RK_OP_ACTIVATE, IF1, 1, "k1", NULL), RK_E_UNSUPPORTED);
+    assert_int_equal(fake_one(RK_OP_SHUT, IF1, 1, "k1", NULL), RK_E_UNSUPPORTED);
+    assert_int_equal(fake_one(99, IF1, 1, "k1", NULL), RK_E_UNSUPPORTED);
+    assert_int_equal(router.commits, 0);
+}
+
+#define TEXT(name, text) "<interfaces><interface><name>" name "</name><description>" text "</description></interface></interfaces>"
+
+static void
+test_describe(void **state)
+{
+    (void)state;
+    restart(CONF(CA("CA1", "") PORT(IF1, "CA1"), TEXT(IF1, "to &lt;Zurich&gt; &amp; back")));
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "rk1|a|b"), RK_OK);
+    assert_string_equal(fake_description(IF1), "to <Zurich> & back rk1|a|b");
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "rk1|a|b"), RK_OK);
+    assert_int_equal(router.commits, 1);
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "rk1|c<d>&"), RK_OK);
+    assert_string_equal(fake_description(IF1), "to <Zurich> & back rk1|c<d>&");
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", ""), RK_OK);
+    assert_string_equal(fake_description(IF1), "to <Zurich> & back");
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "hello"), RK_E_CONTRACT);
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, "et-0/0/9", 0, "", "rk1|x"), RK_OK);
+    assert_string_equal(fake_description("et-0/0/9"), "rk1|x");
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, "et-0/0/9", 0, "", ""), RK_OK);
+    assert_string_equal(fake_description("et-0/0/9"), "");
+}
+
+static void
+test_describe_needs_room(void **state)
+{
+    char record[240];
+
+    (void)state;
+    restart(CONF(CA("CA1", "") PORT(IF1, "CA1"), TEXT(IF1, "a text of the operator")));
+    memset(record, 'x', sizeof record);
+    memcpy(record, "rk1|", 4);
+    record[233] = '\0';
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", record), RK_E_CONFIG);
+    record[232] = '\0';
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", record), RK_OK);
+    assert_int_equal(strlen(fake_description(IF1)), 255);
+}
+
+/* Operations of one call, in order, in one commit; one that is refused leaves the others. */
+static void
+test_several(void **state)
+{
+    struct rk_dev_op ops[] = {
+        fake_op(RK_OP_STAGE, IF1, 1, "k1", "keep="),
+        fake_op(RK_OP_STAGE, "et-0/0/7", 1, "q1", "keep="),
+        fake_op(RK_OP_DESCRIBE, IF1, 0, "", "rk1|t"),
+        fake_op(RK_OP_SHUT, IF1, 0, "k1", NULL),
+    };
+
+    (void)state;
+    assert_int_equal(fake_apply(ops, 4), RK_OK);
+    assert_int_equal(ops[0].err, RK_OK);
+    assert_int_equal(ops[1].err, RK_E_CONFIG);
+    assert_int_equal(ops[2].err, RK_OK);
+    assert_int_equal(ops[3].err, RK_E_UNSUPPORTED);
+    assert_int_equal(router.commits, 1);
+    assert_keys("k1", NULL);
+    assert_string_equal(fake_description(IF1), "rk1|t");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(first_key), T(rotation_keeps_one), T(again_is_no_commit), T(after_a_restart_the_stored_form_moves),
+        T(sealed_brings_a_key_back), T(retire_changes_places), T(retire_of_the_only_key),
+        T(retire_of_what_is_not_there), T(sweep), T(keeps_what_is_in_use), T(others_key_is_taken_over),
+        T(others_fallback_is_never_touched), T(others_primary_beside_ours), T(class_c), T(class_c_after_a_restart),
+        T(class_c_only_key), T(cipher_decides_the_length), T(what_is_to_be_prepared), T(should_secure_by_force),
+        T(terms), T(describe), T(describe_needs_room), T(several),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
