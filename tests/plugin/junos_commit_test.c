@@ -1,4 +1,4 @@
-/* junos_commit_test.c - one commit for all links; what becomes of locks, refusals, and commits whose end was not seen */
+/* junos_commit_test.c - one commit for all links; locks, refusals, and commits whose end was not seen */
 #include "junos_fake.h"
 
 #include <rekey/err.h>
@@ -198,7 +198,7 @@ test_one_refused_without_a_name(void **state)
     struct rk_dev_op ops[3];
 
     (void)state;
-    fake_on((struct fake_rule){"commit-configuration", 1, FAKE_ERROR, "commit failed: (statements constraint check)", ""});
+    fake_on((struct fake_rule){"commit-configuration", 1, FAKE_ERROR, "commit failed: (constraint check failed)", ""});
     fake_on((struct fake_rule){"commit-configuration", 3, FAKE_ERROR, "the same of the second", ""});
     assert_int_equal(many(ops, 3), RK_OK);
     assert_int_equal(ops[0].err, RK_OK);

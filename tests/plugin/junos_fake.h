@@ -1,8 +1,8 @@
 /* junos_fake.h - a router for tests of the write side: it stands where session, readers and view are
  *
  * Its configuration is a tree that a load changes in a copy (merge, delete), checked more strictly than YANG does; a
- * commit makes the copy the committed one.  Keys are stored as "$9$" and their digits, so that a moved key is seen to be
- * the same.  A script says how each step ends.
+ * commit makes the copy the committed one.  Keys are stored as "$9$" and their digits, so that a moved key is seen to
+ * be the same.  A script says how each step ends.
  */
 #ifndef JUNOS_FAKE_H
 #define JUNOS_FAKE_H

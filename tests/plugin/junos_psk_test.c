@@ -347,7 +347,8 @@ test_terms(void **state)
     assert_int_equal(router.commits, 0);
 }
 
-#define TEXT(name, text) "<interfaces><interface><name>" name "</name><description>" text "</description></interface></interfaces>"
+#define TEXT(name, text) \
+    "<interfaces><interface><name>" name "</name><description>" text "</description></interface></interfaces>"
 
 static void
 test_describe(void **state)

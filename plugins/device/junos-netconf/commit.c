@@ -215,7 +215,7 @@ in_history(struct jn_device *d, struct rk_call *call, const char *txn, bool *the
 }
 
 /* Is the session that sent the commit still there, by the router's list of who has the configuration open?
- * [not tried: that a session which is committing is listed; so it is looked twice.]   ret: RK_OK, or it cannot be told */
+ * [not tried: that a session which is committing is listed; so it is looked twice]   ret: RK_OK, or a code: not told */
 static int
 holder_is_there(struct jn_device *d, struct rk_call *call, const char *holder, bool *there)
 {
@@ -270,6 +270,6 @@ jn_commit_find(struct jn_device *d, struct rk_call *call, const char *txn, const
         if (rkp_pause(d->host, call, -1, LOOK_MS) != RK_OK)
             break;
     }
-    (void)d->host->fail(call, RK_E_UNKNOWN, "%s did not answer the commit txn=%s, and cannot be asked what became of it",
-                        d->opt.host, txn);
+    (void)d->host->fail(call, RK_E_UNKNOWN, "%s did not answer the commit txn=%s, and does not tell what became of "
+                        "it", d->opt.host, txn);
 }

@@ -21,8 +21,8 @@ void jn_edit_close(struct jn_device *d, struct rk_call *call);
  * jn_commit_check - let the router check what is loaded, as a commit would.   ret: the same; commits nothing */
 int jn_commit_send(struct jn_device *d, struct rk_call *call, const char *log, struct nc_reply **reply);
 int jn_commit_check(struct jn_device *d, struct rk_call *call, struct nc_reply **reply);
-/* jn_load_send - put this into the open edit.   ret: RK_OK; RK_E_REJECTED with *reply; else a code; the edit is not to be
- * committed then */
+/* jn_load_send - put this into the open edit.   ret: RK_OK; RK_E_REJECTED with *reply; else a code; then it is not
+ * to be committed */
 int jn_load_send(struct jn_device *d, struct rk_call *call, const struct jn_load *load, struct nc_reply **reply);
 
 /* jn_commit_find - after an unknown end: connect again, and look into the commit history until it is known whether the

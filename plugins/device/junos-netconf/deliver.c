@@ -187,7 +187,8 @@ commit(struct jn_device *d, struct rk_call *call, const struct jn_plan *plan, st
     return err;
 }
 
-/* ret: RK_OK: committed, or nothing is left to be; RK_E_REJECTED and *refused: some were marked, try again; else a code */
+/* ret: RK_OK: committed, nothing is left to be, or (*refused) some were marked and the rest is to be tried again; else
+ * a code */
 static int
 attempt(struct jn_device *d, struct rk_call *call, struct jn_plan *plan, struct jn_delivery *delivery, bool *refused)
 {

@@ -558,7 +558,7 @@ jn_plan_wants(const struct jn_device *d, const struct rk_dev_op *ops, size_t n)
 
     for (size_t i = 0; i < n; i++) {
         bool stage = ops[i].kind == RK_OP_STAGE;
-        bool no_keep = !ops[i].text || strncmp(ops[i].text, "keep=", 5) != 0 || !ops[i].text[5] || ops[i].text[5] == ',';
+        bool no_keep = !ops[i].text || strcmp(ops[i].text, "keep=") == 0 || strncmp(ops[i].text, "keep=,", 6) == 0;
 
         if (ops[i].kind == RK_OP_SWEEP || (stage && no_keep))
             want |= JN_WANT_MKA;

@@ -1,13 +1,13 @@
 /* plan.h - what is to be changed on a router: decided from its configuration, without I/O
  *
- * The plan has one unit for each interface that the operations name.  A unit starts as the committed configuration has
- * it; each operation, in order, moves keys between its places or is refused, and then leaves it as it was.  What differs
+ * The plan has one unit for each interface that the operations name.  A unit starts as the committed configuration
+ * has it; each operation, in order, moves keys between its places, or is refused and leaves it as it was.  What differs
  * between the committed configuration and the unit is written as a load (write.c) and committed (commit.c), and after
- * that the configuration must show the unit (jn_plan_shown).
+ * that the configuration must show the unit (jn_unit_shown).
  *
  * Ownership: `apply-macro rekey` of the connectivity association has a pair for each key that this plugin has put into
- * one of its places: the CKN, and the seq of the rotation that the key belongs to, 0 when it is not known.  The macro is
- * committed, rolled back and restored together with the keys, so it never says more than is true.
+ * one of its places: the CKN, and the seq of the rotation that the key belongs to, 0 when it is not known.  The macro
+ * is committed, rolled back and restored together with the keys, so it never says more than is true.
  */
 #ifndef JN_PLAN_H
 #define JN_PLAN_H

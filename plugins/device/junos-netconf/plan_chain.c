@@ -3,7 +3,7 @@
  * The router uses the newest key whose start time has come by its own clock.  The chain is a ring over its 64 slots: a
  * new key goes behind the newest one, and all that this plugin put there goes but the key in use, the one to keep and
  * the new one.
- * A CKN is never in the chain and in fallback-key at once [not tried on a router: that it would be refused is the careful
+ * A CKN is never in the chain and in fallback-key at once [not tried on a router: that it is refused is the careful
  * reading].  So while the key to keep is in the chain, the one that both ends used before it is the fallback. */
 #include "plan.h"
 
@@ -116,7 +116,7 @@ check_order(const struct jn_case *c)
             return jn_refuse(c->op, RK_E_CONFLICT, "the start time of key %zu of chain %.40s cannot be read", i,
                              c->u->chain->name);
         if (p->start_s >= c->terms.start_s)
-            return jn_refuse(c->op, RK_E_CONFLICT, "key %zu of chain %.40s begins later than the new key, or with it", i,
+            return jn_refuse(c->op, RK_E_CONFLICT, "key %zu of chain %.40s begins with the new key, or later", i,
                              c->u->chain->name);
     }
     return RK_OK;
@@ -249,7 +249,7 @@ leave(struct jn_case *c, struct jn_place *k, const char *keep)
         return jn_refuse(c->op, RK_E_CONFLICT, "fallback-key of association %s was not set by rekeyd, which needs that "
                          "slot: delete it", u->ca->name);
     if (was_begun && !jn_key_get(c, k->ckn, &up))
-        return jn_refuse(c->op, RK_E_NOKEY, "the router does not show the key %.16s...: has the user permission secret?",
+        return jn_refuse(c->op, RK_E_NOKEY, "the router does not show key %.16s...: has the user permission secret?",
                          k->ckn);
     *k = (struct jn_place){.ckn = ""};
     if (was_begun) {
@@ -291,7 +291,7 @@ jn_chain_sweep(struct jn_case *c)
         return jn_refuse(c->op, RK_E_CONFLICT, "interface %.64s does not transmit on key %.64s", c->u->iface,
                          c->op->key_id);
     if (!in_chain(c->u, ckn) && !jn_key_get(c, ckn, &key))
-        return jn_refuse(c->op, RK_E_NOKEY, "the router does not show the key %.16s...: has the user permission secret?",
+        return jn_refuse(c->op, RK_E_NOKEY, "the router does not show key %.16s...: has the user permission secret?",
                          ckn);
     for (size_t i = 0; i < JN_SLOTS; i++)
         if (!is(&c->u->slot[i], ckn))

@@ -1,8 +1,8 @@
 /* plan_psk.c - option keying: pre-shared-key, classes B (fallback-key) and C (only the box's own "preceding").
  *
- * One commit moves both keys: the new one becomes pre-shared-key, the kept one fallback-key.  A key that an operator has
- * put into pre-shared-key is taken over, for else no link that is in use could be: it moves to the fallback slot and goes
- * with the rotation after.  One that is in fallback-key is never touched. */
+ * One commit moves both keys: the new one becomes pre-shared-key, the kept one fallback-key.  A key that an operator
+ * has put into pre-shared-key is taken over, for else no link that is in use could be: it moves to the fallback slot,
+ * and goes with the rotation after.  One that is in fallback-key is never touched. */
 #include "plan.h"
 
 #include "../../common/keytext.h"
@@ -36,8 +36,8 @@ jn_class(const struct jn_device *d, const struct jn_ca *ca)
 static int
 foreign_fallback(const struct jn_case *c)
 {
-    return jn_refuse(c->op, RK_E_CONFLICT, "fallback-key of association %s was not set by rekeyd, which needs that slot: "
-                     "delete it", c->u->ca->name);
+    return jn_refuse(c->op, RK_E_CONFLICT, "fallback-key of association %s was not set by rekeyd, which needs that "
+                     "slot: delete it", c->u->ca->name);
 }
 
 /* The fallback slot may be filled with this key. */
@@ -65,7 +65,7 @@ find_keep(struct jn_case *c, struct jn_place *keep, bool *has)
     if (!ckn[0] || strcmp(ckn, c->step->ckn) == 0)
         return RK_OK;
     *has = jn_key_get(c, ckn, keep) || strcmp(c->u->fallback.ckn, ckn) == 0;
-    return *has ? RK_OK : jn_refuse(c->op, RK_E_NOKEY, "the router does not show the key %.16s... that it uses: has the "
+    return *has ? RK_OK : jn_refuse(c->op, RK_E_NOKEY, "the router does not show key %.16s..., which it uses: has the "
                                     "user permission secret?", ckn);
 }
 
@@ -81,8 +81,8 @@ stage_b(struct jn_case *c, const struct jn_place *fresh)
         return err;
     others = u->psk.ckn[0] && !jn_owns(u, u->psk.ckn) && strcmp(u->psk.ckn, fresh->ckn) != 0;
     if (others && !(has && strcmp(u->psk.ckn, keep.ckn) == 0))
-        return jn_refuse(c->op, RK_E_CONFLICT, "pre-shared-key of association %s was not set by rekeyd, and would be lost",
-                         u->ca->name);
+        return jn_refuse(c->op, RK_E_CONFLICT, "pre-shared-key of association %s was not set by rekeyd, and would be "
+                         "lost", u->ca->name);
     if (has && !may_fill(u, keep.ckn))
         return foreign_fallback(c);
     if (has && strcmp(u->fallback.ckn, keep.ckn) != 0) {
@@ -179,7 +179,7 @@ change_places(struct jn_case *c, const struct jn_place *keep)
     struct jn_place given_up = {.ckn = ""};
 
     if (up[0] && !jn_key_get(c, up, &given_up))
-        return jn_refuse(c->op, RK_E_NOKEY, "the router does not show the key %.16s...: has the user permission secret?",
+        return jn_refuse(c->op, RK_E_NOKEY, "the router does not show key %.16s...: has the user permission secret?",
                          up);
     if (u->class == RK_CLASS_B && !(may_fill(u, given_up.ckn) || (keep && strcmp(u->fallback.ckn, keep->ckn) == 0)))
         return foreign_fallback(c);

@@ -1,7 +1,7 @@
 /* write.c - writes a plan as a load-configuration.  Pure.
  *
- * The action is merge, and delete is said only of places and pairs that this plugin filled.  The binding of an interface
- * and the security mode are not written at all.  A key is a part of its own, never in the text. */
+ * The action is merge, and delete is said only of places and pairs that this plugin filled.  The binding of an
+ * interface and the security mode are not written at all.  A key is a part of its own, never in the text. */
 #include "write.h"
 
 #include <stdlib.h>
@@ -121,7 +121,7 @@ unit_fault(const struct writer *w, const struct jn_unit *u)
         fault = place_fault(w, u, &u->fallback, &u->ca->fallback);
     for (size_t i = 0; !fault && u->chain && i < JN_SLOTS; i++) {
         fault = place_fault(w, u, &u->slot[i], jn_chain_key(u->chain, i));
-        if (!fault && u->slot[i].ckn[0] && u->slot[i].bad_start && jn_place_differs(&u->slot[i], jn_chain_key(u->chain, i)))
+        if (!fault && u->slot[i].bad_start && jn_place_differs(&u->slot[i], jn_chain_key(u->chain, i)))
             fault = "a start time that cannot be read";
     }
     return fault;

@@ -15,7 +15,7 @@ struct jn_load {
 /* jn_write - the units of the plan that differ and were not refused (unit.err), as <load-configuration>: merge, with
  * delete only for what is ours
  * out:  *out, owned by the caller (jn_load_free); its secrets are borrowed from the plan.  out->n 0: nothing differs
- * ret:  RK_OK, RK_E_NOMEM; a unit that breaks a rule that the router would not see in time is refused in place (its err) */
+ * ret:  RK_OK, RK_E_NOMEM; a unit that breaks a rule that the router may not see is refused in place (its err) */
 int jn_write(const struct rk_host *host, struct jn_plan *plan, struct jn_load **out);
 void jn_load_free(struct jn_load **load);
 
