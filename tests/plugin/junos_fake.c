@@ -474,8 +474,8 @@ status(struct nc_reply *r)
     char xml[300];
 
     snprintf(xml, sizeof xml, "<rpc-reply><database-status-information>%s%s%s</database-status-information>"
-             "</rpc-reply>", router.holder ? "<database-status><user>x</user><pid>" : "", router.holder ? router.holder : "",
-             router.holder ? "</pid></database-status>" : "");
+             "</rpc-reply>", router.holder ? "<database-status><user>x</user><pid>" : "",
+             router.holder ? router.holder : "", router.holder ? "</pid></database-status>" : "");
     r->doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, 0);
     r->root = xmlDocGetRootElement(r->doc);
 }
