@@ -56,7 +56,7 @@ sim_box_zone_s(const struct sim_box *box, int64_t unix_s)
 }
 
 static void
-software(struct sim_box *box, FILE *out)
+software(struct sim_box *box, unsigned engines, FILE *out)
 {
     char host[256];
 
@@ -64,10 +64,10 @@ software(struct sim_box *box, FILE *out)
     if (!conf_text(xmlDocGetRootElement(box->committed), "system/host-name", host, sizeof host))
         snprintf(host, sizeof host, "%s", box->name);
     pthread_mutex_unlock(&box->lock);
-    if (box->as->engines > 1)
+    if (engines > 1)
         fputs("<multi-routing-engine-results>\n", out);
-    for (unsigned i = 0; i < box->as->engines; i++) {
-        if (box->as->engines > 1)
+    for (unsigned i = 0; i < engines; i++) {
+        if (engines > 1)
             fprintf(out, "<multi-routing-engine-item>\n<re-name>re%u</re-name>\n", i);
         fputs("<software-information>\n<host-name>", out);
         xml_put(out, host);
@@ -75,10 +75,10 @@ software(struct sim_box *box, FILE *out)
                      "<junos-version>%s</junos-version>\n</software-information>\n",
                 *box->model ? box->model : box->as->model, *box->model ? box->model : box->as->model,
                 *box->release ? box->release : box->as->release);
-        if (box->as->engines > 1)
+        if (engines > 1)
             fputs("</multi-routing-engine-item>\n", out);
     }
-    if (box->as->engines > 1)
+    if (engines > 1)
         fputs("</multi-routing-engine-results>\n", out);
 }
 
@@ -91,7 +91,7 @@ sim_show(struct sim_box *box, const char *rpc, const xmlNode *request, FILE *out
         conf_value(request, command, sizeof command);
     if (strcmp(rpc, "get-software-information") != 0 && strncmp(command, "show version", 12) != 0)
         return -1;
-    software(box, out);
+    software(box, strstr(command, "invoke-on all") ? box->as->engines : 1, out);
     return 0;
 }
 
