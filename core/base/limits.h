@@ -37,6 +37,18 @@
 #define RK_WORKERS_MAX 64
 /* Steps of one test of a source: a plugin that states more has gone mad. */
 #define RK_STEPS_MAX 200
+/* Lines of one prepare, for at most RK_BATCH_MAX interfaces; links of one discover: a device has less ports than that. */
+#define RK_LINES_MAX 4096
+#define RK_FOUND_MAX 4096
+/* Budget of a look for links, and of telling what a device needs [ms]: the default, and the most that may be asked for.
+ * Committing that has the budget of every call to a device. */
+#define RK_DISCOVER_MS 30000
+#define RK_DISCOVER_MAX_MS 600000
+/* Budget of keeping a device's session alive [ms]: it waits for nothing. */
+#define RK_TEND_BUDGET_MS 1000
+/* How often links are looked for (discover-every) [ms], and after how many looks without it a link goes. */
+#define RK_DISCOVER_EVERY_MS 600000
+#define RK_DISCOVER_ROUNDS 3
 /* Budget of a test of a source, all its peers together [ms]: the default, and the most that an operator may ask for. */
 #define RK_SOURCE_TEST_MS 20000
 #define RK_SOURCE_TEST_MAX_MS 600000

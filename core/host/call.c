@@ -43,7 +43,7 @@ rk_call_free(struct rk_call **call)
     if (c->cancel_fd >= 0)
         close(c->cancel_fd);
     for (struct rk_call_step *s; (s = rk_call_step_first(c));)
-        free(s);
+        rk_call_step_free(s);
     pthread_mutex_destroy(&c->lock);
     rk_items_free(c->msg.items, c->msg.n);
     rk_items_free(c->reply.items, c->reply.n);
@@ -158,6 +158,51 @@ rk_call_step(struct rk_call *c, const char *name, int result, const char *fmt, .
     return err;
 }
 
+int
+rk_call_line(struct rk_call *c, const char *line)
+{
+    struct rk_call_step *s;
+
+    if (strlen(line) >= sizeof s->step.text)
+        return rk_call_fail(c, RK_E_CONTRACT, "a line of prepare is longer than %zu bytes", sizeof s->step.text - 1);
+    if (++c->n_steps > RK_LINES_MAX)
+        return rk_call_fail(c, RK_E_CONTRACT, "more than %d lines of prepare", RK_LINES_MAX);
+    s = calloc(1, sizeof *s);
+    if (!s)
+        return rk_call_fail(c, RK_E_NOMEM, "out of memory");
+    strcpy(s->step.name, "line");
+    strcpy(s->step.text, line);
+    rk_safe_text(s->step.text, sizeof s->step.text);
+    step_keep(c, s);
+    return RK_OK;
+}
+
+int
+rk_call_found(struct rk_call *c, struct rk_found_msg *found)
+{
+    struct rk_call_step *s = ++c->n_steps <= RK_FOUND_MAX ? calloc(1, sizeof *s) : NULL;
+
+    if (!s) {
+        free(found->settings);
+        free(found);
+        return c->n_steps > RK_FOUND_MAX ? rk_call_fail(c, RK_E_CONTRACT, "more than %d links", RK_FOUND_MAX)
+                                         : rk_call_fail(c, RK_E_NOMEM, "out of memory");
+    }
+    found->number = c->number;
+    s->found = found;
+    step_keep(c, s);
+    return RK_OK;
+}
+
+void
+rk_call_step_free(struct rk_call_step *s)
+{
+    if (s->found)
+        free(s->found->settings);
+    free(s->found);
+    free(s);
+}
+
 struct rk_call_step *
 rk_call_step_first(struct rk_call *c)
 {
@@ -237,7 +282,8 @@ rk_verb_name(uint32_t verb)
         [RK_V_GET_NEW] = "get-new", [RK_V_GET_BY_ID] = "get-by-id", [RK_V_SOURCE_STATUS] = "source-status",
         [RK_V_APPLY] = "apply",     [RK_V_OBSERVE] = "observe",     [RK_V_PUBLISH] = "publish",
         [RK_V_WATCH] = "watch",     [RK_V_BIND] = "bind",           [RK_V_SOURCE_TEST] = "source-test",
-        [RK_V_MIX] = "mix",
+        [RK_V_MIX] = "mix",         [RK_V_TEND] = "tend",           [RK_V_DISCOVER] = "discover",
+        [RK_V_PREPARE] = "prepare",
     };
 
     if (verb == RK_V_INIT || verb == RK_V_FINI)

@@ -36,6 +36,12 @@ run_verb(struct rk_call *c)
         return rk_run_apply(c);
     case RK_V_OBSERVE:
         return rk_run_observe(c);
+    case RK_V_TEND:
+        return rk_run_tend(c);
+    case RK_V_DISCOVER:
+        return rk_run_discover(c);
+    case RK_V_PREPARE:
+        return rk_run_prepare(c);
     case RK_V_PUBLISH:
         return rk_run_publish(c);
     case RK_V_WATCH:
@@ -74,6 +80,9 @@ kind_of(uint32_t verb)
     case RK_V_APPLY:
     case RK_V_OBSERVE:
     case RK_V_MIX:
+    case RK_V_TEND:
+    case RK_V_DISCOVER:
+    case RK_V_PREPARE:
         return RK_DEVICE;
     case RK_V_PUBLISH:
     case RK_V_WATCH:
@@ -114,21 +123,27 @@ wrong_item(const struct rk_call *c, const struct rk_item *item)
         return "terms that are none";
     if (c->verb == RK_V_GET_BY_ID && !rk_key_id_ok(item->key_id))
         return "no key ID";
-    if ((c->verb == RK_V_APPLY || c->verb == RK_V_OBSERVE) && !item->iface[0])
+    if ((c->verb == RK_V_APPLY || c->verb == RK_V_OBSERVE || c->verb == RK_V_PREPARE) && !item->iface[0])
         return "no interface";
     return NULL;
+}
+
+static bool
+wants_items(uint32_t verb)
+{
+    return verb != RK_V_SOURCE_STATUS && verb != RK_V_SOURCE_TEST && verb != RK_V_WATCH && verb != RK_V_TEND &&
+           verb != RK_V_DISCOVER;
 }
 
 int
 rk_run_check(struct rk_call *c)
 {
-    bool wants_items = c->verb != RK_V_SOURCE_STATUS && c->verb != RK_V_SOURCE_TEST && c->verb != RK_V_WATCH;
     const char *wrong = NULL;
 
     if (kind_of(c->verb) != c->inst->module->kind)
         wrong = "this verb is not for a plugin of its kind";
-    else if (wants_items != (c->msg.n > 0))
-        wrong = wants_items ? "no items" : "items where none belong";
+    else if (c->verb != RK_V_PREPARE && wants_items(c->verb) != (c->msg.n > 0))
+        wrong = wants_items(c->verb) ? "no items" : "items where none belong";
     else if ((c->verb == RK_V_GET_NEW || c->verb == RK_V_GET_BY_ID || c->verb == RK_V_MIX) &&
              (c->msg.bits == 0 || c->msg.bits % 8 || c->msg.bits / 8 > RK_SECRET_MAX))
         wrong = "bits is not a multiple of 8 in range";

@@ -20,6 +20,9 @@ int rk_run_source_status(struct rk_call *call);
 int rk_run_source_test(struct rk_call *call);
 int rk_run_apply(struct rk_call *call);
 int rk_run_observe(struct rk_call *call);
+int rk_run_tend(struct rk_call *call);
+int rk_run_discover(struct rk_call *call);
+int rk_run_prepare(struct rk_call *call);
 int rk_run_publish(struct rk_call *call);
 int rk_run_watch(struct rk_call *call);
 

@@ -37,6 +37,14 @@ struct serve {
 
 /* ---- hello ---- */
 
+/* What of a device may be left out by its plugin. */
+static uint32_t
+ops_of(const struct rk_device_ops *ops)
+{
+    return (ops->tend ? RK_OFFERS_TEND : 0) | (ops->discover ? RK_OFFERS_DISCOVER : 0) |
+           (ops->prepare ? RK_OFFERS_PREPARE : 0);
+}
+
 int
 rk_serve_hello(int sock, const struct rk_module *m, const char *error)
 {
@@ -51,6 +59,7 @@ rk_serve_hello(int sock, const struct rk_module *m, const char *error)
         hello->abi = m->abi;
         hello->kind = m->kind;
         hello->caps = m->caps;
+        hello->ops = m->kind == RK_DEVICE ? ops_of(&m->device) : 0;
         strcpy(hello->name, m->name);
         strcpy(hello->version, m->version);
         strcpy(hello->summary, m->summary);
@@ -93,21 +102,23 @@ not_sent(struct serve *s, int64_t now_ns)
         s->gone = true;
 }
 
-/* What its test has stated so far.  false: not all of it can be sent now */
+/* What its test, discover or prepare has stated so far.  false: not all of it can be sent now */
 static bool
 send_steps(struct serve *s, struct rk_call *c, int64_t now_ns)
 {
     struct rk_call_step *step;
 
-    while (c->verb == RK_V_SOURCE_TEST && (step = rk_call_step_first(c))) {
-        size_t len = rk_step_put(s->frame, &step->step);
+    if (c->verb != RK_V_SOURCE_TEST && c->verb != RK_V_DISCOVER && c->verb != RK_V_PREPARE)
+        return true;
+    while ((step = rk_call_step_first(c))) {
+        size_t len = step->found ? rk_found_put(s->frame, step->found) : rk_step_put(s->frame, &step->step);
 
         if (rk_frame_send(s->sock, s->frame, len, NULL, 0) != 0) {
             not_sent(s, now_ns);
             rk_call_step_back(c, step);
             return false;
         }
-        free(step);
+        rk_call_step_free(step);
     }
     return true;
 }

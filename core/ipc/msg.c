@@ -49,7 +49,7 @@ static const struct field key_fields[] = {
 static const struct field call_fields[] = {
     F(rk_call_msg, 1, U32, verb), F(rk_call_msg, 2, U32, inst), F(rk_call_msg, 3, U32, budget_ms),
     F(rk_call_msg, 4, U32, bits), F(rk_call_msg, 5, STR, peer_sae), F(rk_call_msg, 6, U32, min_bits),
-    F(rk_call_msg, 7, U32, fetch),
+    F(rk_call_msg, 7, U32, fetch), F(rk_call_msg, 8, U32, apply),
 };
 
 static const struct field reply_fields[] = {
@@ -64,9 +64,14 @@ static const struct field step_fields[] = {
     F(rk_step, 1, U32, result), F(rk_step, 2, STR, name), F(rk_step, 3, STR, text),
 };
 
+static const struct field found_fields[] = {
+    F(rk_found_msg, 1, U32, device_class), F(rk_found_msg, 2, STR, iface),      F(rk_found_msg, 3, STR, sae),
+    F(rk_found_msg, 4, STR, peer_sae),     F(rk_found_msg, 5, STR, peer_iface), F(rk_found_msg, 6, STR, why),
+};
+
 static const struct field hello_fields[] = {
     F(rk_hello, 1, U32, abi), F(rk_hello, 2, U32, kind), F(rk_hello, 3, U32, caps), F(rk_hello, 4, STR, name),
-    F(rk_hello, 5, STR, version), F(rk_hello, 6, STR, summary), F(rk_hello, 7, STR, error),
+    F(rk_hello, 5, STR, version), F(rk_hello, 6, STR, summary), F(rk_hello, 7, STR, error), F(rk_hello, 8, U32, ops),
 };
 
 static const struct field setting_fields[] = {F(rk_setting, 1, STR, name), F(rk_setting, 2, STR, value)};
@@ -74,6 +79,7 @@ static const struct field config_fields[] = {F(rk_config, 1, U32, inst)};
 static const struct field ask_fields[] = {
     F(rk_ask, 1, STR, command), F(rk_ask, 2, STR, arg),   F(rk_ask, 3, U32, limit),
     F(rk_ask, 4, STR, peer),    F(rk_ask, 5, U32, fetch), F(rk_ask, 6, U32, budget_ms),
+    F(rk_ask, 7, U32, apply),
 };
 static const struct field done_fields[] = {F(rk_done, 1, U32, exit_code), F(rk_done, 2, STR, text)};
 
@@ -408,18 +414,45 @@ rk_step_get(const void *frame, size_t len, struct rk_step *m)
 
 /* ---- config ---- */
 
+static void
+put_settings(struct rk_tlv_w *w, const struct rk_setting *settings, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t mark = rk_tlv_begin(w, T_SETTING);
+
+        put_fields(w, setting_fields, COUNT(setting_fields), &settings[i]);
+        rk_tlv_end(w, mark);
+    }
+}
+
+/* out: *settings, the caller's also when there are none; NULL unless RK_OK */
+static int
+get_settings(struct rk_tlv_r r, struct rk_setting **settings, size_t *n)
+{
+    struct rk_tlv t;
+
+    *n = 0;
+    *settings = calloc(count(r, T_SETTING) + 1, sizeof **settings);
+    if (!*settings)
+        return RK_E_NOMEM;
+    while (rk_tlv_next(&r, &t))
+        if (t.tag == T_SETTING &&
+            !get_fields(setting_fields, COUNT(setting_fields), inside(&t), &(*settings)[(*n)++])) {
+            free(*settings);
+            *settings = NULL;
+            *n = 0;
+            return RK_E_PROTOCOL;
+        }
+    return RK_OK;
+}
+
 size_t
 rk_config_put(void *buf, uint32_t number, const struct rk_config *m)
 {
     struct rk_tlv_w w = begin(buf, RK_MSG_CONFIG, number);
 
     put_fields(&w, config_fields, COUNT(config_fields), m);
-    for (size_t i = 0; i < m->n; i++) {
-        size_t mark = rk_tlv_begin(&w, T_SETTING);
-
-        put_fields(&w, setting_fields, COUNT(setting_fields), &m->settings[i]);
-        rk_tlv_end(&w, mark);
-    }
+    put_settings(&w, m->settings, m->n);
     return finish(&w);
 }
 
@@ -427,23 +460,43 @@ int
 rk_config_get(const void *frame, size_t len, struct rk_config *m)
 {
     struct rk_tlv_r r;
-    struct rk_tlv t;
     uint32_t number;
+    int err;
 
     memset(m, 0, sizeof *m);
     if (!open_frame(frame, len, RK_MSG_CONFIG, &number, &r) || !get_fields(config_fields, COUNT(config_fields), r, m))
         return RK_E_PROTOCOL;
-    m->settings = calloc(count(r, T_SETTING) + 1, sizeof *m->settings);
-    if (!m->settings)
-        return RK_E_NOMEM;
-    while (rk_tlv_next(&r, &t))
-        if (t.tag == T_SETTING &&
-            !get_fields(setting_fields, COUNT(setting_fields), inside(&t), &m->settings[m->n++])) {
-            free(m->settings);
-            memset(m, 0, sizeof *m);
-            return RK_E_PROTOCOL;
-        }
-    return RK_OK;
+    err = get_settings(r, &m->settings, &m->n);
+    if (err)
+        memset(m, 0, sizeof *m);
+    return err;
+}
+
+/* ---- found ---- */
+
+size_t
+rk_found_put(void *buf, const struct rk_found_msg *m)
+{
+    struct rk_tlv_w w = begin(buf, RK_MSG_FOUND, m->number);
+
+    put_fields(&w, found_fields, COUNT(found_fields), m);
+    put_settings(&w, m->settings, m->n);
+    return finish(&w);
+}
+
+int
+rk_found_get(const void *frame, size_t len, struct rk_found_msg *m)
+{
+    struct rk_tlv_r r;
+    int err;
+
+    memset(m, 0, sizeof *m);
+    if (!open_frame(frame, len, RK_MSG_FOUND, &m->number, &r) || !get_fields(found_fields, COUNT(found_fields), r, m))
+        return RK_E_PROTOCOL;
+    err = get_settings(r, &m->settings, &m->n);
+    if (err)
+        memset(m, 0, sizeof *m);
+    return err;
 }
 
 /* ---- ask, row, done ---- */

@@ -8,7 +8,8 @@
  *   rekeyd -> host   DROP         end instance `inst` (no answer)
  *   rekeyd -> host   CALL         run a verb on an instance; answered by REPLY
  *   rekeyd -> host   CANCEL       make the cancel descriptor of call `number` readable (no answer)
- *   host -> rekeyd   STEP         one step of the test that call `number` runs; before its REPLY
+ *   host -> rekeyd   STEP         one step of the test that call `number` runs, or one line of PREPARE; before its REPLY
+ *   host -> rekeyd   FOUND        one link that DISCOVER, call `number`, found; before its REPLY
  *   rekeyctl -> rekeyd  ASK       one command
  *   rekeyd -> rekeyctl  ROW       one JSON object of the answer; DONE ends it
  */
@@ -24,18 +25,26 @@
 #include <rekey/source.h>
 
 enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK_MSG_CANCEL, RK_MSG_REPLY,
-                   RK_MSG_STEP,
+                   RK_MSG_STEP, RK_MSG_FOUND,
                    RK_MSG_ASK = 20, RK_MSG_ROW, RK_MSG_DONE };
 
 /* BIND is done by the host itself, for a channel instance: items (link, sae) say which links the instance carries and
  * who the peer of each is; sae "" ends one.  WATCH returns records of bound links only.
- * MIX is done by the host itself, for a device instance: one key of the parts of several sources. */
+ * MIX is done by the host itself, for a device instance: one key of the parts of several sources.
+ * TEND, DISCOVER, PREPARE: operations that a device's plugin need not offer, see rk_hello.ops.  PREPARE: one item for each
+ * interface, its name; there may be none. */
 enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
-               RK_V_WATCH, RK_V_BIND, RK_V_SOURCE_TEST, RK_V_MIX };
+               RK_V_WATCH, RK_V_BIND, RK_V_SOURCE_TEST, RK_V_MIX, RK_V_TEND, RK_V_DISCOVER, RK_V_PREPARE };
+
+/* rk_hello.ops */
+#define RK_OFFERS_TEND 0x1u
+#define RK_OFFERS_DISCOVER 0x2u
+#define RK_OFFERS_PREPARE 0x4u
 
 /* What a module says of itself.  Texts and options point into the message, valid as long as it is. */
 struct rk_hello {
     uint32_t abi, kind, caps;
+    uint32_t ops;                /* RK_OFFERS_..., of a device */
     char name[RK_NAME_MAX + 1], version[RK_NAME_MAX + 1], summary[RK_WHY_MAX];
     char error[RK_TEXT_MAX];     /* "" or why the module cannot be used; then the rest may be empty */
     struct rk_opt *opts;         /* ends with name == NULL; with all texts in one block: rk_hello_free */
@@ -81,6 +90,7 @@ struct rk_call_msg {
     uint32_t bits;                     /* GET_*, MIX; SOURCE_TEST: the longest, 0: not known */
     uint32_t min_bits;                 /* SOURCE_TEST: the shortest */
     uint32_t fetch;                    /* SOURCE_TEST: 1: take a key at the end, and drop it */
+    uint32_t apply;                    /* PREPARE: 1: do it, not only tell it */
     char peer_sae[RK_SAE_MAX + 1];     /* GET_*, MIX, SOURCE_STATUS, SOURCE_TEST */
     struct rk_item *items;             /* n of them, one block */
     size_t n;
@@ -90,6 +100,16 @@ struct rk_step {
     uint32_t number;                   /* of the call */
     int32_t result;                    /* RK_OK, RK_STEP_... or a code */
     char name[RK_STEP_NAME_MAX + 1], text[RK_TEXT_MAX];
+};
+
+/* What a device knows of one of its links, as struct rk_found.  A text that cannot be a name is "", and `why` says so. */
+struct rk_found_msg {
+    uint32_t number;                   /* of the call */
+    uint32_t device_class;
+    char iface[RK_IFACE_MAX + 1], sae[RK_SAE_MAX + 1], peer_sae[RK_SAE_MAX + 1], peer_iface[RK_IFACE_MAX + 1];
+    char why[RK_WHY_MAX];
+    struct rk_setting *settings;       /* options of its key source, n of them, one block: free() */
+    size_t n;
 };
 
 struct rk_reply {
@@ -112,7 +132,8 @@ struct rk_ask {
     uint32_t limit;                    /* most rows; 0: the command's default */
     char peer[RK_SAE_MAX + 1];         /* source-test: "" those of the source's links */
     uint32_t fetch;                    /* source-test: 1: take a key, and drop it */
-    uint32_t budget_ms;                /* source-test: 0: the default */
+    uint32_t budget_ms;                /* source-test, discover, prepare: 0: the default */
+    uint32_t apply;                    /* prepare: 1: do it */
 };
 
 struct rk_done {
@@ -147,6 +168,9 @@ int rk_reply_get(const void *frame, size_t len, int *fds, size_t n, struct rk_re
 
 size_t rk_step_put(void *buf, const struct rk_step *m);
 int rk_step_get(const void *frame, size_t len, struct rk_step *m);
+
+size_t rk_found_put(void *buf, const struct rk_found_msg *m);
+int rk_found_get(const void *frame, size_t len, struct rk_found_msg *m);
 
 /* rk_items_new - n zeroed items with fd -1; NULL: no memory.   rk_items_free - close, wipe, free; items may be NULL
  * rk_items_sent - the descriptors were sent: close ours without wiping, for the pages are the receiver's now */
