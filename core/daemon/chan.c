@@ -122,7 +122,7 @@ chan_publish(struct end *end)
     struct rk_record record;
     char text[RK_RECORD_MAX + 1], *copy;
 
-    rk_end_record(&end->e, &record);
+    rk_end_record(&end->live->e, &record);
     if (!end->channel) {
         post_local(end, &record);
         return;
@@ -273,9 +273,9 @@ take_record(struct inst *inst, const struct rk_item *item)
         refused_note(inst, item->link, item->err ? item->text : "not a record of this link");
         return;
     }
-    if (!end || end->channel != inst)
+    if (!end || end->channel != inst || !end_rouse(end)) /* without memory: as if the channel had lost it */
         return;
-    stale = refused_stale(&end->e, &record);
+    stale = refused_stale(&end->live->e, &record);
     if (stale)
         refused_note(inst, item->link, stale);
     rk_log(RK_LOG_DEBUG, "ev=record link=%s role=%c seq=%llu says=%s key_id=%s", item->link,

@@ -214,7 +214,7 @@ do_rotate(struct ctl_client *c, const struct rk_ask *ask)
         return;
     for (char which = 'a'; which <= 'b'; which++) {
         end = end_find(c->d, ask->arg, which);
-        if (end && (end->e.d.flags & RK_DF_HELD)) {
+        if (end && (end_see(end)->d.flags & RK_DF_HELD)) {
             answer(c, CTL_FAILED, "%s: an operator's key is in use, and is held: rekeyctl adopt %s gives it up",
                    ask->arg, ask->arg);
             return;
@@ -246,9 +246,9 @@ do_adopt(struct ctl_client *c, const struct rk_ask *ask)
     both = end_find(c->d, ask->arg, 'a')->channel ? "; when the other end is held too, do so there as well" : "";
     for (char which = 'a'; which <= 'b'; which++) {
         struct end *end = end_find(c->d, ask->arg, which);
-        bool here = end && (end->e.d.flags & RK_DF_HELD);
+        bool here = end && (end_see(end)->d.flags & RK_DF_HELD);
 
-        if (!end || (!here && !(rk_end_alarms(&end->e, rk_now_ns()) & RK_ALARM_FOREIGN)))
+        if (!end || (!here && !(rk_end_alarms(end_see(end), rk_now_ns()) & RK_ALARM_FOREIGN)))
             continue;
         any = true;
         held |= here;

@@ -35,7 +35,7 @@ ms_or_null(int64_t ns)
 static json_t *
 alarms_of(const struct end *end, int64_t now_ns)
 {
-    uint32_t alarms = rk_end_alarms(&end->e, now_ns);
+    uint32_t alarms = rk_end_alarms(end_see(end), now_ns);
     json_t *list = json_array();
 
     for (uint32_t bit = 1; alarms; bit <<= 1)
@@ -79,7 +79,7 @@ static void
 add_policy(json_t *row, const struct end *end)
 {
     static const char *const policies[] = {"hold", "fallback", "shut"}; /* enum rk_stale */
-    const struct rk_end *e = &end->e;
+    const struct rk_end *e = end_see(end);
     bool shuts = e->on_stale == RK_STALE_SHUT;
 
     json_object_set_new(row, "on_stale", json_string(policies[e->on_stale]));
@@ -108,11 +108,11 @@ expires_of(const struct inst *inst)
 static void
 add_supply(json_t *row, const struct end *end, int64_t now_ns)
 {
-    const struct rk_supply *s = end->e.supply;
+    const struct rk_supply *s = end_see(end)->supply;
     int64_t end_ns = s && s->end_ns != RK_NEVER ? (s->end_ns > now_ns ? s->end_ns - now_ns : 0) : -1;
 
-    json_object_set_new(row, "priority", json_integer(end->e.priority));
-    json_object_set_new(row, "stretched_ms", ms_or_null(rk_end_interval_ns(&end->e)));
+    json_object_set_new(row, "priority", json_integer(end_see(end)->priority));
+    json_object_set_new(row, "stretched_ms", ms_or_null(rk_end_interval_ns(end_see(end))));
     json_object_set_new(row, "pool_stored", s && end->pair->pool.stored >= 0 ? json_integer(end->pair->pool.stored)
                                                                               : json_null());
     json_object_set_new(row, "pool_ends_ms", ms_or_null(end_ns));
@@ -133,11 +133,11 @@ static void
 add_sources(json_t *row, const struct end *end)
 {
     const struct inst *source[RK_PARTS_MAX];
-    const struct rk_durable *d = &end->e.d;
+    const struct rk_durable *d = &end_see(end)->d;
     size_t n = mix_sources(end, source), n_used = 0;
 
     json_object_set_new(row, "sources", names_of(source, n));
-    json_object_set_new(row, "require", n < 2 ? json_null() : json_string(end->e.require_any ? "any" : "all"));
+    json_object_set_new(row, "require", n < 2 ? json_null() : json_string(end_see(end)->require_any ? "any" : "all"));
     if (!d->cur[0])
         n_used = 0;
     else if (d->flags & RK_DF_FALLBACK)
@@ -150,7 +150,7 @@ add_sources(json_t *row, const struct end *end)
 char *
 ctl_status_row(const struct end *end, int64_t now_ns)
 {
-    const struct rk_end *e = &end->e;
+    const struct rk_end *e = end_see(end);
     int64_t due_ns = rk_end_due_ns(e), next_ns = e->d.role == RK_MASTER && due_ns > now_ns ? due_ns - now_ns : -1;
     uint32_t declared = RK_CAP_CLASS(end->device->host->hello.caps);
     char which[2] = {e->d.end, '\0'};
@@ -180,7 +180,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
 static json_t *
 remedies_of(const struct end *end, int64_t now_ns)
 {
-    uint32_t alarms = rk_end_alarms(&end->e, now_ns);
+    uint32_t alarms = rk_end_alarms(end_see(end), now_ns);
     json_t *list = json_array();
     char renew[RK_WHY_MAX + RK_EXPIRY_TIME_MAX + 20];
 
@@ -199,7 +199,7 @@ remedies_of(const struct end *end, int64_t now_ns)
 char *
 ctl_explain_row(const struct end *end, int64_t now_ns)
 {
-    const struct rk_end *e = &end->e;
+    const struct rk_end *e = end_see(end);
     char which[2] = {e->d.end, '\0'}, text[EXPLAIN_BYTES];
 
     rk_end_explain(e, now_ns, text, sizeof text);

@@ -131,9 +131,9 @@ static bool
 must_finish(const struct daemon *d)
 {
     for (size_t i = 0; i < d->n_ends; i++) {
-        const struct rk_end *e = &d->ends[i]->e;
+        const struct live *live = d->ends[i]->live;
 
-        if (e->d.phase == RK_PH_ACTIVATING || e->state == RK_ST_J_ACTIVE)
+        if (live && (live->e.d.phase == RK_PH_ACTIVATING || live->e.state == RK_ST_J_ACTIVE))
             return true;
     }
     return d->group_open;

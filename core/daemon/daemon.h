@@ -204,24 +204,41 @@ void chan_local(struct daemon *d);
 
 /* ---- end_run.c: one end of a link, at work ---- */
 
+struct live { /* what an end is and does, while it is not at rest */
+    enum rk_act act;     /* under way; RK_ACT_NONE; of which key and rotation: */
+    char act_key[RK_KEY_ID_MAX + 1];
+    uint64_t act_seq;
+    int64_t rotation_since_ns;
+    int64_t queued_ns;              /* when it came into the queue of its source */
+    struct rk_journal_place place;  /* in the journal */
+    int put_err;                    /* of the journal entry in the open group */
+    bool tired;                     /* in d->tired */
+    struct end *next_tired;
+    struct rk_end e; /* the last: it is long, and who looks through a queue wants what is before it */
+};
+
+struct rest; /* a struct live, packed */
+
+/* There are 200,000 of these, so what is not always there is apart. */
 struct end {
-    struct wake wake; /* e.wake_ns */
+    struct wake wake; /* e.wake_ns, or sooner; at rest just then */
     struct daemon *d;
     struct end *next_queue, *next_commit, *next_post, *next_inbox; /* each in at most one list of each kind */
     struct end *next_wait, **at_wait; /* the latter: what points to this one, while it waits */
     struct end *other;      /* the second end of a local link; NULL */
     const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
     const char *iface;
-    const char *own_sae; /* d->sae; NULL on a local link */
     struct inst *device, *source, *channel; /* channel NULL: local */
     struct mix *mix;        /* of several sources, of which `source` is the first; NULL */
     struct inst *fallback;  /* source for on-stale: fallback; NULL */
     struct source_pair *pair, *fallback_pair; /* its peer's keys at source and fallback; NULL */
     struct inst *asked;     /* source that was asked last; NULL: none yet */
-    enum rk_act act;     /* under way; RK_ACT_NONE; of which key and rotation: */
-    char act_key[RK_KEY_ID_MAX + 1];
-    uint64_t act_seq;
+    struct live *live;      /* NULL: at rest, and then it is in: */
+    struct rest *rest;      /* NULL: it never was at rest */
+    uint64_t slot;          /* links of the same one are due together; 0: by the link's name */
     char *act_terms; /* STAGE, RETIRE of classes B to E; NULL: none */
+    char which;          /* 'a'; 'b' for the second end of a local link */
+    bool master;         /* in its role of now */
     bool busy;           /* a call for it is under way: it must outlive the answer */
     unsigned busy_posts; /* publish calls under way that name it */
     bool gone;           /* not in the configuration any more: freed when it is not busy */
@@ -230,18 +247,12 @@ struct end {
     bool started;
     bool bound; /* its channel's host knows the link */
     int key_fd; /* sealed memfd of the candidate; -1 */
-    int64_t rotation_since_ns;
-    struct rk_journal_place place;  /* in the journal */
-    int64_t queued_ns;              /* when it came into the queue of its source */
-    int put_err;                    /* of the journal entry in the open group */
-    /* There are 100,000 of these, so what is not always there is apart. */
     char *record;            /* channel: what was published last; NULL: nothing */
     struct rk_record *inbox; /* local link: what the other end published, while inbox_due */
     struct refusals *refused; /* NULL: none */
     int64_t fetch_ns;         /* slave: how far its key requests are ahead of their rate; inst.c */
     uint32_t shown_alarms;
     bool stays; /* in the configuration that is being applied */
-    struct rk_end e; /* the last: it is long, and who looks through a queue wants what is before it */
 };
 
 /* fixed_check - refuse a link of class A whose source, of any kind, gives one fixed key, at its place; warn of others
@@ -253,6 +264,8 @@ int fixed_refused(const struct end *end, const char *key_id, const char **why);
 
 /* end_new - an end as it remembers itself; device, source and channel are the caller's to set; NULL: no memory
  * end_conf - its link's configuration is there from now on.   end_find - 'a' or 'b' of a link; NULL
+ * end_configure - have the model go by what the configuration, its pair and its slot are now
+ * end_free - one that was never begun
  * end_start - begin by reading the device
  * end_retire - out of the configuration: freed by end_release() when no call, record or list refers to it any more
  * end_peer_sae - the SAE that its keys are shared with: of the second end of a local link, this site's
@@ -260,6 +273,8 @@ int fixed_refused(const struct end *end, const char *key_id, const char **why);
  * end_event - something happened to it.   end_answer, end_failed - the outcome of end->act, exactly once */
 struct end *end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durable *durable);
 void end_conf(struct end *end, const struct rk_link_conf *conf);
+void end_configure(struct end *end);
+void end_free(struct end *end);
 void end_start(struct end *end);
 void end_retire(struct end *end);
 const char *end_peer_sae(const struct end *end);
@@ -269,6 +284,19 @@ void end_answer(struct end *end, const struct rk_event *ev);
 void end_failed(struct end *end, int err, const char *why);
 void end_release(struct end *end);
 struct end *end_find(struct daemon *d, const char *link, char which);
+
+/* ---- rest.c: ends at rest, packed ---- */
+
+/* live_new, live_free - a zeroed struct live; NULL: no memory.   rest_free - what a packed end takes; NULL is fine
+ * end_rouse - have end->live, until it comes to rest by itself a moment after its last event, and is idle
+ *             ret: false: no memory, and it stays at rest
+ * end_see - its state to read, at rest or not: valid until another end is seen, or something happens to this one
+ */
+struct live *live_new(void);
+void live_free(struct live *live);
+void rest_free(struct rest *rest);
+bool end_rouse(struct end *end);
+const struct rk_end *end_see(const struct end *end);
 
 /* end_show_alarms - tell of those that have come or gone */
 void end_show_alarms(struct end *end, int64_t now_ns);
@@ -296,7 +324,7 @@ const char *expiry_remedy(const struct end *end, char *text, size_t size);
 /* mix_setup - when its link has several sources: end->mix, of insts in the order of the configuration; and what the
  *             model must know.  ret: RK_OK, RK_E_NOMEM
  * mix_same - has the end those sources, as conf says.   mix_free - wipe and free end->mix; NULL is fine
- * mix_drop - the parts at hand are not wanted any more: wipe them, and count them as orphaned
+ * mix_drop - the parts at hand are not wanted any more: wipe them, and count them as orphaned.  mix_holds - are there any
  * mix_bind - which keys of its peer at each source, and by which of them the model goes;  mix_forget - by none any more
  * mix_pairs - those of its sources, one or several.   mix_pair - of the source that is asked for a part now; NULL: none
  * mix_begin - end->act is to be done with several sources; it is answered by end_answer() or end_failed()
@@ -311,6 +339,7 @@ int mix_setup(struct end *end, struct inst *const *insts);
 bool mix_same(const struct end *end, const struct rk_link_conf *conf, struct inst *const *insts);
 void mix_free(struct end *end);
 void mix_drop(struct end *end);
+bool mix_holds(const struct end *end);
 void mix_begin(struct end *end);
 bool mix_goes_on(const struct end *end);
 bool mix_request(const struct end *end, struct rk_item *item);
@@ -426,7 +455,8 @@ struct daemon {
     struct event_base *base;
     struct event *timer_ev, *turn_ev, *sig_ev[4];
     bool turn_due;
-    struct wake stop_wake, expiry_wake;
+    struct wake stop_wake, expiry_wake, rest_wake;
+    struct end *tired; /* ends that had an event since it was looked last whether they can rest */
     struct rk_heap heap;
     struct rk_conf_set *conf;
     char sae[RK_SAE_MAX + 1]; /* of conf, and there for as long as this is */

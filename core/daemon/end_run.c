@@ -28,9 +28,10 @@ static void
 set_timer(struct end *end)
 {
     const struct rk_timer *t = &end->wake.timer;
+    int64_t wake_ns = end->live->e.wake_ns;
 
-    if (end->e.wake_ns != RK_NEVER && (!t->pos || t->at_ns > end->e.wake_ns))
-        wake_at(end->d, &end->wake, end->e.wake_ns);
+    if (wake_ns != RK_NEVER && (!t->pos || t->at_ns > wake_ns))
+        wake_at(end->d, &end->wake, wake_ns);
 }
 
 static void
@@ -39,7 +40,7 @@ tick(struct daemon *d, struct wake *w)
     struct end *end = (struct end *)w;
 
     (void)d;
-    if (rk_now_ns() >= end->e.wake_ns)
+    if (!end->live || rk_now_ns() >= end->live->e.wake_ns)
         end_event(end, &(struct rk_event){.type = RK_EV_TICK});
     else
         set_timer(end);
@@ -52,19 +53,46 @@ end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durab
 
     if (!end)
         return NULL;
+    end->live = live_new();
+    if (!end->live) {
+        free(end);
+        return NULL;
+    }
     end->wake.fn = tick;
     end->d = d;
     end->key_fd = -1;
-    rk_end_init(&end->e, durable);
+    end->which = durable->end;
+    end->master = durable->role == RK_MASTER;
+    rk_end_init(&end->live->e, durable);
     end_conf(end, conf);
-    end->e.interval_ns = conf->interval_ms * RK_NS_PER_MS;
-    end->e.drain_ns = conf->drain_ms * RK_NS_PER_MS;
-    end->e.verify_ns = conf->verify_ms * RK_NS_PER_MS;
-    end->e.lead_ns = conf->start_lead_ms * RK_NS_PER_MS;
-    end->e.shut_after_ns = conf->shut_after_ms * RK_NS_PER_MS;
-    end->e.on_stale = policies[conf->on_stale];
-    end->e.has_fallback = conf->on_stale == RK_ON_STALE_FALLBACK;
     return end;
+}
+
+/* All of the model's configuration that can be had again at any time: it is not kept of an end at rest.  A local link
+ * has its roles by its ends, so that there is nothing to compare. */
+void
+end_configure(struct end *end)
+{
+    const struct rk_link_conf *conf = end->conf;
+    struct rk_end *e = end->live ? &end->live->e : NULL;
+
+    if (!e)
+        return;
+    e->own_sae = end->channel ? end->d->sae : "";
+    e->peer_sae = end->channel ? conf->peer_sae : "";
+    e->interval_ns = conf->interval_ms * RK_NS_PER_MS;
+    e->drain_ns = conf->drain_ms * RK_NS_PER_MS;
+    e->verify_ns = conf->verify_ms * RK_NS_PER_MS;
+    e->lead_ns = conf->start_lead_ms * RK_NS_PER_MS;
+    e->shut_after_ns = conf->shut_after_ms * RK_NS_PER_MS;
+    e->slot = end->slot;
+    e->on_stale = policies[conf->on_stale];
+    e->has_fallback = conf->on_stale == RK_ON_STALE_FALLBACK;
+    e->priority = conf->priority;
+    e->stretch_max = conf->stretch_max;
+    e->n_sources = end->mix ? conf->n_sources : 0;
+    e->require_any = end->mix && conf->require_any;
+    e->supply = end->pair && !e->require_any ? &end->pair->supply : NULL; /* where any will do it waits for none */
 }
 
 /* Its configuration is here from now on. */
@@ -72,15 +100,14 @@ void
 end_conf(struct end *end, const struct rk_link_conf *conf)
 {
     end->conf = conf;
-    end->iface = end->e.d.end == 'a' ? conf->iface : conf->peer_iface;
-    if (end->own_sae)
-        end->e.peer_sae = conf->peer_sae;
+    end->iface = end->which == 'a' ? conf->iface : conf->peer_iface;
+    end_configure(end);
 }
 
 const char *
 end_peer_sae(const struct end *end)
 {
-    bool second = !end->channel && end->e.d.end == 'b';
+    bool second = !end->channel && end->which == 'b';
 
     return second ? end->d->conf->sae : end->conf->peer_sae;
 }
@@ -88,30 +115,36 @@ end_peer_sae(const struct end *end)
 void
 end_start(struct end *end)
 {
-    if (end->channel) { /* a local link has its roles by its ends */
-        end->own_sae = end->d->sae;
-        end->e.own_sae = end->own_sae;
-        end->e.peer_sae = end->conf->peer_sae;
-    }
     end->started = true;
+    end_configure(end);
     end_event(end, &(struct rk_event){.type = RK_EV_START});
+}
+
+void
+end_free(struct end *end)
+{
+    mix_free(end);
+    live_free(end->live);
+    rest_free(end->rest);
+    free(end->act_terms);
+    free(end->record);
+    free(end->inbox);
+    free(end->refused);
+    free(end);
 }
 
 /* Free an end that is not in the configuration any more, as soon as nothing refers to it. */
 void
 end_release(struct end *end)
 {
+    const struct live *live = end->live;
+
     if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts ||
-        end->act == RK_ACT_JOURNAL)
+        (live && (live->act == RK_ACT_JOURNAL || live->tired)))
         return;
     if (end->conf != &unknown)
         free((void *)(size_t)end->conf);
-    mix_free(end);
-    free(end->act_terms);
-    free(end->record);
-    free(end->inbox);
-    free(end->refused);
-    free(end);
+    end_free(end);
 }
 
 /* The configuration will be freed before the end is. */
@@ -133,8 +166,8 @@ end_retire(struct end *end)
     rk_secret_fd_wipe(end->key_fd);
     end->key_fd = -1;
     mix_drop(end);
-    keep_conf(end);
     source_forget(end);
+    keep_conf(end);
     end->gone = true;
     end_release(end);
 }
@@ -144,7 +177,7 @@ compare(const struct end *end, const char *link, char which)
 {
     int order = strcmp(end->conf->name, link);
 
-    return order ? order : end->e.d.end - which;
+    return order ? order : end->which - which;
 }
 
 struct end *
@@ -187,8 +220,8 @@ show_step(const struct end *end, enum rk_act act, const char *when)
     _Static_assert(sizeof names / sizeof *names == RK_ACT_SWEEP + 1, "a name for each");
     if (rk_log_level() < RK_LOG_DEBUG)
         return;
-    rk_log(RK_LOG_DEBUG, "ev=step link=%s end=%c phase=%s state=%s act=%s when=%s", end->conf->name, end->e.d.end,
-           end_phase_name(end->e.d.phase), rk_state_name(end->e.state), names[act], when);
+    rk_log(RK_LOG_DEBUG, "ev=step link=%s end=%c phase=%s state=%s act=%s when=%s", end->conf->name, end->which,
+           end_phase_name(end->live->e.d.phase), rk_state_name(end->live->e.state), names[act], when);
 }
 
 static const struct {
@@ -228,15 +261,15 @@ alarm_place(const struct end *end, uint32_t bit)
 {
     const struct inst *inst = NULL;
 
-    const struct rk_supply *s = end->e.supply;
-    bool first = s && (rk_end_starved(&end->e) || (bit == RK_ALARM_SOURCE_DRY && s->dry));
+    const struct rk_supply *s = end_see(end)->supply;
+    bool first = s && (rk_end_starved(end_see(end)) || (bit == RK_ALARM_SOURCE_DRY && s->dry));
 
     if (bit & RK_ALARM_MIX_REDUCED)
-        inst = mix_missing(end, end->e.d.cur);
+        inst = mix_missing(end, end_see(end)->d.cur);
     else if (bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY))
         inst = end->asked && !first ? end->asked : end->pair ? end->pair->src->inst : end->source;
     else if (bit & RK_ALARM_FALLBACK_IN_USE)
-        inst = end->e.d.flags & RK_DF_FALLBACK ? end->fallback : end->device;
+        inst = end_see(end)->d.flags & RK_DF_FALLBACK ? end->fallback : end->device;
     else if (bit & (RK_ALARM_DEVICE | RK_ALARM_FOREIGN | RK_ALARM_UNPROTECTED))
         inst = end->device;
     else if (bit & RK_ALARM_NO_PEER)
@@ -249,7 +282,7 @@ alarm_place(const struct end *end, uint32_t bit)
 const char *
 end_state(const struct end *end)
 {
-    const struct rk_end *e = &end->e;
+    const struct rk_end *e = end_see(end);
 
     if (e->state != RK_ST_IDLE)
         return rk_state_name(e->state);
@@ -266,16 +299,16 @@ end_state(const struct end *end)
 static const char *
 alarm_why(const struct end *end, uint32_t bit, int64_t now_ns, char text[RK_WHY_MAX])
 {
-    const struct rk_supply *s = end->e.supply;
+    const struct rk_supply *s = end_see(end)->supply;
     bool dry = s && bit == RK_ALARM_SOURCE_DRY && s->dry && s->end_ns != RK_NEVER && s->end_ns > now_ns;
 
     if (dry)
         snprintf(text, RK_WHY_MAX, "the keys of the source end in %lld s at the links' intervals",
                  (long long)((s->end_ns - now_ns) / RK_NS_PER_S));
-    else if (s && bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY) && rk_end_starved(&end->e))
+    else if (s && bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY) && rk_end_starved(end_see(end)))
         snprintf(text, RK_WHY_MAX, "%s", s->why);
     else
-        snprintf(text, RK_WHY_MAX, "%s", end->e.last_err ? end->e.last_why : "");
+        snprintf(text, RK_WHY_MAX, "%s", end_see(end)->last_err ? end_see(end)->last_why : "");
     return text;
 }
 
@@ -283,7 +316,7 @@ alarm_why(const struct end *end, uint32_t bit, int64_t now_ns, char text[RK_WHY_
 void
 end_show_alarms(struct end *end, int64_t now_ns)
 {
-    uint32_t alarms = rk_end_alarms(&end->e, now_ns), changed = alarms ^ end->shown_alarms;
+    uint32_t alarms = rk_end_alarms(&end->live->e, now_ns), changed = alarms ^ end->shown_alarms;
     char renew[RK_WHY_MAX + RK_EXPIRY_TIME_MAX + 20], why[RK_WHY_MAX];
 
     for (uint32_t bit = 1; changed; bit <<= 1) {
@@ -294,7 +327,7 @@ end_show_alarms(struct end *end, int64_t now_ns)
             continue;
         changed &= ~bit;
         rk_log(on ? RK_LOG_WARNING : RK_LOG_NOTICE, "ev=alarm link=%s end=%c alarm=%s state=%s why=\"%s\"%s%s%s%s%s",
-               end->conf->name, end->e.d.end, rk_alarm_name(bit), on ? "raised" : "cleared",
+               end->conf->name, end->which, rk_alarm_name(bit), on ? "raised" : "cleared",
                on ? alarm_why(end, bit, now_ns, why) : "", at[0] ? " at=" : "", at,
                on ? " do=\"" : "",
                !on                           ? ""
@@ -309,19 +342,19 @@ end_show_alarms(struct end *end, int64_t now_ns)
 static void
 show_class(const struct end *end, uint32_t before)
 {
-    uint32_t class = end->e.class;
+    uint32_t class = end->live->e.class;
 
     if (class == before)
         return;
     rk_log(class == RK_CLASS_C ? RK_LOG_WARNING : RK_LOG_INFO, "ev=class link=%s end=%c class=%s was=%s%s",
-           end->conf->name, end->e.d.end, rk_class_letter(class), rk_class_letter(before),
+           end->conf->name, end->which, rk_class_letter(class), rk_class_letter(before),
            class == RK_CLASS_C ? " note=\"allowed, without a fallback slot\"" : "");
 }
 
 static void
 show_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
 {
-    const struct rk_end *e = &end->e;
+    const struct rk_end *e = &end->live->e;
     bool bad = todo->note_bad, done = strcmp(todo->note, "rotated") == 0;
 
     rk_log(bad ? RK_LOG_WARNING : done ? RK_LOG_NOTICE : RK_LOG_INFO,
@@ -337,10 +370,10 @@ take_note(struct end *end, const struct rk_todo *todo, int64_t now_ns)
     int64_t took_ms;
 
     if (strcmp(todo->note, "begin") == 0)
-        end->rotation_since_ns = now_ns;
+        end->live->rotation_since_ns = now_ns;
     if (strcmp(todo->note, "rotated") == 0)
         inst_fetch_paid(end);
-    took_ms = end->rotation_since_ns ? (now_ns - end->rotation_since_ns) / RK_NS_PER_MS : 0;
+    took_ms = end->live->rotation_since_ns ? (now_ns - end->live->rotation_since_ns) / RK_NS_PER_MS : 0;
     if (strcmp(todo->note, "staged") == 0)
         mix_note(end, todo->note_key, took_ms);
     show_note(end, todo, took_ms);
@@ -350,9 +383,9 @@ take_note(struct end *end, const struct rk_todo *todo, int64_t now_ns)
 static void
 begin_act(struct end *end, const struct rk_todo *todo)
 {
-    end->act = todo->act;
-    end->act_seq = todo->seq;
-    memcpy(end->act_key, todo->key_id, sizeof end->act_key);
+    end->live->act = todo->act;
+    end->live->act_seq = todo->seq;
+    memcpy(end->live->act_key, todo->key_id, sizeof end->live->act_key);
     if (todo->terms[0] && !(end->act_terms = strdup(todo->terms))) {
         end_failed(end, RK_E_NOMEM, "out of memory");
         return;
@@ -382,15 +415,22 @@ end_event(struct end *end, const struct rk_event *ev)
 {
     struct rk_event with_wall = *ev;
     struct rk_todo todo;
-    uint32_t class = end->e.class;
+    uint32_t class;
     int64_t now_ns = rk_now_ns();
-    enum rk_state was = end->e.state;
+    enum rk_state was;
 
-    if (end->d->stopping && rk_end_waits(&end->e))
+    if (!end_rouse(end)) { /* as if a record were lost, or a timer late */
+        wake_at(end->d, &end->wake, now_ns + RK_NS_PER_S);
+        return;
+    }
+    class = end->live->e.class;
+    was = end->live->e.state;
+    if (end->d->stopping && rk_end_waits(&end->live->e))
         return; /* nothing new is begun */
     with_wall.wall = rk_wall_now();
     with_wall.boot = rk_boot_id();
-    rk_end_step(&end->e, &with_wall, now_ns, &todo);
+    rk_end_step(&end->live->e, &with_wall, now_ns, &todo);
+    end->master = end->live->e.d.role == RK_MASTER;
     show_class(end, class);
     if (todo.drop_key) {
         rk_secret_fd_wipe(end->key_fd);
@@ -403,7 +443,7 @@ end_event(struct end *end, const struct rk_event *ev)
         chan_publish(end);
     if (todo.note)
         take_note(end, &todo, now_ns);
-    if (todo.act != RK_ACT_NONE || end->e.state != was)
+    if (todo.act != RK_ACT_NONE || end->live->e.state != was)
         show_step(end, todo.act, todo.act != RK_ACT_NONE ? "asked" : "waits");
     if (todo.act != RK_ACT_NONE)
         begin_act(end, &todo);
@@ -418,9 +458,9 @@ end_answer(struct end *end, const struct rk_event *ev)
     if (ev->type == RK_EV_KEY && mix_took_key(end, ev->key_id))
         return;
     if (!end->gone)
-        show_step(end, end->act, "answered");
+        show_step(end, end->live->act, "answered");
     end->busy = false;
-    end->act = RK_ACT_NONE;
+    end->live->act = RK_ACT_NONE;
     free(end->act_terms);
     end->act_terms = NULL;
     if (end->gone) {
@@ -437,8 +477,8 @@ end_failed(struct end *end, int err, const char *why)
 {
     char text[RK_WHY_MAX]; /* as much as is kept of it */
 
-    rk_log(RK_LOG_DEBUG, "ev=failed link=%s end=%c state=%s res=%s why=\"%s\"", end->conf->name, end->e.d.end,
-           rk_state_name(end->e.state), rk_err_name(err), why);
+    rk_log(RK_LOG_DEBUG, "ev=failed link=%s end=%c state=%s res=%s why=\"%s\"", end->conf->name, end->which,
+           rk_state_name(end->live->e.state), rk_err_name(err), why);
     if (mix_took_failure(end, err, why))
         return;
     snprintf(text, sizeof text, "%.*s%s", (int)(sizeof text - 1 - strlen(mix_hint(end))), why, mix_hint(end));

@@ -53,14 +53,13 @@ expiry_of(const struct end *end)
 static void
 look_at_end(struct end *end, int64_t now_ns)
 {
-    uint32_t was = end->e.alarms;
+    uint32_t was = end_see(end)->alarms;
+    uint32_t alarms = expiry_of(end) ? was | RK_ALARM_CERT_EXPIRY : was & ~RK_ALARM_CERT_EXPIRY;
 
-    if (expiry_of(end))
-        end->e.alarms |= RK_ALARM_CERT_EXPIRY;
-    else
-        end->e.alarms &= ~RK_ALARM_CERT_EXPIRY;
-    if (end->e.alarms != was)
-        end_show_alarms(end, now_ns);
+    if (alarms == was || !end_rouse(end)) /* without memory: at the next look */
+        return;
+    end->live->e.alarms = alarms;
+    end_show_alarms(end, now_ns);
 }
 
 static void

@@ -87,12 +87,12 @@ fixed_refused(const struct end *end, const char *key_id, const char **why)
 {
     if (!end->asked || !is_fixed(end->asked->conf, end->asked->host))
         return RK_OK;
-    if (end->e.class == RK_CLASS_A) {
+    if (end->live->e.class == RK_CLASS_A) {
         *why = "the source gives one fixed key, and the device drives this interface with static SAKs (class A), where "
                "a key must never come twice; take another source";
         return RK_E_CONFIG;
     }
-    if (strcmp(key_id, end->e.d.cur) != 0)
+    if (strcmp(key_id, end->live->e.d.cur) != 0)
         return RK_OK;
     *why = "the source gives one fixed key, and it is in use already: it stays";
     return RK_E_EMPTY;

@@ -20,8 +20,8 @@ compare_group(const struct end *a, const struct end *b)
         return a->device->number < b->device->number ? -1 : 1;
     if (a->source != b->source)
         return a->source->number < b->source->number ? -1 : 1;
-    if (a->e.interval_ns != b->e.interval_ns)
-        return a->e.interval_ns < b->e.interval_ns ? -1 : 1;
+    if (a->conf->interval_ms != b->conf->interval_ms)
+        return a->conf->interval_ms < b->conf->interval_ms ? -1 : 1;
     return strcmp(a->conf->peer_sae, b->conf->peer_sae);
 }
 
@@ -45,9 +45,12 @@ give_slots(struct end **ends, size_t n)
         struct end *end = ends[i];
 
         snprintf(name, sizeof name, "%s|%s|%zu", end->device->conf->name, end->conf->peer_sae, i * parts / n);
-        end->e.slot = n > 1 ? rk_hash(name) : 0;
-        if (end->other)
-            end->other->e.slot = end->e.slot;
+        end->slot = n > 1 ? rk_hash(name) : 0;
+        end_configure(end);
+        if (!end->other)
+            continue;
+        end->other->slot = end->slot;
+        end_configure(end->other);
     }
 }
 
@@ -62,7 +65,7 @@ groups_make(struct daemon *d)
         return;
     }
     for (size_t i = 0; i < d->n_ends; i++)
-        if (d->ends[i]->e.d.end == 'a')
+        if (d->ends[i]->which == 'a')
             ends[n++] = d->ends[i];
     qsort(ends, n, sizeof(struct end *), compare);
     for (size_t at = 0, size; at < n; at += size) {

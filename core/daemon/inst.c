@@ -200,7 +200,7 @@ inst_enqueue(struct inst *inst, struct end *end)
     end->next_queue = NULL;
     end->busy = true;
     if (inst->source)
-        end->queued_ns = rk_now_ns();
+        end->live->queued_ns = rk_now_ns();
     *inst->queue.last = end;
     inst->queue.last = &end->next_queue;
     inst_mark(inst);
@@ -209,7 +209,7 @@ inst_enqueue(struct inst *inst, struct end *end)
 static uint32_t
 verb_of(const struct end *end)
 {
-    switch (end->act) {
+    switch (end->live->act) {
     case RK_ACT_OBSERVE:
         return RK_V_OBSERVE;
     case RK_ACT_GET_NEW:
@@ -255,7 +255,7 @@ fetch_step_ns(const struct end *end)
 {
     int64_t minute_ns = 60 * RK_NS_PER_S;
 
-    return (end->e.interval_ns < minute_ns ? end->e.interval_ns : minute_ns) / FETCHES;
+    return (end->live->e.interval_ns < minute_ns ? end->live->e.interval_ns : minute_ns) / FETCHES;
 }
 
 /* A slave asks its source on the word of its peer.  A peer gone mad must not make it a burden of the KME, so what does
@@ -265,7 +265,7 @@ may_fetch(struct end *end)
 {
     int64_t now_ns = rk_now_ns(), step_ns = fetch_step_ns(end);
 
-    if (end->act != RK_ACT_GET_BY_ID || mix_goes_on(end))
+    if (end->live->act != RK_ACT_GET_BY_ID || mix_goes_on(end))
         return true;
     if (end->fetch_ns < now_ns)
         end->fetch_ns = now_ns;
@@ -345,7 +345,7 @@ op_of(enum rk_act act)
 static void
 ask_observe(const struct end *end, struct rk_item *item)
 {
-    const struct rk_end *e = &end->e;
+    const struct rk_end *e = &end->live->e;
     const struct rk_durable *d = &e->d;
     const struct {
         const char *id;
@@ -362,24 +362,24 @@ static void
 request(struct end *end, uint32_t verb, struct rk_item *item)
 {
     rk_copy(item->link, sizeof item->link, end->conf->name);
-    rk_copy(item->key_id, sizeof item->key_id, end->act_key);
+    rk_copy(item->key_id, sizeof item->key_id, end->live->act_key);
     if (mix_request(end, item))
         return;
     if (verb == RK_V_GET_NEW) { /* the tag that its peer must show: a crash between STAGE and its reply keeps it so */
-        item->seq = end->e.d.seq;
-        item->role = end->e.d.role;
+        item->seq = end->live->e.d.seq;
+        item->role = end->live->e.d.role;
     }
     if (verb == RK_V_GET_NEW || verb == RK_V_GET_BY_ID)
         return;
     rk_copy(item->iface, sizeof item->iface, end->iface);
-    rk_copy(item->facts, sizeof item->facts, end->e.peer.facts);
+    rk_copy(item->facts, sizeof item->facts, end->live->e.peer.facts);
     if (verb == RK_V_OBSERVE) {
         ask_observe(end, item);
         return;
     }
-    item->op = op_of(end->act);
-    item->seq = end->act_seq;
-    item->role = end->e.d.role;
+    item->op = op_of(end->live->act);
+    item->seq = end->live->act_seq;
+    item->role = end->live->e.d.role;
     rk_copy(item->text, sizeof item->text, end->act_terms ? end->act_terms : "");
     if (item->op == RK_OP_STAGE) {
         item->fd = end->key_fd;

@@ -46,7 +46,7 @@ static struct inst *
 source_of(const struct end *end, struct inst *const *inst, size_t i)
 {
     const struct rk_link_conf *conf = end->conf;
-    bool a = end->e.d.end == 'a';
+    bool a = end->which == 'a';
 
     if (i == 0)
         return inst[a ? conf->source : conf->peer_source];
@@ -70,8 +70,6 @@ mix_setup(struct end *end, struct inst *const *inst)
         m->fd[i] = -1;
     }
     end->mix = m;
-    end->e.n_sources = end->conf->n_sources;
-    end->e.require_any = m->any;
     return RK_OK;
 }
 
@@ -83,7 +81,7 @@ mix_same(const struct end *end, const struct rk_link_conf *conf, struct inst *co
     if ((conf->n_sources < 2) != !m || (m && (m->n != conf->n_sources || m->any != conf->require_any)))
         return false;
     for (size_t i = 1; m && i < m->n; i++)
-        if (m->source[i] != inst[end->e.d.end == 'a' ? conf->more[i - 1] : conf->peer_more[i - 1]])
+        if (m->source[i] != inst[end->which == 'a' ? conf->more[i - 1] : conf->peer_more[i - 1]])
             return false;
     return true;
 }
@@ -99,10 +97,21 @@ mix_drop(struct end *end)
         rk_secret_fd_wipe(m->fd[i]);
         m->fd[i] = -1;
         m->source[i]->wasted++;
-        end->e.orphaned++;
+        end->live->e.orphaned++;
     }
     if (m)
         m->key_id[0] = '\0';
+}
+
+bool
+mix_holds(const struct end *end)
+{
+    const struct mix *m = end->mix;
+    bool any = false;
+
+    for (size_t i = 0; m && i < m->n; i++)
+        any |= m->fd[i] >= 0;
+    return any;
 }
 
 void
@@ -125,7 +134,7 @@ ask_first(struct end *end, size_t i)
     if (end->pair != m->pair[i])
         source_leave(end);
     end->pair = m->pair[i];
-    end->e.supply = end->pair && !m->any ? &end->pair->supply : NULL;
+    end_configure(end);
 }
 
 void
@@ -226,9 +235,9 @@ fill_call(const struct end *end, struct rk_call_msg *call)
     snprintf(call->peer_sae, sizeof call->peer_sae, "%s", end->conf->peer_sae);
     snprintf(head->link, sizeof head->link, "%s", end->conf->name);
     snprintf(head->sae, sizeof head->sae, "%s", end->d->conf->sae);
-    if (end->act == RK_ACT_GET_NEW) { /* as a source's host is asked for the tag */
-        head->seq = end->e.d.seq;
-        head->role = end->e.d.role;
+    if (end->live->act == RK_ACT_GET_NEW) { /* as a source's host is asked for the tag */
+        head->seq = end->live->e.d.seq;
+        head->role = end->live->e.d.role;
     }
     for (size_t i = 0; i < m->n; i++) {
         struct rk_item *item = &call->items[i + 1];
@@ -276,7 +285,7 @@ passes_over(struct end *end, size_t i)
     const struct source_pair *p = m->pair[i];
     bool shut = p && (p->gate.state == RK_GATE_SHUT || p->src->gate.state == RK_GATE_SHUT);
 
-    if (!shut || !m->any || end->act != RK_ACT_GET_NEW || source_room(end, RK_V_GET_NEW, rk_now_ns()) > 0)
+    if (!shut || !m->any || end->live->act != RK_ACT_GET_NEW || source_room(end, RK_V_GET_NEW, rk_now_ns()) > 0)
         return false;
     m->missed_err = p->supply.err ? p->supply.err : RK_E_BUSY;
     snprintf(m->missed_why, sizeof m->missed_why, "%s: %.120s", m->source[i]->conf->name, p->supply.why);
@@ -293,7 +302,7 @@ ask_next(struct end *end)
     for (; m->turn < m->n; m->turn++) {
         size_t i = at(m);
 
-        if (m->fd[i] >= 0 || (end->act == RK_ACT_GET_BY_ID && !m->ids.id[i][0]))
+        if (m->fd[i] >= 0 || (end->live->act == RK_ACT_GET_BY_ID && !m->ids.id[i][0]))
             continue;
         end->asked = m->source[i];
         if (passes_over(end, i))
@@ -332,20 +341,20 @@ mix_begin(struct end *end)
     m->asking = true;
     m->turn = m->n_asked = 0;
     m->missed_err = RK_OK;
-    if (end->act == RK_ACT_GET_NEW || strcmp(end->act_key, m->key_id) != 0) {
+    if (end->live->act == RK_ACT_GET_NEW || strcmp(end->live->act_key, m->key_id) != 0) {
         mix_drop(end);
         memset(&m->ids, 0, sizeof m->ids);
         m->ids.n = m->n;
     }
-    if (end->act == RK_ACT_GET_BY_ID) {
-        memcpy(m->key_id, end->act_key, sizeof m->key_id);
-        err = rk_key_parts_split(end->act_key, m->n, &m->ids);
+    if (end->live->act == RK_ACT_GET_BY_ID) {
+        memcpy(m->key_id, end->live->act_key, sizeof m->key_id);
+        err = rk_key_parts_split(end->live->act_key, m->n, &m->ids);
     }
     choose_first(end);
-    if (end->act == RK_ACT_GET_NEW && rk_now_ns() < m->wrong_until_ns)
+    if (end->live->act == RK_ACT_GET_NEW && rk_now_ns() < m->wrong_until_ns)
         fail_wrong(end);
     else if (err)
-        fail(end, err, "key ID %s does not name a part of each source", end->act_key);
+        fail(end, err, "key ID %s does not name a part of each source", end->live->act_key);
     else if (!end->device->ready) /* it would be known only when the parts are taken */
         fail(end, RK_E_UNREACHABLE, "device %s is not ready, and its host mixes the key", end->device->conf->name);
     else
@@ -375,7 +384,7 @@ mix_request(const struct end *end, struct rk_item *item)
 
     if (!m || !m->asking)
         return false;
-    snprintf(item->key_id, sizeof item->key_id, "%s", end->act == RK_ACT_GET_BY_ID ? m->ids.id[at(m)] : "");
+    snprintf(item->key_id, sizeof item->key_id, "%s", end->live->act == RK_ACT_GET_BY_ID ? m->ids.id[at(m)] : "");
     return true;
 }
 
@@ -404,7 +413,7 @@ hint(const struct end *end, int err)
     bool other = class == RK_CLASS_SUPPLY || class == RK_CLASS_CONFIG || class == RK_CLASS_BUG ||
                  err == RK_E_AGAIN;
 
-    return end->act == RK_ACT_GET_BY_ID && other ? " (are sources the same list in the same order at both ends?)" : "";
+    return end->live->act == RK_ACT_GET_BY_ID && other ? " (are sources the same list in the same order at both ends?)" : "";
 }
 
 bool
@@ -416,14 +425,14 @@ mix_took_failure(struct end *end, int err, const char *why)
     if (!m || !m->asking || end->gone)
         return false;
     i = at(m);
-    if (end->act == RK_ACT_GET_BY_ID || !m->any) {
+    if (end->live->act == RK_ACT_GET_BY_ID || !m->any) {
         ask_first(end, i);
         fail(end, err, "part %zu of %zu, of source %s%s: %s", i + 1, m->n, m->source[i]->conf->name, hint(end, err),
              why);
         return true;
     }
     if (rk_err_class(err) == RK_CLASS_OBSERVE)
-        end->e.orphaned++; /* asked for, perhaps taken out of the pool, never seen */
+        end->live->e.orphaned++; /* asked for, perhaps taken out of the pool, never seen */
     m->missed_err = err;
     snprintf(m->missed_why, sizeof m->missed_why, "%s: %s", m->source[i]->conf->name, why);
     m->turn++;
@@ -437,7 +446,7 @@ mix_took_failure(struct end *end, int err, const char *why)
 static unsigned
 counted(const struct end *end, int err)
 {
-    return end->act == RK_ACT_GET_NEW && rk_err_class(err) == RK_CLASS_OBSERVE ? 1 : 0;
+    return end->live->act == RK_ACT_GET_NEW && rk_err_class(err) == RK_CLASS_OBSERVE ? 1 : 0;
 }
 
 static void
@@ -449,13 +458,13 @@ mixed(void *arg, struct rk_reply *reply)
 
     end->mix->asking = false;
     if (!reply->err && (!item || item->fd < 0 ||
-                        (end->act == RK_ACT_GET_BY_ID && strcmp(item->key_id, end->act_key) != 0))) {
+                        (end->live->act == RK_ACT_GET_BY_ID && strcmp(item->key_id, end->live->act_key) != 0))) {
         reply->err = RK_E_CONTRACT;
         snprintf(reply->text, sizeof reply->text, "the host of device %s mixed no key, or another one",
                  device->conf->name);
     }
     if (reply->err)
-        end->e.orphaned += end->mix->n_sent - counted(end, reply->err);
+        end->live->e.orphaned += end->mix->n_sent - counted(end, reply->err);
     end->mix->n_sent = 0;
     if (reply->err) {
         end_failed(end, reply->err, reply->text);
@@ -472,7 +481,7 @@ mixed(void *arg, struct rk_reply *reply)
 const char *
 mix_hint(const struct end *end)
 {
-    return !end->mix && end->act == RK_ACT_GET_BY_ID && rk_key_parts_likely(end->act_key)
+    return !end->mix && end->live->act == RK_ACT_GET_BY_ID && rk_key_parts_likely(end->live->act_key)
                ? " (the key offered is mixed: are sources the same list at both ends?)" : "";
 }
 
@@ -539,6 +548,6 @@ mix_note(struct end *end, const char *key_id, int64_t took_ms)
     event.why = text;
     event.result = missing ? end->mix->missed_err : RK_OK;
     rk_log(missing ? RK_LOG_WARNING : RK_LOG_INFO, "ev=mixed link=%s end=%c seq=%llu key_id=%s note=\"%s\"",
-           end->conf->name, end->e.d.end, (unsigned long long)end->e.d.seq, key_id, text);
+           end->conf->name, end->which, (unsigned long long)end->live->e.d.seq, key_id, text);
     store_event(end, &event);
 }

@@ -308,8 +308,8 @@ remembered(const struct change *c, const struct loaded *l, const struct rk_link_
 
     memcpy(key.link, conf->name, sizeof key.link);
     found = l->n ? bsearch(&key, l->list, l->n, sizeof *l->list, by_link) : NULL;
-    if (old && !rk_end_unsaved(&old->e)) /* else: an entry that could not be written does not count */
-        key = old->e.d;
+    if (old && !rk_end_unsaved(end_see(old))) /* else: an entry that could not be written does not count */
+        key = end_see(old)->d;
     else if (found)
         key = *found;
     if (key.phase == RK_PH_IDLE || key.role == 0) /* in the middle of a rotation the role stays */
@@ -333,27 +333,29 @@ make_end(struct change *c, const struct loaded *l, const struct rk_link_conf *co
     if (!end)
         return NULL;
     if (old) { /* a channel may not repeat the peer's record for a while */
-        end->e.peer = old->e.peer;
-        memcpy(end->e.peer_active, old->e.peer_active, sizeof end->e.peer_active);
+        const struct rk_end *was = end_see(old);
+
+        end->live->e.peer = was->peer;
+        memcpy(end->live->e.peer_active, was->peer_active, sizeof was->peer_active);
     }
     end->device = inst_of(c, which == 'a' ? conf->device : conf->peer_device);
     end->source = inst_of(c, which == 'a' ? conf->source : conf->peer_source);
     end->fallback = inst_of(c, which == 'a' ? conf->fallback : conf->peer_fallback);
     end->channel = inst_of(c, conf->channel);
     if (mix_setup(end, c->inst) != RK_OK) {
-        free(end);
+        end_free(end);
         return NULL;
     }
-    end->e.class = RK_CAP_CLASS(end->device->host->hello.caps);
-    end->e.conf_role = role_of(c, conf, which);
-    (void)rk_journal_count(c->d->journal, conf->name, which, &end->e.rotations, &end->e.failed);
+    end->live->e.class = RK_CAP_CLASS(end->device->host->hello.caps);
+    end->live->e.conf_role = role_of(c, conf, which);
+    (void)rk_journal_count(c->d->journal, conf->name, which, &end->live->e.rotations, &end->live->e.failed);
     return end;
 }
 
 static bool
 end_kept(const struct change *c, const struct end *old, const struct rk_link_conf *conf)
 {
-    char which = old->e.d.end;
+    char which = old->which;
 
     return rk_conf_link_same(c->old, old->conf, c->new, conf) &&
            old->device == inst_of(c, which == 'a' ? conf->device : conf->peer_device) &&
@@ -401,7 +403,7 @@ swap_ends(struct change *c, struct end **ends, size_t n)
     for (size_t i = 0; i < n_old; i++) {
         if (old[i]->stays)
             continue;
-        c->removed += old[i]->e.d.end == 'a';
+        c->removed += old[i]->which == 'a';
         end_retire(old[i]);
     }
     c->removed -= c->changed;
@@ -410,7 +412,7 @@ swap_ends(struct change *c, struct end **ends, size_t n)
     free(old);
     for (size_t i = 0, k = 0; i < n; i++) { /* both are in order of links */
         ends[i]->stays = false;
-        k += strcmp(ends[i]->e.d.link, c->new->links[k].name) != 0;
+        k += strcmp(ends[i]->conf->name, c->new->links[k].name) != 0;
         end_conf(ends[i], &c->new->links[k]);
     }
 }

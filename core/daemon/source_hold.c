@@ -13,10 +13,10 @@
 static bool
 is_moot(const struct end *end)
 {
-    const struct rk_record *peer = &end->e.peer;
+    const struct rk_record *peer = &end->live->e.peer;
 
-    return end->act == RK_ACT_GET_BY_ID && peer->role == RK_MASTER &&
-           (peer->seq > end->e.d.seq || (peer->seq == end->e.d.seq && peer->say != RK_SAY_OFFER));
+    return end->live->act == RK_ACT_GET_BY_ID && peer->role == RK_MASTER &&
+           (peer->seq > end->live->e.d.seq || (peer->seq == end->live->e.d.seq && peer->say != RK_SAY_OFFER));
 }
 
 /* Has it waited in the queue for as long as is good for it: a slave's master may have given the key up, or wants to
@@ -24,8 +24,8 @@ is_moot(const struct end *end)
 bool
 source_tired(const struct end *end, int64_t now_ns)
 {
-    const struct rk_end *e = &end->e;
-    bool master = end->act == RK_ACT_GET_NEW, asks_fallback = end->asked && end->asked == end->fallback;
+    const struct rk_end *e = &end->live->e;
+    bool master = end->live->act == RK_ACT_GET_NEW, asks_fallback = end->asked && end->asked == end->fallback;
     int64_t age_ns = rk_end_age_ns(e, now_ns), least_ns = RK_SOURCE_BUDGET_MS * RK_NS_PER_MS;
     int64_t limit_ns = master ? (e->interval_ns < least_ns ? e->interval_ns : least_ns) : e->interval_ns / 3;
 
@@ -33,7 +33,7 @@ source_tired(const struct end *end, int64_t now_ns)
         return true;
     if (master && e->has_fallback && !asks_fallback && age_ns > 3 * e->interval_ns)
         return true;
-    return now_ns - end->queued_ns >= limit_ns;
+    return now_ns - end->live->queued_ns >= limit_ns;
 }
 
 void

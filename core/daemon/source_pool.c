@@ -108,7 +108,7 @@ source_leave(struct end *end)
     if (end->next_wait)
         end->next_wait->at_wait = end->at_wait;
     else
-        p->wait[end->e.priority].last = end->at_wait;
+        p->wait[end->conf->priority].last = end->at_wait;
     end->next_wait = NULL;
     end->waits = false;
     p->n_wait--;
@@ -207,7 +207,7 @@ void
 source_wait(struct end *end)
 {
     struct source_pair *p = end->pair;
-    unsigned i = end->e.priority;
+    unsigned i = end->conf->priority;
 
     if (!p || end->waits || end->gone)
         return;
@@ -228,12 +228,12 @@ let(struct source_pair *p, size_t n)
     struct end *end;
 
     while (done < n && (end = wait_pop(p))) {
-        if (end->e.state != RK_ST_IDLE) /* when it is again it will wait again */
+        if (!end_rouse(end) || end->live->e.state != RK_ST_IDLE) /* when it is again it will wait again */
             continue;
-        end->e.let = true;
+        end->live->e.let = true;
         end_event(end, &(struct rk_event){.type = RK_EV_TICK});
-        if (end->e.state == RK_ST_IDLE) /* it is not due any more, or may not begin: then it is another one's turn */
-            end->e.let = false;
+        if (end->live->e.state == RK_ST_IDLE) /* it is not due any more, or may not begin: then it is another one's turn */
+            end->live->e.let = false;
         else
             done++;
     }
@@ -439,8 +439,10 @@ source_up(struct inst *inst)
 static void
 add_demand(struct end *end)
 {
-    const struct rk_end *e = &end->e;
+    const struct rk_link_conf *conf = end->conf;
+    int64_t interval_ns = conf->interval_ms * RK_NS_PER_MS;
     struct source_pair *all[RK_PARTS_MAX + 1];
+    const struct source_pair *goes_by = end->mix && conf->require_any ? NULL : end->pair; /* as end_configure() */
     size_t n = mix_pairs(end, all);
 
     all[n] = end->fallback_pair;
@@ -450,15 +452,15 @@ add_demand(struct end *end)
         if (!p)
             continue;
         p->used = true;
-        if (e->interval_ns < p->interval_ns)
-            p->interval_ns = e->interval_ns;
-        if (e->interval_ns < p->src->interval_ns)
-            p->src->interval_ns = e->interval_ns;
+        if (interval_ns < p->interval_ns)
+            p->interval_ns = interval_ns;
+        if (interval_ns < p->src->interval_ns)
+            p->src->interval_ns = interval_ns;
     }
-    for (size_t i = 0; i < n && e->d.role == RK_MASTER; i++)
+    for (size_t i = 0; i < n && end->master; i++)
         if (all[i]) /* a mixed link goes by the supply of one of its sources: it saves no keys for the others */
-            rk_demand_add(&all[i]->demand, e->priority, e->interval_ns,
-                          e->supply == &all[i]->supply ? e->stretch_max : RK_STRETCH_NONE);
+            rk_demand_add(&all[i]->demand, conf->priority, interval_ns,
+                          all[i] == goes_by ? conf->stretch_max : RK_STRETCH_NONE);
 }
 
 static void
@@ -509,10 +511,8 @@ source_bind_all(struct daemon *d)
         if (!end->mix) /* else it is that of the source that is asked first */
             end->pair = bind(end->source, end);
         end->fallback_pair = bind(end->fallback, end);
-        end->e.supply = end->pair ? &end->pair->supply : NULL;
-        end->e.priority = end->conf->priority;
-        end->e.stretch_max = end->conf->stretch_max;
         mix_bind(end, bind);
+        end_configure(end);
     }
     survey(d);
     for (struct inst *i = d->insts; i; i = i->next)
@@ -526,9 +526,9 @@ void
 source_forget(struct end *end)
 {
     source_leave(end);
-    end->e.supply = NULL;
     end->pair = end->fallback_pair = NULL;
     mix_forget(end);
+    end_configure(end);
 }
 
 /* ---- the turn ---- */

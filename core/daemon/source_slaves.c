@@ -15,10 +15,13 @@
 static bool
 wants_key(const struct end *end, const struct inst *inst)
 {
-    const struct rk_end *e = &end->e;
     const struct inst *failed = end->mix && end->asked ? end->asked : end->source;
+    const struct rk_end *e;
 
-    return failed == inst && !end->gone && e->d.role == RK_SLAVE && (e->alarms & RK_ALARM_SOURCE) && !e->want;
+    if (failed != inst || end->gone || end->master || !(end->shown_alarms & RK_ALARM_SOURCE))
+        return false;
+    e = end_see(end);
+    return (e->alarms & RK_ALARM_SOURCE) && !e->want;
 }
 
 /* Up to n of them ask their masters for a rotation.   ret: how many did */

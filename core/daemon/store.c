@@ -17,7 +17,7 @@ store_put(struct end *end)
 {
     struct daemon *d = end->d;
 
-    end->put_err = rk_journal_put_at(d->journal, &end->place, &end->e.d);
+    end->live->put_err = rk_journal_put_at(d->journal, &end->live->place, &end->live->e.d);
     end->next_commit = NULL;
     *d->commit_last = end;
     d->commit_last = &end->next_commit;
@@ -29,13 +29,13 @@ store_put(struct end *end)
 static void
 note(struct end *end, struct rk_journal_event *event, bool put)
 {
-    const struct rk_durable *d = &end->e.d;
+    const struct rk_durable *d = &end->live->e.d;
 
     event->end = d->end;
     event->seq = d->seq;
     event->at = rk_wall_now();
     memcpy(event->link, d->link, sizeof event->link);
-    if (rk_journal_note_at(end->d->journal, &end->place, event, put) != RK_OK)
+    if (rk_journal_note_at(end->d->journal, &end->live->place, event, put) != RK_OK)
         rk_log(RK_LOG_DEBUG, "ev=journal link=%s res=note-failed", d->link); /* the commit will say why */
     end->d->group_open = true;
     turn_soon(end->d);
@@ -50,7 +50,7 @@ store_event(struct end *end, struct rk_journal_event *event)
 void
 store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
 {
-    const struct rk_end *e = &end->e;
+    const struct rk_end *e = &end->live->e;
     struct rk_journal_event event = {.event = todo->note, .key_id = todo->note_key,
                                      .result = todo->note_bad ? e->last_err : RK_OK,
                                      .why = todo->note_bad ? e->last_why : "", .took_ms = took_ms};
@@ -86,9 +86,11 @@ put_all(struct daemon *d)
     for (size_t i = 0; i < d->n_ends; i++) {
         struct end *end = d->ends[i];
 
-        if (rk_journal_put_at(d->journal, &end->place, &end->e.d) == RK_E_CONTRACT)
+        if (!end_rouse(end)) /* its next entry is written as ever */
+            rk_log(RK_LOG_ERR, "ev=journal link=%s end=%c res=no-memory", end->conf->name, end->which);
+        else if (rk_journal_put_at(d->journal, &end->live->place, &end->live->e.d) == RK_E_CONTRACT)
             rk_log(RK_LOG_ERR, "ev=journal link=%s end=%c res=contract why=\"its state cannot be written\"",
-                   end->conf->name, end->e.d.end);
+                   end->conf->name, end->which);
     }
 }
 
@@ -135,7 +137,7 @@ store_flush(struct daemon *d)
         renew(d);
     while (end) {
         struct end *next = end->next_commit;
-        int end_err = err ? err : end->put_err;
+        int end_err = err ? err : end->live->put_err;
 
         end->next_commit = NULL;
         if (end_err)

@@ -55,7 +55,20 @@ static struct {
     struct inst source, east, west, second;
     bool mixed; /* the second source gives parts, too */
     struct end a, b, *ends[2];
+    struct live live[2];
 } r;
+
+bool
+end_rouse(struct end *end)
+{
+    return end->live != NULL;
+}
+
+const struct rk_end *
+end_see(const struct end *end)
+{
+    return &end->live->e;
+}
 
 size_t
 mix_sources(const struct end *end, const struct inst *source[RK_PARTS_MAX])
@@ -87,6 +100,8 @@ set_up(void **state)
     r.a.device = &r.east;
     r.b.device = &r.west;
     r.a.source = r.b.source = &r.source;
+    r.a.live = &r.live[0];
+    r.b.live = &r.live[1];
     r.ends[0] = &r.a;
     r.ends[1] = &r.b;
     r.d.ends = r.ends;
@@ -125,7 +140,7 @@ state_end(struct inst *inst, const char *what, int64_t ends_s)
 static bool
 alarmed(const struct end *end)
 {
-    return end->e.alarms & RK_ALARM_CERT_EXPIRY;
+    return end->live->e.alarms & RK_ALARM_CERT_EXPIRY;
 }
 
 /* Nothing calls, and the days go by. */

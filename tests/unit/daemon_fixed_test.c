@@ -46,7 +46,8 @@ test_when_the_key_comes(void **state)
         struct rk_setting mode = {.name = "mode"};
         struct rk_instance_conf conf = {.kind = RK_SOURCE, .settings = &mode, .n = rows[i].mode != NULL};
         struct inst inst = {.conf = &conf, .host = &hosts[0]};
-        struct end end = {.asked = &inst, .e = {.class = rows[i].class, .d = {.cur = "cur"}}};
+        struct live live = {.e = {.class = rows[i].class, .d = {.cur = "cur"}}};
+        struct end end = {.asked = &inst, .live = &live};
         const char *why = NULL;
 
         snprintf(mode.value, sizeof mode.value, "%s", rows[i].mode ? rows[i].mode : "");

@@ -22,6 +22,7 @@ static struct {
     struct source src;
     struct source_pair pair;
     struct end end[SLAVES], *ends[SLAVES];
+    struct live live[SLAVES];
     size_t woken;
     int64_t now_ns;
 } r;
@@ -30,9 +31,21 @@ void
 end_event(struct end *end, const struct rk_event *ev)
 {
     assert_int_equal(ev->type, RK_EV_ROTATE);
-    assert_false(end->e.want); /* not told twice */
-    end->e.want = true;
+    assert_false(end->live->e.want); /* not told twice */
+    end->live->e.want = true;
     r.woken++;
+}
+
+const struct rk_end *
+end_see(const struct end *end)
+{
+    return &end->live->e;
+}
+
+static void
+alarm_at(size_t i, uint32_t alarms)
+{
+    r.live[i].e.alarms = r.end[i].shown_alarms = alarms;
 }
 
 /* All but the last two have failed to get a key; the gate of the source is shut. */
@@ -47,14 +60,16 @@ set_up(void **state)
     r.pair = (struct source_pair){.src = &r.src, .used = true};
     for (size_t i = 0; i < SLAVES; i++) {
         r.end[i].source = &r.inst;
-        r.end[i].e.d.role = RK_SLAVE;
-        r.end[i].e.state = RK_ST_IDLE;
-        r.end[i].e.alarms = RK_ALARM_SOURCE;
+        r.end[i].live = &r.live[i];
+        r.live[i].e.d.role = RK_SLAVE;
+        r.live[i].e.state = RK_ST_IDLE;
+        alarm_at(i, RK_ALARM_SOURCE);
         r.ends[i] = &r.end[i];
     }
     r.end[SLAVES - 1].source = &r.other;
-    r.end[SLAVES - 2].e.alarms = 0;
-    r.end[0].e.d.role = RK_MASTER;
+    alarm_at(SLAVES - 2, 0);
+    r.live[0].e.d.role = RK_MASTER;
+    r.end[0].master = true;
     r.d.ends = r.ends;
     r.d.n_ends = SLAVES;
     rk_gate_failed(&r.src.gate, r.now_ns, INTERVAL, 1);
@@ -137,15 +152,15 @@ return_of_the_source(void **state)
     assert_ptr_equal(source_probe(&r.src, r.now_ns), &r.pair);
     source_probed(&r.src, RK_OK, r.now_ns);
     assert_int_equal(r.woken, 1);
-    assert_false(r.end[0].e.want); /* a master asks by itself */
-    assert_true(r.end[1].e.want);
+    assert_false(r.live[0].e.want); /* a master asks by itself */
+    assert_true(r.live[1].e.want);
     goes_on(S);
     assert_null(source_probe(&r.src, r.now_ns));
     source_slaves_turn(&r.src, r.now_ns);
     assert_int_equal(r.woken, 1); /* the gate is still shut */
     rk_gate_asked(&r.src.gate, 1);
     rk_gate_answered(&r.src.gate, 1, false, r.now_ns, INTERVAL, 1);
-    r.end[1].e.alarms = 0;
+    alarm_at(1, 0);
     source_slaves_turn(&r.src, r.now_ns);
     assert_true(r.woken > 1 && r.woken < 30);
     for (int i = 0; i < 10 && r.src.gate.state != RK_GATE_OPEN; i++) {
@@ -189,21 +204,22 @@ whoever_failed_there(void **state)
 
     (void)state;
     for (size_t i = 0; i < SLAVES; i++)
-        r.end[i].e.alarms = 0;
-    r.end[1].e.alarms = r.end[2].e.alarms = r.end[3].e.alarms = RK_ALARM_SOURCE;
+        alarm_at(i, 0);
+    for (size_t i = 1; i <= 3; i++)
+        alarm_at(i, RK_ALARM_SOURCE);
     r.end[1].mix = r.end[2].mix = (struct mix *)(void *)&mixed;
     r.end[1].asked = &r.other; /* its first source is this one, and works */
     r.end[2].source = &r.other;
     r.end[2].asked = &r.inst;
-    r.end[3].e.state = RK_ST_OBSERVE;
+    r.live[3].e.state = RK_ST_OBSERVE;
     goes_on(S);
     source_probed(&r.src, RK_OK, r.now_ns);
     assert_int_equal(r.woken, 1);
-    assert_true(r.end[2].e.want);
+    assert_true(r.live[2].e.want);
     rk_gate_asked(&r.src.gate, 1);
     rk_gate_answered(&r.src.gate, 1, false, r.now_ns, INTERVAL, 1);
     source_slaves_turn(&r.src, r.now_ns);
-    assert_true(r.end[3].e.want);
+    assert_true(r.live[3].e.want);
     assert_int_equal(r.woken, 2);
 }
 
@@ -212,7 +228,7 @@ nobody_wants(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SLAVES; i++)
-        r.end[i].e.alarms = 0;
+        alarm_at(i, 0);
     goes_on(S);
     source_probed(&r.src, RK_OK, r.now_ns);
     assert_int_equal(r.woken, 0);
