@@ -385,6 +385,7 @@ rk_end_finish(struct step *s)
 
     e->rotations++;
     e->nack_err = 0;
+    e->d.mine[0] = e->d.theirs[0] = '\0'; /* they are the candidate's */
     if (!rk_of(e)->cak) /* else it is the device's fallback, until the next STAGE */
         rk_end_drop_prev(&e->d);
     if (e->peer_lost) {
