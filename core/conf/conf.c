@@ -192,6 +192,7 @@ rk_conf_free(struct rk_conf_set **set)
     }
     free((*set)->instances);
     free((*set)->links);
+    rk_conf_texts_free((*set)->texts);
     rk_conf_errors_free(&(*set)->warnings);
     free(*set);
     *set = NULL;

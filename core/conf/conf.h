@@ -36,17 +36,17 @@ enum rk_role_conf { RK_ROLE_AUTO, RK_ROLE_MASTER, RK_ROLE_SLAVE };
 /* What to do when a key is EXPIRED; in the order of enum rk_stale of the model. */
 enum rk_stale_conf { RK_ON_STALE_HOLD, RK_ON_STALE_FALLBACK, RK_ON_STALE_SHUT };
 
-struct rk_link_conf {
+struct rk_link_conf { /* there are 100,000 of these; its texts are the set's */
     char name[RK_LINK_MAX + 1];
-    char peer_sae[RK_SAE_MAX + 1];      /* channel local: own SAE unless given */
+    const char *peer_sae;               /* at most RK_SAE_MAX; channel local: own SAE unless given */
     size_t device, source, channel;     /* index in instances; channel: SIZE_MAX for "local" */
     unsigned n_sources;                 /* sources: 2..RK_PARTS_MAX; else 1 */
     bool require_any;                   /* require: any of them; else all */
     uint32_t more[RK_PARTS_MAX - 1];    /* n_sources - 1: index of those behind `source`, in their order; */
     uint32_t peer_more[RK_PARTS_MAX - 1]; /* channel local: of the other end */
-    char iface[RK_IFACE_MAX + 1];
+    const char *iface;                  /* at most RK_IFACE_MAX */
     size_t peer_device, peer_source;    /* channel local, else SIZE_MAX; peer_source is source unless given */
-    char peer_iface[RK_IFACE_MAX + 1];
+    const char *peer_iface;             /* the same; "" */
     int64_t interval_ms;                /* 100ms..30d, default 120s */
     int64_t drain_ms;                   /* 0..1h, default 2s */
     int64_t verify_ms;                  /* 100ms..1d, default 10s: device read back, record published again */
@@ -63,6 +63,8 @@ struct rk_link_conf {
     int line, col;
 };
 
+struct rk_conf_texts;
+
 struct rk_conf_set {
     char file[256];
     char sae[RK_SAE_MAX + 1];
@@ -73,6 +75,7 @@ struct rk_conf_set {
     size_t n_instances;
     struct rk_link_conf *links;         /* sorted by name */
     size_t n_links;
+    struct rk_conf_texts *texts;        /* what the links point to */
     struct rk_conf_errors warnings;     /* what is allowed and may surprise, with its places */
 };
 
@@ -112,5 +115,9 @@ void rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_s
 bool rk_conf_instance_same(const struct rk_instance_conf *a, const struct rk_instance_conf *b);
 bool rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a, const struct rk_conf_set *set_b,
                        const struct rk_link_conf *b);
+
+/* rk_conf_link_copy - one link for longer than its set is there, with its texts
+ * ret:  the caller's, to be freed; NULL: no memory.   thread: any.  blocks: never */
+struct rk_link_conf *rk_conf_link_copy(const struct rk_link_conf *link);
 
 #endif

@@ -123,7 +123,7 @@ read_name(struct reading *g)
 
 /* An interface of RK_IFACE_MAX bytes at most, as devices name them. */
 static void
-read_iface(struct reading *g, int key, char *out)
+read_iface(struct reading *g, int key, const char **out)
 {
     struct rk_node *node = g->v[key];
     struct rk_shown shown;
@@ -133,12 +133,25 @@ read_iface(struct reading *g, int key, char *out)
         return;
     for (c = node->text; *c > ' ' && *c <= '~'; c++)
         ;
-    if (!*c && c > node->text && rk_copy(out, RK_IFACE_MAX + 1, node->text))
+    if (!*c && c > node->text && c - node->text <= RK_IFACE_MAX) {
+        *out = rk_conf_keep(g->r, node->text);
         return;
+    }
     node->bad = true;
     rk_conf_wrong(g->r, node->line, node->col,
                   "%s: \"%s\" is no interface name: 1 to %d printable ASCII characters without blank",
                   link_opts[key].name, rk_opt_shown(node->text, &shown), RK_IFACE_MAX);
+}
+
+static bool
+read_peer_sae(struct reading *g)
+{
+    char sae[RK_SAE_MAX + 1];
+
+    if (!rk_conf_sae(g->r, g->v[PEER_SAE], sae))
+        return false;
+    g->link->peer_sae = rk_conf_keep(g->r, sae);
+    return true;
 }
 
 static size_t
@@ -222,11 +235,11 @@ read_local(struct reading *g)
     link->peer_device = reference(g, PEER_DEVICE, RK_DEVICE);
     read_peer_sources(g);
     if (g->v[PEER_INTERFACE])
-        read_iface(g, PEER_INTERFACE, link->peer_iface);
+        read_iface(g, PEER_INTERFACE, &link->peer_iface);
     if (g->v[PEER_SAE])
-        rk_conf_sae(g->r, g->v[PEER_SAE], link->peer_sae);
+        read_peer_sae(g);
     else
-        rk_copy(link->peer_sae, sizeof link->peer_sae, g->r->set->sae);
+        link->peer_sae = g->r->set->sae;
     if (role && link->role != RK_ROLE_AUTO)
         rk_conf_wrong(g->r, role->line, role->col, "role: both ends of channel: local are here: leave it out");
     link->role = RK_ROLE_AUTO; /* one of the defaults is for links with another site */
@@ -245,7 +258,7 @@ read_remote(struct reading *g)
                           "\"%s\" is only for channel: local, where both ends are here", link_opts[keys[i]].name);
     if (!sae)
         missing(g, PEER_SAE, "");
-    else if (rk_conf_sae(g->r, g->v[PEER_SAE], link->peer_sae) && link->role == RK_ROLE_AUTO &&
+    else if (read_peer_sae(g) && link->role == RK_ROLE_AUTO &&
              strcmp(link->peer_sae, g->r->set->sae) == 0 && !(g->v[ROLE] && g->v[ROLE]->bad))
         rk_conf_wrong(g->r, sae->line, sae->col,
                       "peer-sae is this site's own SAE: give role: master at one end and role: slave at the other");
@@ -440,6 +453,7 @@ read_link(struct reading *g, struct rk_node *const *defaults)
 
     for (int key = 0; key < N_KEYS; key++)
         g->v[key] = g->own[key] ? g->own[key] : defaults[key];
+    link->peer_sae = link->iface = link->peer_iface = "";
     read_name(g);
     number(g, ROLE, &role);
     link->role = (enum rk_role_conf)role;
@@ -453,7 +467,7 @@ read_link(struct reading *g, struct rk_node *const *defaults)
     link->channel = local ? SIZE_MAX : reference(g, CHANNEL, RK_CHANNEL);
     link->peer_device = link->peer_source = SIZE_MAX;
     if (g->v[INTERFACE])
-        read_iface(g, INTERFACE, link->iface);
+        read_iface(g, INTERFACE, &link->iface);
     if (local)
         read_local(g);
     else if (link->channel != SIZE_MAX)

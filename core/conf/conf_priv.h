@@ -62,6 +62,11 @@ const char *rk_conf_section_name(uint32_t kind);
  * ret:  how many; 0 and an error when it is no such list */
 unsigned rk_conf_sources(struct rk_conf_read *r, struct rk_node *list, size_t *first, uint32_t *more);
 
+/* conf_texts.c: rk_conf_keep - a copy of text that is there as long as the set; "" and r->nomem without memory
+ * rk_conf_texts_free - all of them; NULL is fine */
+const char *rk_conf_keep(struct rk_conf_read *r, const char *text);
+void rk_conf_texts_free(struct rk_conf_texts *texts);
+
 /* conf_link.c */
 void rk_conf_links(struct rk_conf_read *r, struct rk_node *list, struct rk_node *defaults);
 

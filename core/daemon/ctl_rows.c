@@ -158,7 +158,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
         "{ss ss ss ss ss ss ss ss ss ss ss ss sI so so sI so sI sI sI so so so so}", "link", e->d.link, "end", which,
         "role", e->d.role == RK_MASTER ? "master" : "slave", "state", end_state(end), "phase",
         end_phase_name(e->d.phase), "device", end->device->conf->name,
-        "interface", end->iface, "source", end->source->conf->name, "channel",
+        "interface", end_iface(end), "source", end->source->conf->name, "channel",
         end->channel ? end->channel->conf->name : "local", "peer_sae", end_peer_sae(end), "class",
         rk_class_letter(e->class), "class_declared", rk_class_letter(declared), "seq", (json_int_t)e->d.seq, "key_id",
         text_or_null(e->d.cur), "key_age_ms", ms_or_null(rk_end_age_ns(e, now_ns)),

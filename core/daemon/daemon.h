@@ -209,8 +209,10 @@ struct live { /* what an end is and does, while it is not at rest */
     char act_key[RK_KEY_ID_MAX + 1];
     uint64_t act_seq;
     int64_t rotation_since_ns;
+    struct end *next_queue, *next_commit; /* in at most one list of each kind */
     int64_t queued_ns;              /* when it came into the queue of its source */
     struct rk_journal_place place;  /* in the journal */
+    int64_t fetch_ns;               /* slave: how far its key requests are ahead of their rate; inst.c */
     int put_err;                    /* of the journal entry in the open group */
     bool tired;                     /* in d->tired */
     struct end *next_tired;
@@ -223,11 +225,10 @@ struct rest; /* a struct live, packed */
 struct end {
     struct wake wake; /* e.wake_ns, or sooner; at rest just then */
     struct daemon *d;
-    struct end *next_queue, *next_commit, *next_post, *next_inbox; /* each in at most one list of each kind */
+    struct end *next_post, *next_inbox; /* each in at most one list of each kind; see struct live for others */
     struct end *next_wait, **at_wait; /* the latter: what points to this one, while it waits */
     struct end *other;      /* the second end of a local link; NULL */
     const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
-    const char *iface;
     struct inst *device, *source, *channel; /* channel NULL: local */
     struct mix *mix;        /* of several sources, of which `source` is the first; NULL */
     struct inst *fallback;  /* source for on-stale: fallback; NULL */
@@ -250,7 +251,6 @@ struct end {
     char *record;            /* channel: what was published last; NULL: nothing */
     struct rk_record *inbox; /* local link: what the other end published, while inbox_due */
     struct refusals *refused; /* NULL: none */
-    int64_t fetch_ns;         /* slave: how far its key requests are ahead of their rate; inst.c */
     uint32_t shown_alarms;
     bool stays; /* in the configuration that is being applied */
 };
@@ -268,7 +268,7 @@ int fixed_refused(const struct end *end, const char *key_id, const char **why);
  * end_free - one that was never begun
  * end_start - begin by reading the device
  * end_retire - out of the configuration: freed by end_release() when no call, record or list refers to it any more
- * end_peer_sae - the SAE that its keys are shared with: of the second end of a local link, this site's
+ * end_iface - its interface.   end_peer_sae - the SAE that its keys are shared with: of the second end of a local link, this site's
  * end_phase_name - of an enum rk_phase, for people
  * end_event - something happened to it.   end_answer, end_failed - the outcome of end->act, exactly once */
 struct end *end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durable *durable);
@@ -277,6 +277,7 @@ void end_configure(struct end *end);
 void end_free(struct end *end);
 void end_start(struct end *end);
 void end_retire(struct end *end);
+const char *end_iface(const struct end *end);
 const char *end_peer_sae(const struct end *end);
 const char *end_phase_name(uint32_t phase);
 void end_event(struct end *end, const struct rk_event *ev);

@@ -17,7 +17,7 @@
 /* ---- life ---- */
 
 /* Of an end that is gone, when there was no memory to keep what it had: only the log asks for it then. */
-static const struct rk_link_conf unknown = {.name = "?"};
+static const struct rk_link_conf unknown = {.name = "?", .peer_sae = "", .iface = "", .peer_iface = ""};
 
 static const enum rk_stale policies[] = {[RK_ON_STALE_HOLD] = RK_STALE_HOLD,
                                          [RK_ON_STALE_FALLBACK] = RK_STALE_FALLBACK,
@@ -100,8 +100,13 @@ void
 end_conf(struct end *end, const struct rk_link_conf *conf)
 {
     end->conf = conf;
-    end->iface = end->which == 'a' ? conf->iface : conf->peer_iface;
     end_configure(end);
+}
+
+const char *
+end_iface(const struct end *end)
+{
+    return end->which == 'a' ? end->conf->iface : end->conf->peer_iface;
 }
 
 const char *
@@ -151,10 +156,8 @@ end_release(struct end *end)
 static void
 keep_conf(struct end *end)
 {
-    struct rk_link_conf *copy = malloc(sizeof *copy);
+    struct rk_link_conf *copy = rk_conf_link_copy(end->conf);
 
-    if (copy)
-        *copy = *end->conf;
     end_conf(end, copy ? copy : &unknown);
 }
 

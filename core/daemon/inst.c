@@ -197,12 +197,12 @@ inst_mark(struct inst *inst)
 void
 inst_enqueue(struct inst *inst, struct end *end)
 {
-    end->next_queue = NULL;
+    end->live->next_queue = NULL;
     end->busy = true;
     if (inst->source)
         end->live->queued_ns = rk_now_ns();
     *inst->queue.last = end;
-    inst->queue.last = &end->next_queue;
+    inst->queue.last = &end->live->next_queue;
     inst_mark(inst);
 }
 
@@ -243,10 +243,10 @@ pop(struct inst *inst, struct end **at)
 {
     struct end *end = *at;
 
-    *at = end->next_queue;
-    if (inst->queue.last == &end->next_queue)
+    *at = end->live->next_queue;
+    if (inst->queue.last == &end->live->next_queue)
         inst->queue.last = at;
-    end->next_queue = NULL;
+    end->live->next_queue = NULL;
     return end;
 }
 
@@ -267,18 +267,18 @@ may_fetch(struct end *end)
 
     if (end->live->act != RK_ACT_GET_BY_ID || mix_goes_on(end))
         return true;
-    if (end->fetch_ns < now_ns)
-        end->fetch_ns = now_ns;
-    if (end->fetch_ns - now_ns > (FETCHES - 1) * step_ns)
+    if (end->live->fetch_ns < now_ns)
+        end->live->fetch_ns = now_ns;
+    if (end->live->fetch_ns - now_ns > (FETCHES - 1) * step_ns)
         return false;
-    end->fetch_ns += step_ns;
+    end->live->fetch_ns += step_ns;
     return true;
 }
 
 void
 inst_fetch_paid(struct end *end)
 {
-    end->fetch_ns -= fetch_step_ns(end);
+    end->live->fetch_ns -= fetch_step_ns(end);
 }
 
 /* The first in the queue, and all that may go with it in one call; the others stay, in order. */
@@ -293,7 +293,7 @@ fill(struct inst *inst, struct batch *b)
             end->busy = false;
             end_release(end);
         } else if (!fits(b, end)) {
-            at = &end->next_queue;
+            at = &end->live->next_queue;
         } else if (!may_fetch(end)) {
             b->early[b->n_early++] = pop(inst, at);
         } else {
@@ -315,9 +315,9 @@ fail_all(struct inst *inst, int err, const char *why)
 
     inst->queue = (struct queue){NULL, &inst->queue.first};
     while (end) {
-        struct end *next = end->next_queue;
+        struct end *next = end->live->next_queue;
 
-        end->next_queue = NULL;
+        end->live->next_queue = NULL;
         end_failed(end, err, why);
         end = next;
     }
@@ -371,7 +371,7 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
     }
     if (verb == RK_V_GET_NEW || verb == RK_V_GET_BY_ID)
         return;
-    rk_copy(item->iface, sizeof item->iface, end->iface);
+    rk_copy(item->iface, sizeof item->iface, end_iface(end));
     rk_copy(item->facts, sizeof item->facts, end->live->e.peer.facts);
     if (verb == RK_V_OBSERVE) {
         ask_observe(end, item);
@@ -534,7 +534,7 @@ any_may(const struct inst *inst, int64_t now_ns)
     const struct end *end = inst->queue.first;
 
     while (inst->source && end && !end->gone && source_room(end, verb_of(end), now_ns) == 0)
-        end = end->next_queue;
+        end = end->live->next_queue;
     return end != NULL;
 }
 
@@ -609,17 +609,17 @@ inst_fail_tired(struct inst *inst)
         struct end *end = *at;
 
         if (end->gone || source_room(end, verb_of(end), now_ns) > 0 || !source_tired(end, now_ns)) {
-            at = &end->next_queue;
+            at = &end->live->next_queue;
             continue;
         }
         *last = pop(inst, at);
-        last = &end->next_queue;
+        last = &end->live->next_queue;
     }
     while (failed) {
         struct end *end = failed;
 
-        failed = end->next_queue;
-        end->next_queue = NULL;
+        failed = end->live->next_queue;
+        end->live->next_queue = NULL;
         source_fail_held(end);
     }
 }

@@ -18,9 +18,9 @@ store_put(struct end *end)
     struct daemon *d = end->d;
 
     end->live->put_err = rk_journal_put_at(d->journal, &end->live->place, &end->live->e.d);
-    end->next_commit = NULL;
+    end->live->next_commit = NULL;
     *d->commit_last = end;
-    d->commit_last = &end->next_commit;
+    d->commit_last = &end->live->next_commit;
     d->group_open = true;
     turn_soon(d);
 }
@@ -136,10 +136,10 @@ store_flush(struct daemon *d)
     if (err == RK_E_UNSAFE)
         renew(d);
     while (end) {
-        struct end *next = end->next_commit;
+        struct end *next = end->live->next_commit;
         int end_err = err ? err : end->live->put_err;
 
-        end->next_commit = NULL;
+        end->live->next_commit = NULL;
         if (end_err)
             end_failed(end, end_err, err ? why : "the journal refused the entry");
         else
