@@ -133,7 +133,7 @@ clear_behind(char *text, size_t size)
     memset(text + len, 0, size - len);
 }
 
-/* A text that is there twice is there once; the same again brings it back. */
+/* What is there twice is there once; the same again brings it back. */
 static void
 fold(char *twice, const char *once, size_t size)
 {
@@ -147,6 +147,9 @@ fold_all(struct rk_end *e)
     fold(e->peer.link, e->d.link, sizeof e->peer.link);
     fold(e->peer.key, e->d.cur, sizeof e->peer.key);
     fold(e->peer_active, e->d.cur, sizeof e->peer_active);
+    e->d.cur_boot ^= rk_boot_id();
+    e->cur_since_ns ^= e->d.cur_boot_ns;
+    e->give_up_ns ^= RK_NEVER;
 }
 
 static void
