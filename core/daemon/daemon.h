@@ -268,7 +268,8 @@ int fixed_refused(const struct end *end, const char *key_id, const char **why);
  * end_free - one that was never begun
  * end_start - begin by reading the device
  * end_retire - out of the configuration: freed by end_release() when no call, record or list refers to it any more
- * end_iface - its interface.   end_peer_sae - the SAE that its keys are shared with: of the second end of a local link, this site's
+ * end_iface - its interface
+ * end_peer_sae - the SAE that its keys are shared with: of the second end of a local link, this site's
  * end_phase_name - of an enum rk_phase, for people
  * end_event - something happened to it.   end_answer, end_failed - the outcome of end->act, exactly once */
 struct end *end_new(struct daemon *d, const struct rk_link_conf *conf, const struct rk_durable *durable);
@@ -325,7 +326,8 @@ const char *expiry_remedy(const struct end *end, char *text, size_t size);
 /* mix_setup - when its link has several sources: end->mix, of insts in the order of the configuration; and what the
  *             model must know.  ret: RK_OK, RK_E_NOMEM
  * mix_same - has the end those sources, as conf says.   mix_free - wipe and free end->mix; NULL is fine
- * mix_drop - the parts at hand are not wanted any more: wipe them, and count them as orphaned.  mix_holds - are there any
+ * mix_drop - the parts at hand are not wanted any more: wipe them, and count them as orphaned
+ * mix_holds - are there parts at hand
  * mix_bind - which keys of its peer at each source, and by which of them the model goes;  mix_forget - by none any more
  * mix_pairs - those of its sources, one or several.   mix_pair - of the source that is asked for a part now; NULL: none
  * mix_begin - end->act is to be done with several sources; it is answered by end_answer() or end_failed()

@@ -413,7 +413,9 @@ hint(const struct end *end, int err)
     bool other = class == RK_CLASS_SUPPLY || class == RK_CLASS_CONFIG || class == RK_CLASS_BUG ||
                  err == RK_E_AGAIN;
 
-    return end->live->act == RK_ACT_GET_BY_ID && other ? " (are sources the same list in the same order at both ends?)" : "";
+    return end->live->act == RK_ACT_GET_BY_ID && other
+               ? " (are sources the same list in the same order at both ends?)"
+               : "";
 }
 
 bool

@@ -232,7 +232,7 @@ let(struct source_pair *p, size_t n)
             continue;
         end->live->e.let = true;
         end_event(end, &(struct rk_event){.type = RK_EV_TICK});
-        if (end->live->e.state == RK_ST_IDLE) /* it is not due any more, or may not begin: then it is another one's turn */
+        if (end->live->e.state == RK_ST_IDLE) /* it is not due any more, or may not: then it is another one's turn */
             end->live->e.let = false;
         else
             done++;
