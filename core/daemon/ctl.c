@@ -221,6 +221,10 @@ do_rotate(struct ctl_client *c, const struct rk_ask *ask)
         }
     }
     end = end_find(c->d, ask->arg, 'a');
+    if (!end_rouse(end)) {
+        answer(c, CTL_FAILED, "%s: out of memory", ask->arg);
+        return;
+    }
     rk_log(RK_LOG_NOTICE, "ev=rotate link=%s note=\"asked by an operator\"", ask->arg);
     end_event(end, &(struct rk_event){.type = RK_EV_ROTATE});
 }
@@ -250,6 +254,10 @@ do_adopt(struct ctl_client *c, const struct rk_ask *ask)
 
         if (!end || (!here && !(rk_end_alarms(end_see(end), rk_now_ns()) & RK_ALARM_FOREIGN)))
             continue;
+        if (!end_rouse(end)) {
+            answer(c, CTL_FAILED, "%s: out of memory", ask->arg);
+            return;
+        }
         any = true;
         held |= here;
         rk_log(RK_LOG_NOTICE, "ev=adopt link=%s end=%c note=\"asked by an operator\"", ask->arg, which);

@@ -209,13 +209,12 @@ struct live { /* what an end is and does, while it is not at rest */
     char act_key[RK_KEY_ID_MAX + 1];
     uint64_t act_seq;
     int64_t rotation_since_ns;
-    struct end *next_queue, *next_commit; /* in at most one list of each kind */
-    int64_t queued_ns;              /* when it came into the queue of its source */
-    struct rk_journal_place place;  /* in the journal */
-    int64_t fetch_ns;               /* slave: how far its key requests are ahead of their rate; inst.c */
-    int put_err;                    /* of the journal entry in the open group */
-    bool tired;                     /* in d->tired */
-    struct end *next_tired;
+    struct end *next_queue, *next_commit, *next_may_rest; /* in at most one list of each kind */
+    bool may_rest;                 /* in d->may_rest */
+    int put_err;                   /* of the journal entry in the open group */
+    int64_t queued_ns;             /* when it came into the queue of its source */
+    int64_t fetch_ns;              /* slave: how far its key requests are ahead of their rate; inst.c */
+    struct rk_journal_place place; /* in the journal */
     struct rk_end e; /* the last: it is long, and who looks through a queue wants what is before it */
 };
 
@@ -225,7 +224,7 @@ struct rest; /* a struct live, packed */
 struct end {
     struct wake wake; /* e.wake_ns, or sooner; at rest just then */
     struct daemon *d;
-    struct end *next_post, *next_inbox; /* each in at most one list of each kind; see struct live for others */
+    struct end *next_post, *next_inbox; /* as those of struct live; these two are also for an end at rest */
     struct end *next_wait, **at_wait; /* the latter: what points to this one, while it waits */
     struct end *other;      /* the second end of a local link; NULL */
     const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
@@ -237,9 +236,9 @@ struct end {
     struct live *live;      /* NULL: at rest, and then it is in: */
     struct rest *rest;      /* NULL: it never was at rest */
     uint64_t slot;          /* links of the same one are due together; 0: by the link's name */
-    char *act_terms; /* STAGE, RETIRE of classes B to E; NULL: none */
-    char which;          /* 'a'; 'b' for the second end of a local link */
-    bool master;         /* in its role of now */
+    char *act_terms;        /* STAGE, RETIRE of classes B to E; NULL: none */
+    char which;             /* 'a'; 'b' for the second end of a local link */
+    bool master;            /* in its role of now */
     bool busy;           /* a call for it is under way: it must outlive the answer */
     unsigned busy_posts; /* publish calls under way that name it */
     bool gone;           /* not in the configuration any more: freed when it is not busy */
@@ -459,7 +458,7 @@ struct daemon {
     struct event *timer_ev, *turn_ev, *sig_ev[4];
     bool turn_due;
     struct wake stop_wake, expiry_wake, rest_wake;
-    struct end *tired; /* ends that had an event since it was looked last whether they can rest */
+    struct end *may_rest; /* ends that had an event since it was looked last whether they can rest */
     struct rk_heap heap;
     struct rk_conf_set *conf;
     char sae[RK_SAE_MAX + 1]; /* of conf, and there for as long as this is */

@@ -145,7 +145,7 @@ end_release(struct end *end)
     const struct live *live = end->live;
 
     if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts ||
-        (live && (live->act == RK_ACT_JOURNAL || live->tired)))
+        (live && (live->act == RK_ACT_JOURNAL || live->may_rest)))
         return;
     if (end->conf != &unknown)
         free((void *)(size_t)end->conf);

@@ -161,7 +161,7 @@ leave_out(struct live *live)
     live->act_seq = 0;
     live->queued_ns = 0;
     live->put_err = 0;
-    live->next_tired = NULL;
+    live->next_may_rest = NULL;
     clear_behind(e->d.cur, sizeof e->d.cur);
     clear_behind(e->d.prev, sizeof e->d.prev);
     clear_behind(e->d.cand, sizeof e->d.cand);
@@ -251,14 +251,14 @@ unpack(const struct end *end, struct live *live)
 static void
 look(struct daemon *d, struct wake *w)
 {
-    struct end *end = d->tired;
+    struct end *end = d->may_rest;
 
     (void)w;
-    d->tired = NULL;
+    d->may_rest = NULL;
     while (end) {
-        struct end *next = end->live->next_tired;
+        struct end *next = end->live->next_may_rest;
 
-        end->live->tired = false;
+        end->live->may_rest = false;
         if (end->gone)
             end_release(end);
         else if (can_rest(end))
@@ -268,15 +268,15 @@ look(struct daemon *d, struct wake *w)
 }
 
 static void
-tire(struct end *end)
+rest_soon(struct end *end)
 {
     struct daemon *d = end->d;
 
-    if (end->live->tired)
+    if (end->live->may_rest)
         return;
-    end->live->tired = true;
-    end->live->next_tired = d->tired;
-    d->tired = end;
+    end->live->may_rest = true;
+    end->live->next_may_rest = d->may_rest;
+    d->may_rest = end;
     d->rest_wake.fn = look;
     if (!d->rest_wake.timer.pos)
         wake_at(d, &d->rest_wake, rk_now_ns() + REST_MS * RK_NS_PER_MS);
@@ -295,7 +295,7 @@ end_rouse(struct end *end)
         end->live = live;
         end_configure(end);
     }
-    tire(end);
+    rest_soon(end);
     return true;
 }
 

@@ -258,11 +258,11 @@ gone(void **state)
     end_rouse(&r.end);
     end_rouse(&r.end);
     r.end.gone = true;
-    assert_true(r.end.live->tired);
+    assert_true(r.end.live->may_rest);
     time_goes_on();
     assert_int_equal(r.released, 1);
     assert_non_null(r.end.live);
-    assert_false(r.end.live->tired);
+    assert_false(r.end.live->may_rest);
 }
 
 /* Each in its own place, whatever the order in which they come and go. */
@@ -285,7 +285,7 @@ many(void **state)
             if (round < 19 && next() % 2)
                 assert_true(end_rouse(&end[i]));
         }
-        if (!r.d.tired)
+        if (!r.d.may_rest)
             break;
     }
     for (size_t i = 0; i < MANY; i++)
@@ -317,7 +317,7 @@ no_memory(void **state)
     assert_true(end_rouse(&end[n]));
     for (size_t i = 0; i < MANY; i++)
         drop(&end[i]);
-    r.d.tired = NULL;
+    r.d.may_rest = NULL;
 }
 
 int
