@@ -1,64 +1,54 @@
 /* squeeze.c - a block of bytes without its zeros.
  *
- * Runs, until the block is full: one byte how many zeros there are, one byte how many other bytes follow, and those.
- * A zero or two among other bytes stay with them: to leave them out would cost as much.  Zeros at the end are left out.
+ * It is taken as words of eight bytes, the lowest byte first.  Each word that is not zero is one byte that says how many
+ * zero words are before it (upper half) and how many bytes it takes (lower half), and those: the zero bytes at its upper
+ * end are left out.  When there are more zero words than half a byte can say, one that takes no bytes stands for all of
+ * them that it can say.  Zero words at the end are left out.
  */
 #include "squeeze.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
-#define RUN_MAX 255u
-#define GAP 3u /* zeros in a row that end a run */
+#define WORD sizeof(uint64_t)
+#define SKIP_MAX 15u
 
-/* How many zeros at[0..n) begins with. */
-static size_t
-zeros(const unsigned char *at, size_t n)
+/* The word at[0..n), whatever is missing of it zero. */
+static uint64_t
+word_at(const unsigned char *at, size_t n)
 {
-    size_t i = 0;
     uint64_t word = 0;
 
-    while (i + sizeof word <= n && (memcpy(&word, at + i, sizeof word), word == 0))
-        i += sizeof word;
-    while (i < n && at[i] == 0)
-        i++;
-    return i;
-}
-
-/* How many bytes there are before the next gap, or before the end; trailing zeros are not among them. */
-static size_t
-others(const unsigned char *at, size_t n)
-{
-    size_t i = 0, gap = 0;
-
-    while (i < n && gap < GAP)
-        gap = at[i++] ? 0 : gap + 1;
-    return i - gap;
+    memcpy(&word, at, n < WORD ? n : WORD);
+    return le64toh(word);
 }
 
 size_t
 rk_squeeze(const void *from, size_t n, unsigned char *to)
 {
-    const unsigned char *at = from, *end = at + n;
+    const unsigned char *at = from;
     unsigned char *out = to;
+    unsigned skip = 0;
 
-    for (;;) {
-        size_t skip = zeros(at, (size_t)(end - at)), keep;
+    for (size_t i = 0; i < n; i += WORD) {
+        uint64_t word = i + WORD <= n ? word_at(at + i, WORD) : word_at(at + i, n - i), bytes;
+        unsigned take;
 
-        at += skip;
-        if (at == end)
-            return (size_t)(out - to);
-        for (; skip > RUN_MAX; skip -= RUN_MAX) {
-            *out++ = RUN_MAX;
-            *out++ = 0;
+        if (word == 0) {
+            skip++;
+            continue;
         }
-        keep = others(at, (size_t)(end - at) < RUN_MAX ? (size_t)(end - at) : RUN_MAX);
-        *out++ = (unsigned char)skip;
-        *out++ = (unsigned char)keep;
-        memcpy(out, at, keep);
-        out += keep;
-        at += keep;
+        for (; skip > SKIP_MAX; skip -= SKIP_MAX)
+            *out++ = SKIP_MAX << 4;
+        take = (unsigned)WORD - (unsigned)__builtin_clzll(word) / 8;
+        *out++ = (unsigned char)(skip << 4 | take);
+        bytes = htole64(word);
+        memcpy(out, &bytes, WORD); /* there is room; what is behind those that count is written over */
+        out += take;
+        skip = 0;
     }
+    return (size_t)(out - to);
 }
 
 bool
@@ -66,19 +56,19 @@ rk_unsqueeze(const unsigned char *from, size_t len, void *to, size_t n)
 {
     const unsigned char *end = from + len;
     unsigned char *out = to;
-    size_t left = n;
+    size_t at = 0;
 
     memset(to, 0, n);
-    while (end - from >= 2) {
-        size_t skip = from[0], keep = from[1];
+    while (from < end) {
+        size_t skip = *from >> 4, take = *from & 15u;
 
-        from += 2;
-        if (skip + keep > left || keep > (size_t)(end - from))
+        from++;
+        at += skip * WORD;
+        if (take > WORD || take > (size_t)(end - from) || at > n || take > n - at)
             return false;
-        memcpy(out + skip, from, keep);
-        from += keep;
-        out += skip + keep;
-        left -= skip + keep;
+        memcpy(out + at, from, take);
+        from += take;
+        at += take ? WORD : 0;
     }
-    return from == end;
+    return true;
 }

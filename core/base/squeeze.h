@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Room for n bytes squeezed, whatever they are: two more for each run, and a run without zeros is a long one. */
-#define RK_SQUEEZE_MAX(n) ((n) + 2 * ((n) / 128 + 2))
+/* Room for n bytes squeezed, whatever they are: one more for each word of eight, and what is written beyond the last. */
+#define RK_SQUEEZE_MAX(n) ((n) + (n) / 8 + 24)
 
 /* rk_squeeze - from[n] to to[RK_SQUEEZE_MAX(n)].   ret: how many bytes it takes there
  * blocks: never.   src: design */

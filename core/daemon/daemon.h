@@ -211,6 +211,7 @@ struct live { /* what an end is and does, while it is not at rest */
     int64_t rotation_since_ns;
     struct end *next_queue, *next_commit, *next_may_rest; /* in at most one list of each kind */
     bool may_rest;                 /* in d->may_rest */
+    bool stirred;                  /* something has happened to it since it was looked whether it can rest */
     int put_err;                   /* of the journal entry in the open group */
     int64_t queued_ns;             /* when it came into the queue of its source */
     int64_t fetch_ns;              /* slave: how far its key requests are ahead of their rate; inst.c */

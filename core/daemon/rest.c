@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define REST_MS 100               /* once in a rotation, not at each step of it */
+#define REST_MS 100               /* between two looks: an end rests once in a rotation, not at each step of it */
 #define CHUNK_BYTES (256 * 1024u)
 #define ROUND 16u                 /* malloc's steps, which begin at the half of one */
 #define HALF (ROUND / 2)
@@ -137,7 +137,7 @@ clear_behind(char *text, size_t size)
 static void
 fold(char *twice, const char *once, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size && once[i]; i++)
         twice[i] ^= once[i];
 }
 
@@ -248,6 +248,9 @@ unpack(const struct end *end, struct live *live)
     fold_all(&live->e);
 }
 
+static void look_later(struct end *end);
+
+/* Those that nothing has happened to since the last look. */
 static void
 look(struct daemon *d, struct wake *w)
 {
@@ -261,6 +264,8 @@ look(struct daemon *d, struct wake *w)
         end->live->may_rest = false;
         if (end->gone)
             end_release(end);
+        else if (end->live->stirred)
+            look_later(end);
         else if (can_rest(end))
             put_to_rest(end);
         end = next;
@@ -268,12 +273,11 @@ look(struct daemon *d, struct wake *w)
 }
 
 static void
-rest_soon(struct end *end)
+look_later(struct end *end)
 {
     struct daemon *d = end->d;
 
-    if (end->live->may_rest)
-        return;
+    end->live->stirred = false;
     end->live->may_rest = true;
     end->live->next_may_rest = d->may_rest;
     d->may_rest = end;
@@ -295,7 +299,9 @@ end_rouse(struct end *end)
         end->live = live;
         end_configure(end);
     }
-    rest_soon(end);
+    if (!end->live->may_rest)
+        look_later(end);
+    end->live->stirred = true;
     return true;
 }
 

@@ -60,7 +60,7 @@ same_again(void **state)
 static void
 runs(void **state)
 {
-    static const size_t lengths[] = {0, 1, 2, 3, 4, 7, 8, 9, 252, 253, 254, 255, 256, 257, 509, 510, 511, 512};
+    static const size_t lengths[] = {0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 119, 120, 121, 127, 128, 129, 247, 248, 249};
     unsigned char block[MOST];
     const size_t n = sizeof lengths / sizeof *lengths;
 
@@ -77,36 +77,38 @@ runs(void **state)
             }
 }
 
-/* What it is for: zeros cost next to nothing, and no block costs much more than it had. */
+/* What it is for: zeros cost next to nothing, a number what it is large, and no block much more than it had. */
 static void
 sizes(void **state)
 {
     unsigned char block[MOST] = {0};
+    const uint64_t numbers[4] = {1, 0x1234, 0, UINT64_MAX};
 
     (void)state;
     assert_int_equal(there_and_back(block, MOST), 0);
-    block[MOST - 1] = 1;
-    assert_in_range(there_and_back(block, MOST), 3, 32);
+    block[MOST - 8] = 1;
+    assert_in_range(there_and_back(block, MOST), 2, 20);
     memset(block, 'x', sizeof block);
-    assert_in_range(there_and_back(block, MOST), MOST, MOST + 16);
-    for (size_t i = 0; i < MOST; i += 4) /* the worst: each run is of one byte */
-        memset(block + i, 0, 3);
-    assert_in_range(there_and_back(block, MOST), 1, RK_SQUEEZE_MAX(MOST));
+    assert_in_range(there_and_back(block, MOST), MOST, MOST + MOST / 8);
+    memcpy(block, numbers, sizeof numbers);
+    assert_in_range(there_and_back(block, sizeof numbers), 14, 26); /* 26: where the highest byte comes first */
 }
 
 /* What is not a squeezed block of that size is refused, and nothing is written behind the block. */
 static void
 nonsense(void **state)
 {
-    static const unsigned char cut[] = {1, 3, 'a', 'b'}, half[] = {1}, full[] = {2, 3, 'a', 'b', 'c'};
-    unsigned char block[6] = {0};
+    static const unsigned char cut[] = {0x13, 'a', 'b'}, wide[] = {0x09, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'},
+                               full[] = {0x13, 'a', 'b', 'c'}, far[] = {0xf0, 0x11, 'a'};
+    unsigned char block[13] = {0};
 
     (void)state;
-    assert_false(rk_unsqueeze(cut, sizeof cut, block, 5));
-    assert_false(rk_unsqueeze(half, sizeof half, block, 5));
-    assert_false(rk_unsqueeze(full, sizeof full, block, 4));
-    assert_true(rk_unsqueeze(full, sizeof full, block, 5));
-    assert_memory_equal(block, "\0\0abc", 6);
+    assert_false(rk_unsqueeze(cut, sizeof cut, block, 12));
+    assert_false(rk_unsqueeze(wide, sizeof wide, block, 12));
+    assert_false(rk_unsqueeze(far, sizeof far, block, 12));
+    assert_false(rk_unsqueeze(full, sizeof full, block, 10));
+    assert_true(rk_unsqueeze(full, sizeof full, block, 11));
+    assert_memory_equal(block, "\0\0\0\0\0\0\0\0abc\0", 13);
 }
 
 int
