@@ -2,7 +2,7 @@
  *
  * Runs in the loop.  An idle end comes to rest a moment after its last event, and is roused by the next one.  Between
  * the two it is exactly as it was, but for what end_configure() sets anew.  A struct live has its place in a chunk of
- * many, which goes back to the system when the last end in it rests: most of them are live at once after a start.
+ * many, which goes back to the system soon after the last end in it rests: most are live at once after a start.
  */
 #include "daemon.h"
 
@@ -29,24 +29,25 @@ struct slot {
 };
 
 struct chunk {
-    struct chunk *next, **at; /* while it has a free slot; `at` points to what points to it */
-    struct slot *free;
-    size_t used;
+    struct chunk *next, **at; /* in the list of those with room, or of the empty ones: what points to it */
+    struct slot *free;        /* slots that were given back, and how many have never been used: */
+    size_t used, fresh;
     struct slot slot[];
 };
 
 #define SLOTS ((CHUNK_BYTES - sizeof(struct chunk)) / sizeof(struct slot))
 
-static struct chunk *with_room;
+static struct chunk *with_room, *empty;
+static size_t n_empty;
 
 static void
-link_chunk(struct chunk *c)
+link_chunk(struct chunk **list, struct chunk *c)
 {
-    c->next = with_room;
-    c->at = &with_room;
+    c->next = *list;
+    c->at = list;
     if (c->next)
         c->next->at = &c->next;
-    with_room = c;
+    *list = c;
 }
 
 static void
@@ -57,40 +58,54 @@ unlink_chunk(struct chunk *c)
         c->next->at = c->at;
 }
 
-static struct chunk *
+/* Its pages are there as they are used. */
+static bool
 new_chunk(void)
 {
     struct chunk *c = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (c == MAP_FAILED)
-        return NULL;
-    for (size_t i = SLOTS; i-- > 0;) {
-        c->slot[i].chunk = c;
-        c->slot[i].u.next_free = c->free;
-        c->free = &c->slot[i];
-    }
-    link_chunk(c);
-    return c;
+        return false;
+    c->fresh = SLOTS;
+    link_chunk(&empty, c);
+    n_empty++;
+    return true;
+}
+
+static struct slot *
+take_slot(struct chunk *c)
+{
+    struct slot *slot = c->free;
+
+    if (slot)
+        c->free = slot->u.next_free;
+    else
+        slot = &c->slot[SLOTS - c->fresh--];
+    slot->chunk = c;
+    if (++c->used == SLOTS)
+        unlink_chunk(c);
+    return slot;
 }
 
 struct live *
 live_new(void)
 {
-    struct chunk *c = with_room ? with_room : new_chunk();
     struct slot *slot;
 
-    if (!c)
+    if (!with_room && !empty && !new_chunk())
         return NULL;
-    slot = c->free;
-    c->free = slot->u.next_free;
-    c->used++;
-    if (!c->free)
+    if (!with_room) {
+        struct chunk *c = empty;
+
         unlink_chunk(c);
+        n_empty--;
+        link_chunk(&with_room, c);
+    }
+    slot = take_slot(with_room);
     memset(&slot->u.live, 0, sizeof slot->u.live);
     return &slot->u.live;
 }
 
-/* The last empty chunk is kept for the next end. */
 void
 live_free(struct live *live)
 {
@@ -101,14 +116,28 @@ live_free(struct live *live)
         return;
     slot = (struct slot *)(void *)((char *)live - offsetof(struct slot, u));
     c = slot->chunk;
-    if (!c->free)
-        link_chunk(c);
+    if (c->used == SLOTS)
+        link_chunk(&with_room, c);
     slot->u.next_free = c->free;
     c->free = slot;
-    if (--c->used > 0 || (c == with_room && !c->next))
+    if (--c->used > 0)
         return;
     unlink_chunk(c);
-    munmap(c, CHUNK_BYTES);
+    link_chunk(&empty, c);
+    n_empty++;
+}
+
+/* Give empty chunks back, but for so many. */
+static void
+trim(size_t keep)
+{
+    while (n_empty > keep) {
+        struct chunk *c = empty;
+
+        unlink_chunk(c);
+        n_empty--;
+        munmap(c, CHUNK_BYTES);
+    }
 }
 
 /* ---- packing ---- */
@@ -250,7 +279,8 @@ unpack(const struct end *end, struct live *live)
 
 static void look_later(struct end *end);
 
-/* Those that nothing has happened to since the last look. */
+/* Those that nothing has happened to since the last look.  Of the room that is left over half goes back, for what follows
+ * under the same load takes it again; and all but a little when there is no more to follow. */
 static void
 look(struct daemon *d, struct wake *w)
 {
@@ -270,6 +300,7 @@ look(struct daemon *d, struct wake *w)
             put_to_rest(end);
         end = next;
     }
+    trim(d->may_rest ? n_empty - n_empty / 2 : 1);
 }
 
 static void
