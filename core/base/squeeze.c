@@ -1,9 +1,9 @@
 /* squeeze.c - a block of bytes without its zeros.
  *
- * It is taken as words of eight bytes, the lowest byte first.  Each word that is not zero is one byte that says how many
- * zero words are before it (upper half) and how many bytes it takes (lower half), and those: the zero bytes at its upper
- * end are left out.  When there are more zero words than half a byte can say, one that takes no bytes stands for all of
- * them that it can say.  Zero words at the end are left out.
+ * It is taken as words of eight bytes, the lowest byte first.  Each word that is not zero becomes one byte that says
+ * how many zero words are before it (upper half) and how many bytes it has (lower half), and those bytes: zeros at its
+ * upper end are left out.  Where there are more zero words than half a byte can say, bytes with a lower half of 0 stand
+ * for 15 of them each.  Zero words at the end are left out.
  */
 #include "squeeze.h"
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Room for n bytes squeezed, whatever they are: one more for each word of eight, and what is written beyond the last. */
+/* Room for n bytes squeezed, whatever they are: one more for each word of eight, and a word behind the last. */
 #define RK_SQUEEZE_MAX(n) ((n) + (n) / 8 + 24)
 
 /* rk_squeeze - from[n] to to[RK_SQUEEZE_MAX(n)].   ret: how many bytes it takes there

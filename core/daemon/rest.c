@@ -279,8 +279,8 @@ unpack(const struct end *end, struct live *live)
 
 static void look_later(struct end *end);
 
-/* Those that nothing has happened to since the last look.  Of the room that is left over half goes back, for what follows
- * under the same load takes it again; and all but a little when there is no more to follow. */
+/* Those that nothing has happened to since the last look.  Of the room that is left over half goes back, for what
+ * follows under the same load takes it again; and all but a little when nothing follows. */
 static void
 look(struct daemon *d, struct wake *w)
 {
