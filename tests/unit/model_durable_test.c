@@ -98,6 +98,8 @@ rotates(struct fix *f)
     writes(f, RK_ST_J_IDLE, RK_PH_IDLE,
            (struct keys){.cur = f->new_key, .cur_seq = 5, .prev = cak(f) ? f->key : "", .prev_seq = cak(f) ? 4 : 0,
                          .cand = ""});
+    assert_string_equal(f->e.d.mine, ""); /* as the candidate, whose tags they were */
+    assert_string_equal(f->e.d.theirs, "");
     goes_well(f);
     assert_int_equal(f->e.state, RK_ST_IDLE);
     assert_int_equal(f->e.rotations, 1);
