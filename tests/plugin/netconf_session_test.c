@@ -446,6 +446,34 @@ test_cancel_of_opening(void **state)
     }
 }
 
+/* Who listens and never accepts is like a filter that drops: connecting does not end. */
+static void
+test_cancel_of_connecting(void **state)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fds[6];
+    socklen_t len = sizeof addr;
+
+    (void)state;
+    start(greets);
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (i ? SOCK_NONBLOCK : 0), 0);
+        if (fds[i] < 0)
+            abort();
+        if (i > 0)
+            (void)connect(fds[i], (struct sockaddr *)&addr, sizeof addr); /* fill its queue */
+        else if (bind(fds[0], (struct sockaddr *)&addr, sizeof addr) < 0 || listen(fds[0], 0) < 0 ||
+                 getsockname(fds[0], (struct sockaddr *)&addr, &len) < 0)
+            abort();
+    }
+    target.port = ntohs(addr.sin_port);
+    atomic_store(&srv.connections, 1); /* nobody will come */
+    cancel_while(opens, RK_E_CANCELED);
+    assert_says("while connecting");
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        close(fds[i]);
+}
+
 static void
 test_cancel_of_an_agent(void **state)
 {
@@ -604,6 +632,7 @@ main(void)
                                        T(test_what_came_before_the_end),
                                        T(test_tend_sees_the_end),
                                        T(test_cancel_of_opening),
+                                       T(test_cancel_of_connecting),
                                        T(test_cancel_of_an_agent),
                                        T(test_cancel_of_a_name),
                                        T(test_cancel_of_a_request),
