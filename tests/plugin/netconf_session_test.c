@@ -89,7 +89,7 @@ test_secrets_are_sent_and_not_logged(void **state)
     start(script);
     must_open();
     assert_int_equal(nc_rpc(nc, &call, &request, &reply), RK_OK);
-    assert_non_null(strstr(fake_log(), "ev=rpc"));
+    assert_non_null(strstr(fake_log(), "what=load id=1 sent="));
     assert_null(strstr(fake_log(), "deadbeef"));
     assert_null(strstr(fake_log(), "$9$"));
     fake_host.secret_free(&cak);

@@ -151,9 +151,9 @@ struct waiting {
     char id[24];
     struct nc_reply *reply;
     const char *why;
-    size_t bytes;    /* of the reply */
-    unsigned others; /* messages that were not for us */
-    bool stranger;   /* a reply without an ID */
+    size_t sent, bytes; /* of the request, of the reply */
+    unsigned others;    /* messages that were not for us */
+    bool stranger;      /* a reply without an ID */
 };
 
 static int
@@ -248,10 +248,9 @@ unknown(struct nc_session *s, int err)
 static int
 exchange(struct nc_session *s, const struct nc_request *r, const struct message *m, struct waiting *w)
 {
-    size_t sent;
-    int err = nc_send(s, (struct nc_bytes){m->bytes + m->body, m->len - m->body}, &sent);
+    int err = nc_send(s, (struct nc_bytes){m->bytes + m->body, m->len - m->body}, &w->sent);
 
-    if (err && sent < m->len - m->body)
+    if (err && w->sent < m->len - m->body)
         return err;
     if (!err)
         err = await(s, w);
@@ -300,9 +299,9 @@ nc_rpc(struct nc_session *s, struct rk_call *call, const struct nc_request *requ
     if (!err)
         err = call_peer(s, request, &w);
     s->host->log(call, RK_LOG_DEBUG,
-                 "ev=rpc host=%s what=%s id=%s got=%zu ms=%lld errors=%u warnings=%u repaired=%d "
+                 "ev=rpc host=%s what=%s id=%s sent=%zu got=%zu ms=%lld errors=%u warnings=%u repaired=%d "
                  "code=%d",
-                 s->where, request->what, w.id, w.bytes, (long long)(nc_now_ms() - begun_ms),
+                 s->where, request->what, w.id, w.sent, w.bytes, (long long)(nc_now_ms() - begun_ms),
                  w.reply ? w.reply->n_errors : 0, w.reply ? w.reply->n_warnings : 0, w.reply && w.reply->repaired, err);
     nc_leave(s);
     *reply = w.reply;
