@@ -1,0 +1,133 @@
+/* ckn.c - names and bytes of CAKs: what both ends make of a key and its ID.  Any thread; pure but for the host's secrets.
+ *
+ * Form "digest": the CKN is a digest of the key ID, the CAK is derived from the key, bound to link and key ID.  Form
+ * "offbox", as the script that this plugin takes the place of: a constant prefix and the UUID, and the key's first bytes. */
+#include "junos.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "../../common/keytext.h"
+
+#define CKN_LABEL "rekey ckn v1"
+#define CAK_LABEL "rekey cak v1"
+#define UUID_HEX 32
+
+/* Public bytes that a key or its name is bound to: texts, each with its NUL. */
+struct info {
+    unsigned char bytes[256];
+    size_t len;
+    bool over;
+};
+
+static void
+add(struct info *info, const char *text)
+{
+    size_t len = strlen(text) + 1;
+
+    if (len > sizeof info->bytes - info->len) {
+        info->over = true;
+        return;
+    }
+    memcpy(info->bytes + info->len, text, len);
+    info->len += len;
+}
+
+/* UUIDs are the same in either case. */
+static void
+add_id(struct info *info, const char *key_id)
+{
+    char folded[RK_KEY_ID_MAX + 1] = "";
+    size_t len = strlen(key_id);
+
+    info->over |= len >= sizeof folded;
+    if (info->over)
+        return;
+    memcpy(folded, key_id, len + 1);
+    rkp_key_id_fold(folded);
+    add(info, folded);
+}
+
+static int
+offbox_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1])
+{
+    const char *prefix = d->opt.ckn_prefix ? d->opt.ckn_prefix : "";
+    size_t n = strlen(prefix);
+
+    if (!rkp_uuid_ok(key_id) || n != JN_CKN_HEX - UUID_HEX)
+        return RK_E_CONFIG;
+    for (size_t i = 0; i < n; i++) {
+        if (!isxdigit((unsigned char)prefix[i]))
+            return RK_E_CONFIG;
+        ckn[i] = (char)tolower((unsigned char)prefix[i]);
+    }
+    for (const char *p = key_id; *p; p++)
+        if (*p != '-')
+            ckn[n++] = (char)tolower((unsigned char)*p);
+    ckn[n] = '\0';
+    return RK_OK;
+}
+
+int
+jn_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1])
+{
+    struct info info = {.len = 0};
+    unsigned char digest[32];
+    int err;
+
+    ckn[0] = '\0';
+    if (d->opt.ckn == JN_CKN_OFFBOX)
+        return offbox_ckn(d, key_id, ckn);
+    add(&info, CKN_LABEL);
+    add_id(&info, key_id);
+    if (info.over)
+        return RK_E_CONFIG;
+    err = d->host->sha256(info.bytes, info.len, digest);
+    if (!err)
+        rkp_hex_put(digest, sizeof digest, ckn);
+    return err;
+}
+
+struct cut {
+    const struct rk_host *host;
+    const struct rk_secret *key;
+    unsigned char *to;
+    size_t len;
+};
+
+static int
+copy_out(const unsigned char *bytes, size_t len, void *arg)
+{
+    struct cut *c = arg;
+
+    if (len < c->len)
+        return RK_E_KEY_SIZE;
+    memcpy(c->to, bytes, c->len);
+    return RK_OK;
+}
+
+static int
+fill_first(unsigned char *bytes, size_t len, void *arg)
+{
+    struct cut *c = arg;
+
+    c->to = bytes;
+    c->len = len;
+    return c->host->secret_use(c->key, copy_out, c);
+}
+
+int
+jn_cak(const struct jn_device *d, const struct rk_secret *key, const struct jn_cak_use *use, struct rk_secret **cak)
+{
+    size_t len = strstr(use->cipher, "256") ? 32 : 16;
+    struct cut c = {.host = d->host, .key = key};
+    struct info info = {.len = 0};
+
+    *cak = NULL;
+    if (d->opt.ckn == JN_CKN_OFFBOX)
+        return d->host->secret_new(len, fill_first, &c, cak);
+    add(&info, CAK_LABEL);
+    add(&info, use->link);
+    add_id(&info, use->key_id);
+    return info.over ? RK_E_CONTRACT : d->host->secret_derive(key, info.bytes, info.len, len, cak);
+}

@@ -1,0 +1,36 @@
+/* rows.h - what the readers share: a list that grows up to a bound, and values of leaves */
+#ifndef JN_ROWS_H
+#define JN_ROWS_H
+
+#include "read.h"
+
+#define JN_ROWS_MAX 32768 /* rows of one reply: 1,000 links have some 4,000 */
+
+struct jn_rows {
+    void *v;
+    size_t n, cap, size; /* size: of one row [bytes] */
+    int err;             /* RK_OK, or why the last jn_rows_add failed: RK_E_NOMEM, RK_E_PROTOCOL (too many) */
+};
+/* jn_rows_add - a zeroed row; NULL: see err.  Pointers to rows are void after it */
+void *jn_rows_add(struct jn_rows *r);
+
+/* jn_top - the first element of this name in a reply, the reply's root itself included; go on with nc_next unless it is
+ * the root.   jn_top_next - that */
+const xmlNode *jn_top(const xmlNode *root, const char *name);
+const xmlNode *jn_top_next(const xmlNode *root, const xmlNode *node);
+/* jn_other - has the reply an element that is neither noise (banners, ok) nor empty? */
+bool jn_other(const xmlNode *root);
+/* jn_attr - an attribute by local name, NULL: none */
+const char *jn_attr(const xmlNode *node, const char *name);
+/* jn_elements - has it child elements? */
+bool jn_elements(const xmlNode *node);
+/* jn_iface_name - name of an interface without trailing ".0", into out[RK_IFACE_MAX + 1]; false: none, or not printable */
+bool jn_iface_name(const char *text, char *out);
+bool jn_iface_of(const xmlNode *parent, const char *leaf, char *out);
+/* jn_u64 - a decimal number, blanks around it aside; false: none */
+bool jn_u64(const char *text, uint64_t *n);
+bool jn_child_u64(const xmlNode *parent, const char *name, uint64_t *n);
+/* jn_output - text of CLI commands in a reply, malloced, NULL: none or no memory (*err) */
+char *jn_output(const xmlNode *root, int *err);
+
+#endif
