@@ -46,6 +46,7 @@ struct jn_device {
     char model[64], release[64], host_name[65]; /* "" not known (facts of the session) */
     bool known;               /* they were asked for */
     struct jn_sealed *sealed;
+    unsigned char way[8];     /* view.c: which of the names of a request this router knows */
 };
 
 /* jn_rpc - one request on the device's session, which is opened or opened again when need be

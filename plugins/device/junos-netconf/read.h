@@ -92,6 +92,9 @@ struct jn_mka {
 /* jn_mka_read - get-mka-session-information, XML of any release, or its text in <output>
  * out:  *out[*n], malloced; two routing engines' answers are one list.   ret: RK_OK, RK_E_NOMEM, RK_E_PROTOCOL */
 int jn_mka_read(const xmlNode *root, struct jn_mka **out, size_t *n);
+/* jn_mka_join - fill in what rows lack from another answer about the same sessions, and add its other participants
+ * in/out: *rows[*n], *more[n_more]: all are the caller's, *rows may move.   ret: RK_OK, RK_E_NOMEM, RK_E_PROTOCOL */
+int jn_mka_join(struct jn_mka **rows, size_t *n, const struct jn_mka *more, size_t n_more);
 /* jn_ckn_same - is what is printed this CKN?  Case and agreed padding aside; a short print never matches two */
 bool jn_ckn_same(const char *printed, const char *ckn);
 
@@ -177,6 +180,13 @@ struct jn_view {
  * out:  *out, owned by the caller (jn_view_free wipes).   ret: RK_OK, or the code of the first part that failed
  * A router that does not know an RPC of an optional part (MACSEC, HAKR, LLDP) gives an empty one. */
 int jn_view_get(struct jn_device *d, struct rk_call *call, unsigned want, struct jn_view **out);
+/* jn_view_get_for - the same, when only these interfaces matter: few of them are asked for one by one where a reply for
+ * all would be long.  More than they may come */
+int jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const char *const *ifaces, size_t n,
+                    struct jn_view **out);
+/* jn_observe_one - what a view shows of one interface, into seen (zeroed but for its in members); pure
+ * in: now_ms  this host's clock, Unix time [ms] */
+void jn_observe_one(const struct jn_device *d, const struct jn_view *view, int64_t now_ms, struct rk_dev_seen *seen);
 void jn_view_free(const struct rk_host *host, struct jn_view **view);
 
 #endif

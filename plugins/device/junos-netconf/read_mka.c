@@ -403,6 +403,60 @@ jn_mka_read(const xmlNode *root, struct jn_mka **out, size_t *n)
     return RK_OK;
 }
 
+/* ---- two answers about the same sessions ---- */
+
+/* Rows come in the same order in both, so what is looked for is near where the last one was. */
+static struct jn_mka *
+find_row(struct jn_mka *rows, size_t n, const struct jn_mka *like, size_t *at)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct jn_mka *m = &rows[(*at + i) % n];
+
+        if (strcmp(m->ckn, like->ckn) == 0 && strcmp(m->iface, like->iface) == 0) {
+            *at = (*at + i) % n;
+            return m;
+        }
+    }
+    return NULL;
+}
+
+static enum jn_mka_state
+state_in(const struct jn_mka *rows, size_t n, const struct jn_mka *like, size_t *at)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rows[(*at + i) % n].iface, like->iface) == 0) {
+            *at = (*at + i) % n;
+            return rows[*at].state;
+        }
+    return JN_MKA_UNKNOWN;
+}
+
+int
+jn_mka_join(struct jn_mka **rows, size_t *n, const struct jn_mka *more, size_t n_more)
+{
+    struct jn_rows r = {.v = *rows, .n = *n, .cap = *n, .size = sizeof **rows};
+    size_t had = *n, at = 0;
+
+    for (size_t i = 0; i < n_more; i++) {
+        struct jn_mka *m = find_row(r.v, had, &more[i], &at), add = more[i];
+
+        if (m && agree(m, &more[i])) {
+            join(m, &more[i]);
+            continue;
+        }
+        if (!add.state)
+            add.state = state_in(r.v, had, &add, &at);
+        m = jn_rows_add(&r);
+        *rows = r.v;
+        *n = r.n;
+        if (!m)
+            return r.err;
+        *m = add;
+        *rows = r.v;
+    }
+    return RK_OK;
+}
+
 /* ---- CKNs ---- */
 
 /* Digits without the zeros that routers pad a short name with; 0: no hexadecimal digits. */

@@ -1,0 +1,461 @@
+/* view.c - asks a router for what is wanted of it, one request for each kind, whatever the number of interfaces.
+ *
+ * Releases name some requests differently: the next name is tried when one is not known, and what was known is
+ * remembered for the device.  The reply with the configuration has keys in it: it is wiped, and never logged. */
+#include "rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FEW 2       /* interfaces that are asked for one by one */
+#define BODY_MAX 512
+
+/* Kinds of requests that have several names; index into jn_device.way. */
+enum kind { K_MKA = 0, K_SUMMARY, K_MACSEC, K_LLDP, K_LLDP_ONE, K_HAKR, K_LINKS };
+
+struct way {
+    const char *what, *body; /* %s in body: the interface */
+};
+#define WAYS 4
+static const struct way ways[][WAYS] = {
+    [K_MKA] = {
+        {"get-mka-session-information", "<get-mka-session-information><detail/></get-mka-session-information>"},
+        {"get-mka-session-information", "<get-mka-session-information/>"},
+        {"show security mka sessions", "<command format=\"text\">show security mka sessions detail</command>"},
+        {"show security mka sessions", "<command format=\"text\">show security mka sessions</command>"}},
+    [K_SUMMARY] = {
+        {"get-mka-session-information", "<get-mka-session-information><summary/></get-mka-session-information>"},
+        {"show security mka sessions", "<command format=\"text\">show security mka sessions summary</command>"}},
+    [K_MACSEC] = {
+        {"get-macsec-connection-information", "<get-macsec-connection-information/>"},
+        {"show security macsec connections", "<command format=\"text\">show security macsec connections</command>"}},
+    [K_LLDP] = {
+        {"get-lldp-neighbors-information", "<get-lldp-neighbors-information/>"},
+        {"get-lldp-neighbor-detail-information", "<get-lldp-neighbor-detail-information/>"}},
+    [K_LLDP_ONE] = {
+        {"get-lldp-interface-neighbors",
+         "<get-lldp-interface-neighbors><interface-device>%s</interface-device></get-lldp-interface-neighbors>"},
+        {"get-lldp-interface-neighbors-information",
+         "<get-lldp-interface-neighbors-information><interface-name>%s</interface-name>"
+         "</get-lldp-interface-neighbors-information>"}},
+    [K_HAKR] = {{"get-hakr-keychain-information", "<get-hakr-keychain-information/>"}},
+    [K_LINKS] = {
+        {"get-interface-information", "<get-interface-information><media/></get-interface-information>"},
+        {"get-interface-information", "<get-interface-information/>"}},
+};
+
+#define CONF_BODY \
+    "<get-configuration database=\"committed\" inherit=\"inherit\" format=\"xml\"><configuration>" \
+    "<system><host-name/><time-zone/></system>" \
+    "<security><macsec/><authentication-key-chains/></security>" \
+    "<interfaces><interface><name/><description/></interface></interfaces>" \
+    "</configuration></get-configuration>"
+
+/* One jn_view_get. */
+struct ask {
+    struct jn_device *d;
+    struct rk_call *call;
+    const char *const *ifaces;
+    size_t n;
+    struct jn_view *v;
+};
+
+/* ---- requests ---- */
+
+/* Refused because it is not known, and for no other reason. */
+static bool
+is_unknown(const struct nc_reply *reply)
+{
+    for (unsigned i = 0; reply && i < reply->n_errors && i < NC_ERRORS_MAX; i++) {
+        const struct nc_error *e = &reply->errors[i];
+
+        if (strstr(e->message, "syntax error") || strstr(e->message, "unknown command") ||
+            strcmp(e->tag, "operation-not-supported") == 0 || strcmp(e->tag, "unknown-element") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The request in the words that the router knows.   ret: RK_E_UNSUPPORTED: it knows none of them */
+static int
+ask_way(struct ask *a, enum kind kind, const char *iface, struct nc_reply **reply)
+{
+    int err = RK_E_UNSUPPORTED;
+
+    for (unsigned i = 0; i < WAYS; i++) {
+        unsigned k = (a->d->way[kind] + i) % WAYS;
+        const struct way *w = &ways[kind][k];
+        char body[BODY_MAX];
+
+        if (!w->what)
+            continue;
+        if (strstr(w->body, "%s")) {
+            const char *at = strstr(w->body, "%s");
+
+            snprintf(body, sizeof body, "%.*s%s%s", (int)(at - w->body), w->body, iface, at + 2);
+        } else {
+            snprintf(body, sizeof body, "%s", w->body);
+        }
+        err = jn_ask(a->d, a->call, w->what, body, reply);
+        if (err == RK_E_REJECTED && is_unknown(*reply)) {
+            nc_reply_free(reply);
+            err = RK_E_UNSUPPORTED;
+            continue;
+        }
+        if (!err)
+            a->d->way[kind] = (unsigned char)k;
+        return err;
+    }
+    return err;
+}
+
+/* A reply that could not be read. */
+static int
+unread(struct ask *a, int err, const char *what)
+{
+    if (err == RK_E_PROTOCOL)
+        return a->d->host->fail(a->call, err, "%s: the answer to %s is not understood", a->d->opt.host, what);
+    return err == RK_E_NOMEM ? a->d->host->fail(a->call, err, "%s: no memory for the answer to %s", a->d->opt.host, what)
+                             : err;
+}
+
+/* ---- parts ---- */
+
+static int64_t
+unix_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* The router tells whole seconds: on the average half a second of the next has passed. */
+static int
+get_clock(struct ask *a)
+{
+    struct nc_reply *reply = NULL;
+    int64_t before_ms = unix_ms(), after_ms;
+    int err = jn_ask(a->d, a->call, "get-system-uptime-information", "<get-system-uptime-information/>", &reply);
+
+    after_ms = unix_ms();
+    if (!err)
+        err = unread(a, jn_clock_read(reply->root, &a->v->clock), "get-system-uptime-information");
+    a->v->clock_offset_ms = a->v->clock.unix_s * 1000 + 500 - (before_ms + (after_ms - before_ms) / 2);
+    nc_reply_free(&reply);
+    return err;
+}
+
+static int
+get_conf(struct ask *a)
+{
+    struct nc_part part = {.kind = NC_TEXT, .text = CONF_BODY};
+    struct nc_request request = {.what = "get-configuration", .parts = &part, .n = 1, .secret_reply = true};
+    struct nc_reply *reply = NULL;
+    int err = jn_rpc(a->d, a->call, &request, &reply);
+
+    if (!err)
+        err = unread(a, jn_conf_read(a->d->host, reply->root, a->v->clock.zone_s, &a->v->conf), "get-configuration");
+    nc_reply_free(&reply);
+    return err;
+}
+
+/* Is there something in the rows that only another form of the answer may tell? */
+static bool
+lacks_status(const struct jn_view *v)
+{
+    for (size_t i = 0; i < v->n_mka; i++)
+        if (v->mka[i].status == JN_CAK_NONE || v->mka[i].type == JN_CAK_UNKNOWN)
+            return true;
+    return false;
+}
+
+static bool
+lacks_sak(const struct jn_view *v)
+{
+    for (size_t i = 0; i < v->n_mka; i++)
+        if (v->mka[i].state == JN_MKA_UNKNOWN || !v->mka[i].sak[0])
+            return true;
+    return false;
+}
+
+static int
+join_mka(struct ask *a, const struct nc_reply *reply)
+{
+    struct jn_mka *more;
+    size_t n;
+    int err = jn_mka_read(reply->root, &more, &n);
+
+    if (!err)
+        err = jn_mka_join(&a->v->mka, &a->v->n_mka, more, n);
+    free(more);
+    return unread(a, err, "get-mka-session-information");
+}
+
+/* The summary has every participant with its status; the text has what XML of some releases leaves out. */
+static int
+complete_mka(struct ask *a, bool text)
+{
+    struct nc_reply *reply = NULL;
+    int err;
+
+    if (text)
+        err = jn_ask(a->d, a->call, ways[K_MKA][2].what, ways[K_MKA][2].body, &reply);
+    else
+        err = ask_way(a, K_SUMMARY, "", &reply);
+    if (!err)
+        err = join_mka(a, reply);
+    else if (err == RK_E_UNSUPPORTED || err == RK_E_REJECTED)
+        err = RK_OK; /* what is lacking stays unknown */
+    nc_reply_free(&reply);
+    return err;
+}
+
+static int
+get_mka(struct ask *a)
+{
+    struct nc_reply *reply = NULL;
+    int err = ask_way(a, K_MKA, "", &reply);
+    bool text = a->d->way[K_MKA] >= 2;
+
+    if (!err)
+        err = unread(a, jn_mka_read(reply->root, &a->v->mka, &a->v->n_mka), "get-mka-session-information");
+    nc_reply_free(&reply);
+    if (!err && lacks_sak(a->v) && !text)
+        err = complete_mka(a, true);
+    return !err && lacks_status(a->v) ? complete_mka(a, false) : err;
+}
+
+typedef int read_fn(const xmlNode *root, void **out, size_t *n);
+
+/* An optional part: a router that does not know it has none. */
+static int
+get_list(struct ask *a, enum kind kind, read_fn *read, void **out, size_t *n)
+{
+    struct nc_reply *reply = NULL;
+    int err = ask_way(a, kind, "", &reply);
+
+    if (!err)
+        err = unread(a, read(reply->root, out, n), ways[kind][a->d->way[kind]].what);
+    else if (err == RK_E_UNSUPPORTED)
+        err = RK_OK;
+    nc_reply_free(&reply);
+    return err;
+}
+
+static int
+read_macsec(const xmlNode *root, void **out, size_t *n)
+{
+    struct jn_macsec *m;
+    int err = jn_macsec_read(root, &m, n);
+
+    *out = m;
+    return err;
+}
+
+static int
+read_hakr(const xmlNode *root, void **out, size_t *n)
+{
+    struct jn_hakr *h;
+    int err = jn_hakr_read(root, &h, n);
+
+    *out = h;
+    return err;
+}
+
+/* ---- neighbours and interfaces: few are asked for one by one ---- */
+
+/* A name that can stand in XML as it is. */
+static bool
+is_plain(const char *iface)
+{
+    return iface[0] && strlen(iface) <= RK_IFACE_MAX &&
+           iface[strspn(iface, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-/:._")] == '\0';
+}
+
+static bool
+one_by_one(const struct ask *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (!is_plain(a->ifaces[i]))
+            return false;
+    return a->n > 0 && a->n <= FEW;
+}
+
+/* Append rows of one reply to those of the others. */
+static int
+append(void **to, size_t *n, size_t size, struct jn_rows *from)
+{
+    void *v = from->n ? reallocarray(*to, *n + from->n, size) : *to;
+
+    if (from->n && !v)
+        return RK_E_NOMEM;
+    if (from->n)
+        memcpy((char *)v + *n * size, from->v, from->n * size);
+    *to = v;
+    *n += from->n;
+    return RK_OK;
+}
+
+static int
+take_lldp(struct ask *a, const xmlNode *root)
+{
+    struct jn_neighbour *rows;
+    struct jn_rows r = {.size = sizeof *rows};
+    void *to = a->v->lldp;
+    int err = jn_lldp_read(root, &rows, &r.n);
+
+    r.v = rows;
+    if (!err)
+        err = append(&to, &a->v->n_lldp, sizeof *rows, &r);
+    a->v->lldp = to;
+    free(rows);
+    return err;
+}
+
+static int
+get_lldp(struct ask *a)
+{
+    bool one = one_by_one(a);
+    int err = RK_OK;
+
+    for (size_t i = 0; !err && i < (one ? a->n : 1); i++) {
+        struct nc_reply *reply = NULL;
+
+        err = ask_way(a, one ? K_LLDP_ONE : K_LLDP, one ? a->ifaces[i] : "", &reply);
+        if (!err)
+            err = unread(a, take_lldp(a, reply->root), "get-lldp-neighbors-information");
+        else if (err == RK_E_UNSUPPORTED)
+            err = RK_OK;
+        nc_reply_free(&reply);
+    }
+    return err;
+}
+
+static int
+take_links(struct ask *a, const xmlNode *root)
+{
+    struct jn_link_state *rows;
+    struct jn_rows r = {.size = sizeof *rows};
+    void *to = a->v->links;
+    int err = jn_links_read(root, &rows, &r.n);
+
+    r.v = rows;
+    if (!err)
+        err = append(&to, &a->v->n_links, sizeof *rows, &r);
+    a->v->links = to;
+    free(rows);
+    return err;
+}
+
+/* An interface that is not there is refused with an error. */
+static int
+get_link(struct ask *a, const char *iface)
+{
+    struct nc_reply *reply = NULL;
+    char body[BODY_MAX];
+    int err;
+
+    snprintf(body, sizeof body, "<get-interface-information><interface-name>%s</interface-name>"
+             "</get-interface-information>", iface);
+    err = jn_ask(a->d, a->call, "get-interface-information", body, &reply);
+    if (!err)
+        err = unread(a, take_links(a, reply->root), "get-interface-information");
+    else if (err == RK_E_REJECTED)
+        err = RK_OK;
+    nc_reply_free(&reply);
+    return err;
+}
+
+static int
+get_links(struct ask *a)
+{
+    struct nc_reply *reply = NULL;
+    int err = RK_OK;
+
+    if (one_by_one(a)) {
+        for (size_t i = 0; !err && i < a->n; i++)
+            err = get_link(a, a->ifaces[i]);
+        return err;
+    }
+    err = ask_way(a, K_LINKS, "", &reply);
+    if (!err)
+        err = unread(a, take_links(a, reply->root), "get-interface-information");
+    nc_reply_free(&reply);
+    return err;
+}
+
+/* ---- all of it ---- */
+
+static int
+get_lists(struct ask *a, unsigned want)
+{
+    struct jn_view *v = a->v;
+    void *list = NULL;
+    int err = RK_OK;
+
+    if (want & JN_WANT_MACSEC) {
+        err = get_list(a, K_MACSEC, read_macsec, &list, &v->n_macsec);
+        v->macsec = list;
+        list = NULL;
+    }
+    if (!err && want & JN_WANT_HAKR) {
+        err = get_list(a, K_HAKR, read_hakr, &list, &v->n_hakr);
+        v->hakr = list;
+    }
+    if (!err && want & JN_WANT_LLDP)
+        err = get_lldp(a);
+    if (!err && want & JN_WANT_LINKS)
+        err = get_links(a);
+    return err;
+}
+
+/* The clock comes first: start times without an offset are in its zone. */
+int
+jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const char *const *ifaces, size_t n,
+                struct jn_view **out)
+{
+    struct ask a = {.d = d, .call = call, .ifaces = ifaces, .n = n, .v = calloc(1, sizeof *a.v)};
+    int err = RK_OK;
+
+    *out = a.v;
+    if (!a.v)
+        return RK_E_NOMEM;
+    if (want & JN_WANT_CONF && d->opt.keying == JN_CHAIN)
+        want |= JN_WANT_CLOCK;
+    if (want & JN_WANT_CLOCK)
+        err = get_clock(&a);
+    if (!err && want & JN_WANT_CONF)
+        err = get_conf(&a);
+    if (!err && want & JN_WANT_MKA)
+        err = get_mka(&a);
+    if (!err)
+        err = get_lists(&a, want);
+    if (err)
+        jn_view_free(d->host, out);
+    return err;
+}
+
+int
+jn_view_get(struct jn_device *d, struct rk_call *call, unsigned want, struct jn_view **out)
+{
+    return jn_view_get_for(d, call, want, NULL, 0, out);
+}
+
+void
+jn_view_free(const struct rk_host *host, struct jn_view **view)
+{
+    struct jn_view *v = *view;
+
+    if (!v)
+        return;
+    jn_conf_free(host, &v->conf);
+    free(v->mka);
+    free(v->macsec);
+    free(v->hakr);
+    free(v->lldp);
+    free(v->links);
+    free(v);
+    *view = NULL;
+}

@@ -1,0 +1,283 @@
+/* junos_observe_test.c - what is told of a router's keys, for each state of MKA; and the requests for it. */
+#include "junos_readrig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define SAK "1F51BB9778BCB24D17F4BE68/2"
+#define HELD (RK_HELD_RX | RK_HELD_TX)
+#define USED (RK_SENDING | RK_PEER_USES)
+#define NEW 0 /* key-new is the primary one of the configuration, key-old the fallback one */
+#define OLD 1
+#define ALIEN 2
+
+struct row {
+    const char *iface;
+    enum jn_mka_state state;
+    int key; /* NEW, OLD, ALIEN */
+    enum jn_cak_type type;
+    enum jn_cak_status status;
+    const char *sak;
+    bool cut; /* the CKN is printed short */
+};
+struct scene {
+    const char *name;
+    struct row row[3];
+    uint32_t held_new, held_old, other; /* other: RK_IF_OTHER or 0 */
+};
+
+static const struct scene scenes[] = {
+    {"primary", {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | USED, RK_HELD_RX, 0},
+    {"unit 0", {{"ge-0/0/1.0", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | USED, RK_HELD_RX,
+     0},
+    {"two primaries, the new one not live",
+     {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false},
+      {"ge-0/0/1", JN_MKA_PRIMARY, OLD, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD, RK_HELD_RX | USED, 0},
+    {"preceding",
+     {{"ge-0/0/1", JN_MKA_PRECEDING, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false},
+      {"ge-0/0/1", JN_MKA_PRECEDING, OLD, JN_CAK_PRECEDING, JN_CAK_LIVE, SAK, false}}, HELD, RK_HELD_RX | USED, 0},
+    {"fallback",
+     {{"ge-0/0/1", JN_MKA_FALLBACK, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false},
+      {"ge-0/0/1", JN_MKA_FALLBACK, OLD, JN_CAK_FALLBACK, JN_CAK_LIVE, SAK, false}}, HELD, RK_HELD_RX | USED, 0},
+    {"live, secured by another type",
+     {{"ge-0/0/1", JN_MKA_FALLBACK, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | RK_PEER_USES, RK_HELD_RX, 0},
+    {"suspended", {{"ge-0/0/1", JN_MKA_SUSPENDED, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | RK_PEER_USES,
+     RK_HELD_RX, 0},
+    {"unsecured", {{"ge-0/0/1", JN_MKA_UNSECURED, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false}}, HELD, RK_HELD_RX,
+     0},
+    {"short CKN", {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, true}}, HELD, RK_HELD_RX,
+     RK_IF_OTHER},
+    {"no SAK", {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, NULL, false}}, HELD | RK_PEER_USES,
+     RK_HELD_RX, 0},
+    {"state not told", {{"ge-0/0/1", JN_MKA_UNKNOWN, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}},
+     HELD | RK_PEER_USES, RK_HELD_RX, 0},
+    {"another interface", {{"ge-0/0/11", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD, RK_HELD_RX,
+     0},
+    {"someone else's key", {{"ge-0/0/1", JN_MKA_PRIMARY, ALIEN, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD, RK_HELD_RX,
+     RK_IF_OTHER},
+};
+
+static struct jn_device device = {.host = &fake_host};
+
+static void
+fill_row(struct jn_mka *m, const struct row *r)
+{
+    static const char *const ids[] = {"key-new", "key-old", "key-alien"};
+
+    snprintf(m->iface, sizeof m->iface, "%s", r->iface);
+    assert_int_equal(jn_ckn(&device, ids[r->key], m->ckn), RK_OK);
+    if (r->cut)
+        m->ckn[32] = '\0';
+    m->state = r->state;
+    m->type = r->type;
+    m->status = r->status;
+    m->has_sak = r->sak != NULL;
+    snprintf(m->sak, sizeof m->sak, "%s", r->sak ? r->sak : "");
+}
+
+struct set {
+    struct jn_ca ca;
+    struct jn_port port;
+    struct jn_conf conf;
+    struct jn_link_state link;
+    struct jn_mka mka[3];
+    struct jn_view view;
+};
+
+static void
+setup(struct set *s)
+{
+    memset(s, 0, sizeof *s);
+    snprintf(s->ca.name, sizeof s->ca.name, "CA1");
+    snprintf(s->ca.mode, sizeof s->ca.mode, "static-cak");
+    assert_int_equal(jn_ckn(&device, "key-new", s->ca.psk.ckn), RK_OK);
+    assert_int_equal(jn_ckn(&device, "key-old", s->ca.fallback.ckn), RK_OK);
+    snprintf(s->port.name, sizeof s->port.name, "ge-0/0/1");
+    snprintf(s->port.ca, sizeof s->port.ca, "CA1");
+    s->conf = (struct jn_conf){.ca = &s->ca, .port = &s->port, .n_ca = 1, .n_port = 1};
+    s->link = (struct jn_link_state){.iface = "ge-0/0/1", .admin_up = true, .oper_up = true};
+    s->view = (struct jn_view){.conf = &s->conf, .mka = s->mka, .links = &s->link, .n_links = 1};
+}
+
+static struct rk_dev_seen
+observe(const struct set *s)
+{
+    struct rk_dev_seen seen = {.link = "l1", .iface = "ge-0/0/1", .key_ids = {"key-new", "key-old"}};
+
+    jn_observe_one(&device, &s->view, 1785220980000, &seen);
+    return seen;
+}
+
+static void
+test_scenes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++) {
+        struct rk_dev_seen seen;
+        struct set s;
+
+        setup(&s);
+        for (size_t k = 0; k < 3 && scenes[i].row[k].iface; k++)
+            fill_row(&s.mka[s.view.n_mka++], &scenes[i].row[k]);
+        seen = observe(&s);
+        if (seen.held[0] != scenes[i].held_new || seen.held[1] != scenes[i].held_old ||
+            (seen.state & RK_IF_OTHER) != scenes[i].other || seen.foreign != 0 || RK_IF_CLASS_OF(seen.state) != RK_CLASS_B)
+            fail_msg("%s: new %x old %x state %x foreign %u", scenes[i].name, seen.held[0], seen.held[1], seen.state,
+                     seen.foreign);
+        assert_true(seen.state & RK_IF_PROTECTED && seen.state & RK_IF_PRESENT && seen.state & RK_IF_UP);
+    }
+}
+
+static void
+test_protection(void **state)
+{
+    struct rk_dev_seen seen;
+    struct set s;
+
+    (void)state;
+    setup(&s);
+    s.ca.should_secure = true;
+    seen = observe(&s);
+    assert_false(seen.state & RK_IF_PROTECTED);
+    assert_non_null(strstr(seen.why, "should-secure"));
+    setup(&s);
+    s.ca.no_encryption = true;
+    assert_false(observe(&s).state & RK_IF_PROTECTED);
+    setup(&s);
+    s.port.inactive = true;
+    seen = observe(&s);
+    assert_true(seen.held[0] == 0 && !(seen.state & RK_IF_PROTECTED) && strstr(seen.why, "prepare"));
+    setup(&s);
+    s.ca.psk.inactive = true;
+    seen = observe(&s);
+    assert_true(seen.held[0] == 0 && seen.held[1] == RK_HELD_RX);
+    setup(&s);
+    s.link.oper_up = false;
+    assert_false(observe(&s).state & RK_IF_UP);
+    setup(&s);
+    assert_int_equal(jn_ckn(&device, "key-alien", s.ca.psk.ckn), RK_OK);
+    seen = observe(&s);
+    assert_true(seen.foreign == 1 && seen.held[0] == 0);
+}
+
+/* Class D: the newest that has begun by the router's clock is the one in the transmit slot. */
+static void
+test_chain(void **state)
+{
+    struct jn_key keys[2] = {{.slot = 0, .start_s = 1785220000}, {.slot = 1, .start_s = 1785220981}};
+    struct jn_chain chain = {.name = "KC1", .key = keys, .n = 2};
+    struct rk_dev_seen seen;
+    struct set s;
+
+    (void)state;
+    setup(&s);
+    assert_int_equal(jn_ckn(&device, "key-old", keys[0].ckn), RK_OK);
+    assert_int_equal(jn_ckn(&device, "key-new", keys[1].ckn), RK_OK);
+    memset(&s.ca.psk, 0, sizeof s.ca.psk);
+    snprintf(s.ca.chain, sizeof s.ca.chain, "KC1");
+    s.conf.chain = &chain;
+    s.conf.n_chain = 1;
+    device.opt.keying = JN_CHAIN;
+    seen = observe(&s);
+    assert_int_equal(seen.held[0], RK_HELD_RX);
+    assert_int_equal(seen.held[1], HELD);
+    assert_string_equal(seen.facts, "clk=0");
+    s.view.clock_offset_ms = 1500;
+    seen = observe(&s);
+    assert_int_equal(seen.held[0], HELD);
+    assert_int_equal(seen.held[1], RK_HELD_RX);
+    assert_string_equal(seen.facts, "clk=1500");
+    assert_int_equal(RK_IF_CLASS_OF(seen.state), RK_CLASS_D);
+    keys[1].bad_start = true;
+    assert_int_equal(observe(&s).held[1], HELD);
+    device.opt.keying = JN_PSK;
+}
+
+/* ---- requests ---- */
+
+#define CONF "<rpc-reply><configuration><security><macsec/></security></configuration></rpc-reply>"
+#define MKA(row) "<rpc-reply><mka-session-information>" row "</mka-session-information></rpc-reply>"
+#define ROW "<interface-name>ge-0/0/1</interface-name><interface-state>Secured - Primary</interface-state>" \
+            "<cak-name>AA</cak-name><latest-sak-key-identifier>1F51BB9778BCB24D17F4BE68/2</latest-sak-key-identifier>"
+
+static void
+test_view(void **state)
+{
+    struct rig_rule rules[] = {
+        {.part = "<get-configuration", .reply = CONF},
+        {.part = "<summary/>", .reply = MKA("<interface-name>ge-0/0/1</interface-name><cak-name>AA</cak-name>"
+                                            "<cak-type>primary</cak-type><cak-status>live</cak-status>")},
+        {.part = "<detail/>"},
+        {.part = "<get-mka-session-information/>", .reply = MKA(ROW)},
+        {.part = "get-macsec"}, {.part = "show security macsec"},
+        {.part = "get-interface-information", .reply = "<rpc-reply><interface-information><physical-interface>"
+                 "<name>ge-0/0/1</name><oper-status>up</oper-status></physical-interface></interface-information></rpc-reply>"},
+        {.part = "get-system-uptime", .err = RK_E_TIMEOUT},
+    };
+    struct jn_device d = {.host = &fake_host};
+    struct rk_dev_seen seen[3] = {{.iface = "ge-0/0/1"}, {.iface = "ge-0/0/2"}, {.iface = "ge-0/0/3"}};
+    struct jn_view *v;
+    struct rk_call c;
+
+    (void)state;
+    fake_call(&c, 1000);
+    rig_rules(rules, sizeof rules / sizeof rules[0]);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(jn_view_get(&d, &c, JN_WANT_CONF | JN_WANT_MKA | JN_WANT_MACSEC, &v), RK_OK);
+        assert_int_equal(v->n_mka, 1);
+        assert_true(v->mka[0].status == JN_CAK_LIVE && v->mka[0].has_sak && v->n_macsec == 0);
+        jn_view_free(&fake_host, &v);
+    }
+    assert_int_equal(rules[2].asked, 1); /* what is not known is asked for once */
+    assert_true(rig_secret);
+    rules[6].asked = 0;
+    assert_int_equal(jn_observe(&d, &c, seen, 3), RK_OK);
+    assert_int_equal(rules[6].asked, 1);
+    assert_int_equal(jn_observe(&d, &c, seen, 2), RK_OK);
+    assert_int_equal(rules[6].asked, 3);
+    assert_int_equal(jn_view_get(&d, &c, JN_WANT_CLOCK, &v), RK_E_TIMEOUT);
+    assert_null(v);
+    fake_call_end(&c);
+}
+
+static void
+test_offset(void **state)
+{
+    struct timespec ts;
+    char reply[300], date[20];
+    struct rig_rule rule = {.part = "get-system-uptime", .reply = reply};
+    struct jn_device d = {.host = &fake_host};
+    struct jn_view *v;
+    struct rk_call c;
+
+    (void)state;
+    fake_call(&c, 1000);
+    clock_gettime(CLOCK_REALTIME, &ts);
+    jn_start_write(ts.tv_sec + 100, 3600, date);
+    snprintf(reply, sizeof reply, "<rpc-reply><system-uptime-information><current-time><date-time seconds=\"%lld\">%s"
+             "</date-time></current-time></system-uptime-information></rpc-reply>", (long long)ts.tv_sec + 100, date);
+    rig_rules(&rule, 1);
+    assert_int_equal(jn_view_get(&d, &c, JN_WANT_CLOCK, &v), RK_OK);
+    assert_true(v->clock_offset_ms > 40000 && v->clock_offset_ms <= 100500);
+    assert_int_equal(v->clock.zone_s, 3600);
+    jn_view_free(&fake_host, &v);
+    fake_call_end(&c);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scenes), cmocka_unit_test(test_protection), cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_view), cmocka_unit_test(test_offset),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
