@@ -191,8 +191,8 @@ box_of(const struct args *a, const char *text, char *why)
 
     if (sscanf(text, "%64[^=]=%31[^,],%31s", name, address, like) < 2 || !rk_name_ok(name, SIM_NAME_MAX) ||
         !sim_personality_find(like)) {
-        snprintf(why, SIM_WHY_MAX, "--box %.80s: must be NAME=127.X.Y.Z, with one of --list-personalities behind a comma",
-                 text);
+        snprintf(why, SIM_WHY_MAX,
+                 "--box %.80s: must be NAME=127.X.Y.Z, with one of --list-personalities behind a comma", text);
         return NULL;
     }
     if (!(box = sim_box_new(name)))

@@ -56,8 +56,8 @@ static void
 check_ckn(const struct check *c, const char *path, const char *ckn)
 {
     if (strlen(ckn) < 64 && c->box->as->ckn_warning)
-        conf_error(c->errors, true, path, "ckn", "To maximize security, recommend configuring all 64 hexadecimal digits "
-                                                 "of ckn");
+        conf_error(c->errors, true, path, "ckn",
+                   "To maximize security, recommend configuring all 64 hexadecimal digits of ckn");
 }
 
 /* A ckn and a cak; ckn[129] is "" when there is none. */
@@ -215,7 +215,8 @@ check_chain(const struct check *c, const xmlNode *chain)
         for (const xmlNode *k = conf_get(chain, "key"); k && k != key; k = conf_next(k))
             if (start_of(k) == start_of(key) && start_of(k) >= 0) {
                 conf_text(k, "name", other, sizeof other);
-                conf_error(c->errors, false, path, "start-time", "start-time must be unique: key %s has the same", other);
+                conf_error(c->errors, false, path, "start-time", "start-time must be unique: key %s has the same",
+                           other);
             }
         for (const xmlNode *k = conf_get(chain, "key"); k && k != key; k = conf_next(k)) {
             char ckn[129], same[129];

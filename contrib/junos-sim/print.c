@@ -313,7 +313,8 @@ xml_kids(struct where *w, const struct stmt *s, const xmlNode *of, unsigned dept
             key_of(n, key, sizeof key);
         was = deeper(w, kid->name, key);
         if (seen(w)) {
-            fprintf(w->out, "%*s<%s%s", (int)depth * 4, "", kid->name, conf_inactive(n) ? " inactive=\"inactive\"" : "");
+            fprintf(w->out, "%*s<%s%s", (int)depth * 4, "", kid->name,
+                    conf_inactive(n) ? " inactive=\"inactive\"" : "");
             if (kid->kind == ST_LEAF || kid->kind == ST_LEAFLIST) {
                 fputc('>', w->out);
                 xml_put(w->out, shown(w, kid, n));

@@ -132,8 +132,8 @@ by_bit(const struct rights *r, const char *path, bool control)
 {
     static const char *const part[][2] = {{"security", "security"}, {"interfaces", "interface"},
                                           {"system login", "admin"}, {"system", "system"}, {"protocols", "routing"},
-                                          {"routing-options", "routing"}, {"snmp", "snmp"}, {"event-options", "maintenance"},
-                                          {"chassis", "system"}};
+                                          {"routing-options", "routing"}, {"snmp", "snmp"},
+                                          {"event-options", "maintenance"}, {"chassis", "system"}};
     char bit[48];
 
     if (r->all || has_bit(r, "all-control"))

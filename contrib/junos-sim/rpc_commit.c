@@ -105,7 +105,8 @@ before(struct call *c, struct sim_fault_hit *hit)
     if (hit->what & SIM_DO_ERROR)
         say_fault(c, hit);
     if (hit->what & SIM_DO_OTHER_RE) {
-        fprintf(c->out, "<commit-results>\n<routing-engine junos:style=\"show-name\">\n<name>%s</name>\n", engine(c, 1));
+        fprintf(c->out, "<commit-results>\n<routing-engine junos:style=\"show-name\">\n<name>%s</name>\n",
+                engine(c, 1));
         say_error(c, "error", "", &e);
         fputs("</routing-engine>\n</commit-results>\n", c->out);
     }

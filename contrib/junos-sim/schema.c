@@ -1,10 +1,10 @@
 /* schema.c - the statements that these routers know, and what their values may be
  *
  * Made once from the text below, before threads start; then only read.  One blank a level; the first character is the
- * kind: '=' leaf, '!' flag, '@' leaf-list, '*' list (key is <name>), '+' list shown as one block, '~' list shown without
- * its name, '^' box that means something when empty, none: box.  Behind ':' (of a list: its key) is the type:
- * iLO..HI number, sLO..HI text of that length, w words, ckn, cak, secret, time.  "-evo": not on Junos Evolved, "-ex": not
- * on EX.  apply-macro is allowed everywhere.  src: Juniper's YANG of 24.4R1, where it was at hand
+ * kind: '=' leaf, '!' flag, '@' leaf-list, '*' list (key is <name>), '+' list shown as one block, '~' list shown
+ * without its name, '^' box that means something when empty, none: box.  Behind ':' (of a list: its key) is the type:
+ * iLO..HI number, sLO..HI text of that length, w words, ckn, cak, secret, time.  "-evo": not on Junos Evolved, "-ex":
+ * not on EX.  apply-macro is allowed everywhere.  src: Juniper's YANG of 24.4R1, where it was at hand
  */
 #include "conf.h"
 
@@ -217,7 +217,8 @@ static const char text[] =
 #define LEVELS 12
 static struct stmt root = {.name = "configuration"};
 static struct stmt macro = {.name = "apply-macro", .kind = ST_LIST, .lo = 1, .hi = 255, .rank = 1000000};
-static struct stmt macro_data = {.name = "data", .kind = ST_LIST, .flags = STMT_ELIDE | STMT_INLINE, .lo = 1, .hi = 255};
+static struct stmt macro_data = {.name = "data", .kind = ST_LIST, .flags = STMT_ELIDE | STMT_INLINE,
+                                 .lo = 1, .hi = 255};
 static struct stmt macro_value = {.name = "value", .kind = ST_LEAF, .lo = 1, .hi = 255};
 
 static void

@@ -59,11 +59,11 @@ struct sim_box {
     struct in_addr address;        /* 127.x.y.z */
     const struct sim_personality *as;
     char model[32], release[32];   /* "": the personality's */
-    char *zone;                    /* "Europe/Berlin"; NULL: UTC; system time-zone of the configuration goes before it */
+    char *zone;                    /* "Europe/Berlin"; NULL: UTC; system time-zone of the configuration goes first */
     enum sim_host_key host_key;
     struct sim_user users[SIM_USERS_MAX];
     size_t n_users;
-    char *initial;                 /* configuration at start: text of {} form, set commands, or XML; NULL: made of names */
+    char *initial;                 /* configuration at start: {} form, set commands, or XML; NULL: made of names */
     int connection_limit;          /* sessions at once; 0: 75 */
 
     /* Changed by control while it runs: __atomic. */
@@ -142,7 +142,8 @@ enum sim_point {
 #define SIM_DO_CLOSE 0x1u      /* close the connection */
 #define SIM_DO_SILENT 0x2u     /* say nothing more on this session, and keep it open */
 #define SIM_DO_ERROR 0x4u      /* do nothing, and answer with rpc-error of .text (and .tag, .path, "": usual ones); at
-                                * HELLO: instead of the hello; at COMMIT_AFTER: as if it had failed, though it did not */
+                                * HELLO: instead of the hello;
+                                * at COMMIT_AFTER: as if it had failed, though it did not */
 #define SIM_DO_WARNING 0x8u    /* go on, and put a warning of .text into the answer */
 #define SIM_DO_PARTIAL 0x10u   /* LOAD: load the first half, then report a syntax error; the half stays loaded */
 #define SIM_DO_MALFORMED 0x20u /* COMMIT_AFTER: <routing-engine> is not closed; REPLY: the end is cut off */

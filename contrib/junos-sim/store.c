@@ -1,7 +1,7 @@
 /* store.c - the configurations of a box: committed, shared candidate, private copies, locks, history
  *
- * Called by session threads and by the main thread.  A committed tree is never changed, only replaced, and lives as long
- * as a private copy is based on it: its count of users is in doc->_private.
+ * Called by session threads and by the main thread.  A committed tree is never changed, only replaced, and lives as
+ * long as a private copy is based on it: its count of users is in doc->_private.
  */
 #include "store.h"
 
@@ -23,7 +23,7 @@ mono_ms(void)
 static xmlDoc *
 doc_ref(xmlDoc *doc)
 {
-    doc->_private = (char *)doc->_private + 1;
+    doc->_private = (void *)((uintptr_t)doc->_private + 1);
     return doc;
 }
 
@@ -31,7 +31,7 @@ static void
 doc_drop(xmlDoc *doc)
 {
     if (doc && doc->_private)
-        doc->_private = (char *)doc->_private - 1;
+        doc->_private = (void *)((uintptr_t)doc->_private - 1);
     else
         xmlFreeDoc(doc);
 }
@@ -127,7 +127,8 @@ install(struct sim_box *box, xmlDoc *doc, const struct revision *about)
     sim_committed(box, about->user, about->log);
 }
 
-static const char made[] = "system { host-name \"%s\"; services { netconf { ssh; } } }\nprotocols { lldp { interface all; } }\n";
+static const char made[] = "system { host-name \"%s\"; services { netconf { ssh; } } }\n"
+                           "protocols { lldp { interface all; } }\n";
 
 static xmlDoc *
 initial_tree(const struct sim_box *box, struct conf_errors *errors)
@@ -189,7 +190,8 @@ store_lock_error(const struct sim_box *box, struct conf_errors *errors)
     char since[40];
 
     store_time(box, st->held_since_ms, since);
-    conf_error(errors, false, "", "", "\nconfiguration database locked by:\n  %s %s (pid %u) on since %s, idle 00:00:12\n"
+    conf_error(errors, false, "", "",
+               "\nconfiguration database locked by:\n  %s %s (pid %u) on since %s, idle 00:00:12\n"
                "      exclusive [edit]\n", st->holder_user, st->holder == STORE_OPERATOR ? "terminal" : "netconf",
                st->holder == STORE_OPERATOR ? 4711u : st->holder, since);
 }

@@ -54,8 +54,9 @@ compared(const xmlDoc *from, const xmlDoc *to)
 #define CAK "00112233445566778899aabbccddeeff"
 #define CA "set security macsec connectivity-association CA1 "
 
-static const char whole[] = CA "cipher-suite gcm-aes-128\n" CA "security-mode static-cak\n" CA "mka transmit-interval 2000\n"
-    CA "pre-shared-key ckn " CKN " cak " CAK "\n" CA "exclude-protocol lldp\n" CA "replay-protect\n"
+static const char whole[] = CA "cipher-suite gcm-aes-128\n" CA "security-mode static-cak\n"
+    CA "mka transmit-interval 2000\n" CA "pre-shared-key ckn " CKN " cak " CAK "\n" CA "exclude-protocol lldp\n"
+    CA "replay-protect\n"
     "set security macsec interfaces ge-0/0/0 connectivity-association CA1\n"
     "set security macsec interfaces ge-0/0/0 apply-macro qkd kme-host kme1\n"
     "set security macsec interfaces ge-0/0/1 unit 5 connectivity-association CA1\n"
@@ -115,7 +116,8 @@ forms(void **state)
         xmlFreeDoc(again);
     }
     text = printed(conf_print_text, doc);
-    assert_non_null(strstr(text, "        interfaces {\n            ge-0/0/0 {\n                connectivity-association CA1;"));
+    assert_non_null(strstr(text, "        interfaces {\n            ge-0/0/0 {\n"
+                                 "                connectivity-association CA1;"));
     assert_non_null(strstr(text, "permissions [ view configure ];"));
     assert_non_null(strstr(text, "; ## SECRET-DATA\n"));
     free(text);
@@ -135,13 +137,16 @@ wrong_statements(void **state)
                {CA "mka suspend-on-request", "suspend-on-request", "syntax error", &evo},
                {CA "cipher-suite gcm-aes-128", "cipher-suite", "syntax error", &ex},
                {CA "cipher-suite gcm-aes", "cipher-suite", "syntax error", &mx},
-               {CA "pre-shared-key ckn abc", "ckn", "ckn: 'abc': Must be an even-length string up to 64 hexadecimal digits",
+               {CA "pre-shared-key ckn abc", "ckn",
+                "ckn: 'abc': Must be an even-length string up to 64 hexadecimal digits",
                 &mx},
                {CA "pre-shared-key cak " CAK CAK "00", "cak", "Length 66 is not within range (1..64)", &mx},
-               {CA "pre-shared-key cak geheim", "cak", "cak: key format must be an even-length string of hexadecimal digits",
+               {CA "pre-shared-key cak geheim", "cak",
+                "cak: key format must be an even-length string of hexadecimal digits",
                 &mx},
                {CA "pre-shared-key cak $8$xyz", "cak", "cak: cannot decrypt: master password is not set", &mx},
-               {"set security authentication-key-chains key-chain K key 64", "64", "Value 64 is not within range (0..63)",
+               {"set security authentication-key-chains key-chain K key 64", "64",
+                "Value 64 is not within range (0..63)",
                 &mx},
                {"set security authentication-key-chains key-chain K key 1 start-time 2026-13-01.00:00", "start-time",
                 "invalid time: '2026-13-01.00:00': must be in YYYY-MM-DD.HH:MM[:SS] form", &mx},
@@ -241,7 +246,8 @@ merging(void **state)
     load(base, whole);
     mine = conf_copy(base);
     theirs = conf_copy(base);
-    load(mine, "set system domain-name mine\ndelete interfaces ge-0/0/0 description\nset system login class y permissions a\n");
+    load(mine, "set system domain-name mine\ndelete interfaces ge-0/0/0 description\n"
+               "set system login class y permissions a\n");
     conf = load(theirs, "set system host-name theirs\ndelete security macsec interfaces ge-0/0/1\n");
     memset(&errors, 0, sizeof errors);
     assert_true(conf_merge3(xmlDocGetRootElement(base), xmlDocGetRootElement(mine), conf, &errors));
@@ -271,19 +277,22 @@ checks(void **state)
                {CA "security-mode static-cak", "pre-shared key or fallback-key or pre-shared-key-chain required", &mx},
                {CA "pre-shared-key ckn aa", "missing mandatory statement: 'cak'", &mx},
                {CA "pre-shared-key cak aa", "missing mandatory statement: 'ckn'", &mx},
-               {PSK CA "pre-shared-key cak " CAK CAK, "cak length 64 is more than 32, which the cipher-suite needs", &mx},
+               {PSK CA "pre-shared-key cak " CAK CAK,
+                "cak length 64 is more than 32, which the cipher-suite needs", &mx},
                {PSK CA "cipher-suite gcm-aes-256\n" CA "pre-shared-key cak " CAK CAK, "", &mx},
                {PSK CA "fallback-key ckn " CKN " cak " CAK,
                 "ckn of fallback-key must differ from that of pre-shared-key", &mx},
-               {CA "security-mode static-cak\n" CA "pre-shared-key-chain K", "authentication-key-chains not defined", &mx},
-               {"set security macsec interfaces a connectivity-association B", "connectivity-association 'B' is not defined",
-                &mx},
+               {CA "security-mode static-cak\n" CA "pre-shared-key-chain K",
+                "authentication-key-chains not defined", &mx},
+               {"set security macsec interfaces a connectivity-association B",
+                "connectivity-association 'B' is not defined", &mx},
                {PSK CA "replay-protect", "missing mandatory statement: 'replay-window-size'", &evo},
                {PSK CA "replay-protect", "", &mx},
                {CHAIN "1 secret a start-time 2026-01-01.00:00\n" CHAIN "2 secret a start-time 2026-01-01.00:00:00",
                 "start-time must be unique: key 1 has the same", &mx},
                {CHAIN "1 secret a", "missing mandatory statement: 'start-time'", &mx},
-               {PSK CHAIN "1 secret " CAK " start-time 2026-01-01.00:00 key-name " CKN "\n" CA "pre-shared-key-chain K\n"
+               {PSK CHAIN "1 secret " CAK " start-time 2026-01-01.00:00 key-name " CKN "\n"
+                    CA "pre-shared-key-chain K\n"
                     CA "fallback-key ckn " CKN " cak " CAK "\ndelete security macsec connectivity-association CA1 "
                     "pre-shared-key",
                 "ckn must not be that of the fallback-key", &mx}};
@@ -345,8 +354,8 @@ filters(void **state)
 {
     xmlDoc *doc = conf_new(), *filter, *got;
     static const char one[] = "<configuration><security><macsec><connectivity-association><name>CA1</name><mka/>"
-                              "</connectivity-association><interfaces><name>ge-0/0/1</name></interfaces></macsec></security>"
-                              "<system/><snmp/></configuration>";
+                              "</connectivity-association><interfaces><name>ge-0/0/1</name></interfaces></macsec>"
+                              "</security><system/><snmp/></configuration>";
     xmlNode *conf;
 
     (void)state;
@@ -383,8 +392,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(secrets), cmocka_unit_test(forms), cmocka_unit_test(wrong_statements), cmocka_unit_test(partial),
-        cmocka_unit_test(attributes), cmocka_unit_test(same_key_is_no_change), cmocka_unit_test(merging),
+        cmocka_unit_test(secrets), cmocka_unit_test(forms), cmocka_unit_test(wrong_statements),
+        cmocka_unit_test(partial), cmocka_unit_test(attributes), cmocka_unit_test(same_key_is_no_change),
+        cmocka_unit_test(merging),
         cmocka_unit_test(checks), cmocka_unit_test(login_classes), cmocka_unit_test(filters)};
 
     return cmocka_run_group_tests_name("configurations of junos-sim", tests, begin, end);

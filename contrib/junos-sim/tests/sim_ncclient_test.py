@@ -14,7 +14,7 @@ try:
     from ncclient.operations import RPCError
     from ncclient.xml_ import to_ele
 except ImportError:
-    junos_lab.skip_all("python3-ncclient is not installed")
+    junos_lab.other_python("python3-ncclient is not installed")
 
 lab = junos_lab.Lab(r1="127.0.77.1,srx", r2="127.0.77.2,acx-evo", r3="127.0.77.3,mx", r4="127.0.77.4,srx")
 CA = "set security macsec connectivity-association CA1 "

@@ -13,7 +13,7 @@ try:
     from jnpr.junos.exception import CommitError, ConfigLoadError, LockError, RpcError
     from jnpr.junos.utils.config import Config
 except ImportError:
-    junos_lab.skip_all("python3-junos-eznc is not installed")
+    junos_lab.other_python("python3-junos-eznc is not installed")
 
 lab = junos_lab.Lab(r1="127.0.78.1,srx", r2="127.0.78.2,mx")
 KEYS = """
@@ -119,8 +119,8 @@ def ends_clean():
 
 try:
     lab.start()
-    status = junos_lab.run([(f.__name__, f) for f in (facts, private_mode, exclusive_mode, text_xml_and_rollback, errors,
-                                                     confirmed, ends_clean)])
+    status = junos_lab.run([(f.__name__, f) for f in (facts, private_mode, exclusive_mode, text_xml_and_rollback,
+                                                     errors, confirmed, ends_clean)])
 finally:
     lab.end()
 sys.exit(status)
