@@ -184,17 +184,20 @@ check_interface(const struct check *c, const xmlNode *port)
     check_replay(c, port, path);
 }
 
-/* Start times as numbers that sort; the zone does not matter, for a chain is in one. */
+/* Start times as numbers that can be told apart; the hour that comes twice has two zones. */
 static int64_t
 start_of(const xmlNode *key)
 {
     char text[64];
-    int y, m, d, h, min, s = 0;
+    int y, m, d, h, min, s = 0, used = 0, zone = 0;
 
     if (!conf_text(key, "start-time", text, sizeof text) ||
-        sscanf(text, "%d-%d-%d.%d:%d:%d", &y, &m, &d, &h, &min, &s) < 5)
+        sscanf(text, "%d-%d-%d.%d:%d%n:%d%n", &y, &m, &d, &h, &min, &used, &s, &used) < 5)
         return -1;
-    return ((((int64_t)y * 13 + m) * 32 + d) * 24 + h) * 3600 + min * 60 + s;
+    if (sscanf(text + used, " %5d", &zone) != 1)
+        zone = 0;
+    return ((((int64_t)y * 13 + m) * 32 + d) * 24 + h) * 3600 + min * 60 + s -
+           (zone / 100 * 3600 + zone % 100 * 60);
 }
 
 static void

@@ -76,6 +76,7 @@ bool rights_secret(const struct rights *r, const char *path);
 enum load_op { LOAD_MERGE = 0, LOAD_REPLACE, LOAD_NONE, LOAD_OVERRIDE };
 struct load {
     const struct sim_personality *as;
+    const struct sim_box *box;     /* whose zone start times get; NULL: they stay as they are */
     const struct rights *rights;   /* NULL: all */
     enum load_op usual;            /* what an element without attributes does */
     bool strict_delete;            /* deleting what is not there is an error (edit-config delete) */

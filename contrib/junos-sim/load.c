@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PATH_MAX_BYTES 320
 #define VALUE_MAX 4200
@@ -178,12 +179,42 @@ exists_refused(struct load *l, const struct at *at, const xmlNode *c, const xmlN
     return refused;
 }
 
+/* "2026-07-28.08:43" becomes "2026-7-28.08:43:00 +0200", as routers show it: in the box's zone at that time.  In the
+ * hour that comes twice it is the first. */
+static void
+with_zone(const struct sim_box *box, const char *value, char *out, size_t size)
+{
+    struct tm tm = {0};
+    int used = 0, zone = 0;
+    int64_t local, unix_s;
+
+    if (sscanf(value, "%d-%d-%d.%d:%d%n:%d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &used,
+               &tm.tm_sec, &used) < 5)
+        return;
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    local = timegm(&tm);
+    if (sscanf(value + used, " %5d", &zone) == 1) {
+        unix_s = local - (zone / 100 * 3600 + zone % 100 * 60);
+    } else {
+        unix_s = local - sim_box_zone_s(box, local - 86400);
+        if (unix_s + sim_box_zone_s(box, unix_s) != local)
+            unix_s = local - sim_box_zone_s(box, local + 86400);
+    }
+    zone = sim_box_zone_s(box, unix_s);
+    gmtime_r(&(time_t){unix_s + zone}, &tm);
+    snprintf(out, size, "%d-%d-%d.%02d:%02d:%02d %c%02d%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+             tm.tm_min, tm.tm_sec, zone < 0 ? '-' : '+', abs(zone) / 3600, abs(zone) / 60 % 60);
+}
+
 static bool
-as_stored(const struct stmt *s, const char *value, char *out, size_t size)
+as_stored(const struct load *l, const struct stmt *s, const char *value, char *out, size_t size)
 {
     if (schema_secret(s) && strncmp(value, "$9$", 3) != 0)
         return secret_seal(value, out, size);
     snprintf(out, size, "%s", value);
+    if (s->type == TY_TIME && l->box)
+        with_zone(l->box, value, out, size);
     return true;
 }
 
@@ -210,12 +241,12 @@ load_leaf(struct load *l, const struct at *at, const struct stmt *s, const xmlNo
     wrong = conf_value(c, value, sizeof value) ? schema_check(s, value, why) : "value is too long";
     if (wrong)
         conf_error(l->errors, false, at->path, s->name, "%s", wrong);
-    else if (allowed(l, at, c, "") && as_stored(s, value, stored, sizeof stored)) {
+    else if (allowed(l, at, c, "") && as_stored(l, s, value, stored, sizeof stored)) {
         /* the same key in another $9$ form is no change */
         bool same = n && schema_secret(s) && conf_value(n, stored, sizeof stored) &&
                     secret_open(stored, had, sizeof had) && secret_open(value, now, sizeof now) && !strcmp(had, now);
 
-        if (!same && as_stored(s, value, stored, sizeof stored) && (n || (n = put(l, at, s))))
+        if (!same && as_stored(l, s, value, stored, sizeof stored) && (n || (n = put(l, at, s))))
             set_text(n, stored);
         if (n)
             mark(c, n);

@@ -272,7 +272,7 @@ void
 rpc_load(struct call *c)
 {
     struct sim_fault_hit hit = sim_fault(c->s->box, SIM_AT_LOAD, c->name);
-    struct load l = {.as = c->s->box->as, .rights = c->s->rights, .errors = c->errors};
+    struct load l = {.as = c->s->box->as, .box = c->s->box, .rights = c->s->rights, .errors = c->errors};
     char number[16];
     bool whole;
 
@@ -293,7 +293,8 @@ void
 rpc_edit(struct call *c)
 {
     struct sim_fault_hit hit = sim_fault(c->s->box, SIM_AT_LOAD, c->name);
-    struct load l = {.as = c->s->box->as, .rights = c->s->rights, .errors = c->errors, .strict_delete = true};
+    struct load l = {.as = c->s->box->as, .box = c->s->box, .rights = c->s->rights,
+                     .errors = c->errors, .strict_delete = true};
     const xmlNode *config = conf_child(c->request, "config"), *text = conf_child(c->request, "config-text");
     char usual[16];
 

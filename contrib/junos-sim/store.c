@@ -133,7 +133,7 @@ static const char made[] = "system { host-name \"%s\"; services { netconf { ssh;
 static xmlDoc *
 initial_tree(const struct sim_box *box, struct conf_errors *errors)
 {
-    struct load l = {.as = box->as, .errors = errors};
+    struct load l = {.as = box->as, .box = box, .errors = errors};
     xmlDoc *doc = conf_new();
     char text[512];
 
@@ -356,7 +356,7 @@ xmlDoc *
 store_revision(const struct sim_box *box, unsigned n)
 {
     struct conf_errors *errors = n < box->store->n_rev ? calloc(1, sizeof *errors) : NULL;
-    struct load l = {.as = box->as, .errors = errors};
+    struct load l = {.as = box->as, .box = box, .errors = errors};
     xmlDoc *doc = errors && box->store->rev[n].text ? conf_new() : NULL;
 
     if (doc)
@@ -521,7 +521,7 @@ static int
 edit_shared(struct sim_box *box, const char *commands, struct conf_errors *errors)
 {
     struct editor op = {.id = STORE_OPERATOR, .user = "admin", .client = "cli"};
-    struct load l = {.as = box->as, .errors = errors};
+    struct load l = {.as = box->as, .box = box, .errors = errors};
     xmlNode *conf = store_edit(box, &op, errors);
 
     if (conf) {
@@ -554,7 +554,7 @@ sim_edit(struct sim_box *box, const char *commands, char *why)
     struct editor op = {.id = STORE_OPERATOR, .user = "admin", .client = "cli"};
     const struct commit c = {.log = NULL};
     struct conf_errors *errors = calloc(1, sizeof *errors);
-    struct load l = {.as = box->as, .errors = errors};
+    struct load l = {.as = box->as, .box = box, .errors = errors};
     xmlNode *conf;
     int err;
 

@@ -232,6 +232,20 @@ def moved_secret():
         refused(lambda: m.load_configuration(action="set", config=CA + 'fallback-key cak "$9$"'), "invalid")
 
 
+def start_times():
+    """They are shown with the zone, the month without a zero; the same time again is no change."""
+    lines = [CHAIN + "1 secret " + CAK, CHAIN + "1 key-name " + CKN, CHAIN + "1 start-time 2026-07-08.09:05"]
+    with connect() as m:
+        m.load_configuration(action="set", config=lines)
+        m.commit()
+        text = str(m.get_configuration(format="text"))
+        expect('start-time "2026-7-8.09:05:00 +0000";' in text, "%s", text)
+        m.load_configuration(action="set", config=CHAIN + '1 start-time "2026-7-8.11:05:00 +0200"')
+        diff = str(m.compare_configuration())
+        expect("start-time" not in diff, "%s", diff)
+        m.discard_changes()
+
+
 def confirmed_commit():
     with connect("r3") as m:
         m.load_configuration(action="set", config="set system domain-name brief.example")
@@ -253,7 +267,7 @@ def ends_clean():
 try:
     lab.start("--commit-time", "20ms")
     cases = [(f.__name__, f) for f in (log_in, load_diff_commit, xml_and_text, edit_config, commit_history, locks,
-                                       private_copies, lost_session, wrong_statements, refused_commits, moved_secret,
+                                       private_copies, lost_session, wrong_statements, refused_commits, start_times, moved_secret,
                                        confirmed_commit, rfc_framing, ends_clean)]
     status = junos_lab.run(cases)
 finally:
