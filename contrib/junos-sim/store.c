@@ -600,6 +600,9 @@ sim_reboot(struct sim_box *box, bool empty, int64_t down_ms)
     pthread_mutex_lock(&box->lock);
     box->store->down_until_ms = mono_ms() + down_ms;
     box->store->holder = 0;
+    box->store->committing = 0; /* a commit that was on its way is lost */
+    xmlFreeDoc(box->store->next);
+    box->store->next = NULL;
     box->store->confirm_by_ms = 0;
     discard_shared(box->store);
     if (doc) {
