@@ -133,7 +133,9 @@ test_ring(void **state)
     (void)state;
     for (int i = 1; i <= 150; i++) {
         snprintf(id, sizeof id, "k%d", i);
-        snprintf(before, sizeof before, i > 1 ? "k%d" : "", i - 1);
+        snprintf(before, sizeof before, "k%d", i - 1);
+        if (i == 1)
+            before[0] = '\0';
         snprintf(older, sizeof older, "k%d", i - 2);
         rotate((uint64_t)i, id, before);
         assert_int_equal(slot(id), (i - 1) % JN_SLOTS);

@@ -24,12 +24,14 @@ child(const xmlNode *parent, const char *name)
     return NULL;
 }
 
+/* The text, until so many more were asked for. */
+#define TEXTS 512
 static char *
 text_of(const xmlNode *n)
 {
-    static char *ring[16];
+    static char *ring[TEXTS];
     static size_t at;
-    char **slot = &ring[at++ % 16];
+    char **slot = &ring[at++ % TEXTS];
 
     xmlFree(*slot);
     *slot = n ? (char *)xmlNodeGetContent(n) : NULL;
@@ -187,8 +189,11 @@ key_fault(const xmlNode *n, const char *cak_name, const char *ckn_name, size_t d
 
 /* An association that is prepared has no key yet. */
 static bool
-had_key(const char *ca)
+had_key(const char *asked)
 {
+    char ca[64];
+
+    snprintf(ca, sizeof ca, "%s", asked);
     return fake_at(ca, "pre-shared-key/ckn")[0] || fake_at(ca, "fallback-key/ckn")[0];
 }
 
@@ -893,7 +898,7 @@ fake_router_end(void)
     xmlFreeDoc(router.committed);
     xmlFreeDoc(router.candidate);
     free(router.payload);
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < TEXTS; i++)
         (void)text_of(NULL);
     fake_call_end(&fake_router_call);
 }
