@@ -102,8 +102,10 @@ try_one(struct jn_device *d, struct rk_call *call, struct jn_plan *plan, struct 
     if (err)
         return err;
     err = load(d, call, plan, &reply);
-    if (!err)
+    if (!err) {
+        nc_reply_free(&reply);
         err = jn_commit_check(d, call, &reply);
+    }
     if (err == RK_E_REJECTED && reply && reply->n_errors)
         mark(u, &reply->errors[0]);
     nc_reply_free(&reply);
