@@ -309,8 +309,10 @@ test_what_is_to_be_prepared(void **state)
         {CONF(CA("CA1", ""), ""), "has no connectivity association: run rekeyctl prepare r1"},
         {CONF(PORT(IF1, "CA1"), ""), "has no connectivity association: run rekeyctl prepare r1"},
         {CONF(CA("CA1", "") PORT(IF1, "CA1") PORT("et-0/0/2", "CA1"), ""), "is shared by 2 interfaces: run rekeyctl"},
-        {CONF("<connectivity-association><name>CA1</name></connectivity-association>" PORT(IF1, "CA1"), ""),
-         "has security-mode none"},
+        {CONF("<connectivity-association><name>CA1</name>" KEY("pre-shared-key", HIS) "</connectivity-association>"
+              PORT(IF1, "CA1"), ""), "has security-mode none"},
+        {CONF("<connectivity-association><name>CA1</name><security-mode>dynamic</security-mode>"
+              "</connectivity-association>" PORT(IF1, "CA1"), ""), "has security-mode dynamic"},
         {CONF(CA("CA1", "<mka><should-secure/></mka>") PORT(IF1, "CA1"), ""), "should-secure"},
         {CONF(CA("CA1", "<pre-shared-key-chain>KC</pre-shared-key-chain>") PORT(IF1, "CA1"), ""), "keying: key-chain"},
     };
@@ -323,6 +325,20 @@ test_what_is_to_be_prepared(void **state)
             fail_msg("%s: not \"%s\"", fake_why(), bad[i].says);
         assert_int_equal(router.commits, 0);
     }
+}
+
+/* A router commits static-cak only with a key: the first one brings it. */
+static void
+test_first_key_brings_the_mode(void **state)
+{
+    (void)state;
+    restart(CONF("<connectivity-association><name>CA1</name></connectivity-association>" PORT(IF1, "CA1"), ""));
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 1, "k1", "keep="), RK_OK);
+    assert_int_equal(router.commits, 0);
+    stage(1, "k1", "keep=");
+    assert_string_equal(fake_at("CA1", "security-mode"), "static-cak");
+    stage(2, "k2", "keep=k1");
+    assert_null(strstr(router.payload, "security-mode"));
 }
 
 static void
@@ -418,7 +434,8 @@ main(void)
         T(sealed_brings_a_key_back), T(retire_changes_places), T(retire_of_the_only_key),
         T(retire_of_what_is_not_there), T(sweep), T(keeps_what_is_in_use), T(others_key_is_taken_over),
         T(others_fallback_is_never_touched), T(others_primary_beside_ours), T(class_c), T(class_c_after_a_restart),
-        T(class_c_only_key), T(cipher_decides_the_length), T(what_is_to_be_prepared), T(should_secure_by_force),
+        T(class_c_only_key), T(cipher_decides_the_length), T(what_is_to_be_prepared), T(first_key_brings_the_mode),
+        T(should_secure_by_force),
         T(terms), T(describe), T(describe_needs_room), T(several),
     };
 

@@ -283,7 +283,7 @@ check_ca(const struct jn_case *c, const struct jn_ca *ca)
     if (n > 1)
         return jn_refuse(op, RK_E_CONFIG, "connectivity association %s is shared by %zu interfaces: " PREPARE,
                          ca->name, n, c->in->d->opt.name);
-    if (strcmp(ca->mode, "static-cak") != 0)
+    if (strcmp(ca->mode, "static-cak") != 0 && !jn_ca_is_new(ca))
         return jn_refuse(op, RK_E_CONFIG, "connectivity association %s has security-mode %s, not static-cak: " PREPARE,
                          ca->name, ca->mode[0] ? ca->mode : "none", c->in->d->opt.name);
     if (ca->should_secure && op->kind == RK_OP_STAGE && !c->in->d->opt.force_should_secure)

@@ -87,6 +87,9 @@ bool jn_place_differs(const struct jn_place *p, const struct jn_key *was);
 bool jn_place_gone(const struct jn_place *p, const struct jn_key *was);
 /* jn_chain_key - the entry of a slot as the chain has it, NULL: none */
 const struct jn_key *jn_chain_key(const struct jn_chain *chain, size_t slot);
+/* jn_ca_is_new - has this association neither a security mode nor a key?  A router commits static-cak only together
+ * with a key, so the first one brings it; a mode that is there is never changed */
+bool jn_ca_is_new(const struct jn_ca *ca);
 /* jn_is_ckn - is it the name of a key: 2..64 hexadecimal digits, an even number */
 bool jn_is_ckn(const char *text);
 /* jn_pair_of - the pair of a macro with this name, NULL: none */

@@ -13,6 +13,12 @@ jn_chain_key(const struct jn_chain *chain, size_t slot)
 }
 
 bool
+jn_ca_is_new(const struct jn_ca *ca)
+{
+    return !ca->mode[0] && !ca->psk.ckn[0] && !ca->fallback.ckn[0] && !ca->chain[0];
+}
+
+bool
 jn_is_ckn(const char *text)
 {
     size_t len = strlen(text);

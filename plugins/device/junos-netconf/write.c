@@ -1,7 +1,8 @@
 /* write.c - writes a plan as a load-configuration.  Pure.
  *
  * The action is merge, and delete is said only of places and pairs that this plugin filled.  The binding of an
- * interface and the security mode are not written at all.  A key is a part of its own, never in the text. */
+ * interface is not written at all, the security mode only with the first key of an association that has none.  A key is
+ * a part of its own, never in the text. */
 #include "write.h"
 
 #include <stdlib.h>
@@ -189,6 +190,8 @@ association(struct writer *w, const struct jn_unit *u)
     fputs("<connectivity-association>", w->out);
     leaf(w, "name", u->ca->name);
     macro(w, u);
+    if (jn_ca_is_new(u->ca) && u->psk.ckn[0])
+        leaf(w, "security-mode", "static-cak");
     psk(w, "pre-shared-key", &u->psk, &u->ca->psk);
     psk(w, "fallback-key", &u->fallback, &u->ca->fallback);
     fputs("</connectivity-association>", w->out);
