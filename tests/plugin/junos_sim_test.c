@@ -1,0 +1,245 @@
+/* junos_sim_test.c - the write side against contrib/junos-sim: SSH, NETCONF, load, commit, read back */
+#include "plugins/device/junos-netconf/sealed.h"
+#include "plugins/device/junos-netconf/read.h"
+
+#include "fakehost.h"
+#include "scratch.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <cmocka.h>
+#include <rekey/err.h>
+
+#define SIM "contrib/junos-sim/junos-sim"
+#define IF1 "et-0/0/1"
+
+static struct scratch scratch;
+static char known[128], key[128], conf[128], allowed[128], *host = (char *)"127.9.8.7";
+static struct jn_device d;
+static struct rk_call call;
+static pid_t sim;
+static unsigned port;
+
+static void
+put_config(bool chain)
+{
+    FILE *out = fopen(conf, "w");
+
+    assert_non_null(out);
+    fputs("set system host-name r1\nset security macsec connectivity-association CA1 cipher-suite gcm-aes-xpn-256\n"
+          "set security macsec interfaces " IF1 " connectivity-association CA1\n", out);
+    if (chain)
+        fputs("set security authentication-key-chains key-chain KC description x\n"
+              "set security macsec connectivity-association CA1 security-mode static-cak\n"
+              "set security macsec connectivity-association CA1 pre-shared-key-chain KC\n", out);
+    fclose(out);
+}
+
+static void
+run_sim(int ready)
+{
+    char fd[16];
+
+    snprintf(fd, sizeof fd, "%d", ready);
+    execl(SIM, "junos-sim", "--port", "0", "--listen", host, "--user", "lab", "--authorized-keys", allowed,
+          "--known-hosts", known, "--config", conf, "--box", "r1=127.9.8.7,mx", "--ready-fd", fd, "--log", "err",
+          (char *)NULL);
+    _exit(127);
+}
+
+static bool
+start_sim(void)
+{
+    char line[64] = "";
+    int fds[2];
+    FILE *in;
+
+    assert_int_equal(pipe(fds), 0);
+    sim = fork();
+    assert_true(sim >= 0);
+    if (sim == 0)
+        run_sim(fds[1]);
+    close(fds[1]);
+    in = fdopen(fds[0], "r");
+    assert_non_null(in);
+    (void)!fgets(line, sizeof line, in);
+    fclose(in);
+    return sscanf(line, "ready port=%u", &port) == 1;
+}
+
+static bool
+make_key(void)
+{
+    char line[400];
+
+    snprintf(line, sizeof line, "ssh-keygen -q -t ed25519 -N '' -f '%s' </dev/null", key);
+    return system(line) == 0;
+}
+
+static void
+end(void)
+{
+    int status;
+
+    jn_hang_up(&d);
+    jn_sealed_free(&d);
+    kill(sim, SIGTERM);
+    waitpid(sim, &status, 0);
+    fake_call_end(&call);
+    scratch_remove(&scratch);
+}
+
+/* Does it show MKA and its clock? */
+static bool
+shows(void)
+{
+    struct jn_view *v = NULL;
+    int err = jn_view_get(&d, &call, JN_WANT_CONF | JN_WANT_MKA | JN_WANT_CLOCK, &v);
+
+    jn_view_free(&fake_host, &v);
+    return err != RK_E_UNSUPPORTED && err != RK_E_REJECTED;
+}
+
+/* ret: false: there is no simulator, or none with a world, or no key can be made */
+static bool
+begin(bool chain)
+{
+    static char key_value[160];
+
+    if (access(SIM, X_OK) != 0)
+        return false;
+    scratch_make(&scratch);
+    snprintf(known, sizeof known, "%s/known_hosts", scratch.dir);
+    snprintf(key, sizeof key, "%s/id", scratch.dir);
+    snprintf(allowed, sizeof allowed, "%s/id.pub", scratch.dir);
+    snprintf(conf, sizeof conf, "%s/config", scratch.dir);
+    snprintf(key_value, sizeof key_value, "file:%s", key);
+    put_config(chain);
+    if (!make_key() || !start_sim()) {
+        scratch_remove(&scratch);
+        return false;
+    }
+    memset(&d, 0, sizeof d);
+    d.host = &fake_host;
+    d.opt = (struct jn_options){.name = (char *)"r1", .host = host, .user = (char *)"lab", .known_hosts = known,
+                                .key_value = key_value, .port = (uint16_t)port, .commit_ms = 30000, .rpc_ms = 20000,
+                                .idle_ms = 60000, .keying = chain ? JN_CHAIN : JN_PSK};
+    fake_call(&call, 60000);
+    if (shows())
+        return true;
+    end();
+    return false;
+}
+
+static void
+apply(uint32_t kind, uint64_t seq, const char *key_id, const char *terms)
+{
+    struct rk_secret *secret = kind == RK_OP_STAGE ? fake_secret("0123456789abcdef0123456789abcdef", 32) : NULL;
+    struct rk_dev_op op = {.kind = kind, .seq = seq, .link = "l1", .iface = IF1, .key_id = key_id, .peer_facts = "",
+                           .key = secret, .text = terms, .err = RK_E_CONTRACT};
+    int err = jn_apply(&d, &call, &op, 1);
+
+    fake_host.secret_free(&secret);
+    if (err || op.err)
+        fail_msg("%s: %d %s, %d %s", key_id, err, call.text, op.err, op.why);
+}
+
+static struct jn_view *
+view(void)
+{
+    struct jn_view *v = NULL;
+
+    assert_int_equal(jn_view_get(&d, &call, JN_WANT_CONF, &v), RK_OK);
+    return v;
+}
+
+static void
+assert_keys(const char *primary, const char *fallback)
+{
+    char ckn[JN_CKN_HEX + 1] = "";
+    struct jn_view *v = view();
+    const struct jn_ca *ca = jn_conf_ca(v->conf, "CA1");
+
+    assert_non_null(ca);
+    if (primary[0])
+        assert_int_equal(jn_ckn(&d, primary, ckn), RK_OK);
+    assert_string_equal(ca->psk.ckn, ckn);
+    ckn[0] = '\0';
+    if (fallback[0])
+        assert_int_equal(jn_ckn(&d, fallback, ckn), RK_OK);
+    assert_string_equal(ca->fallback.ckn, ckn);
+    jn_view_free(&fake_host, &v);
+}
+
+#define NO_SIM "# no junos-sim that shows MKA, no ssh-keygen, or no 127.0.0.0/8 here\n"
+
+static void
+test_pre_shared_keys(void **state)
+{
+    (void)state;
+    if (!begin(false)) {
+        print_message(NO_SIM);
+        skip();
+    }
+    apply(RK_OP_STAGE, 1, "k1", "keep=");
+    assert_keys("k1", "");
+    apply(RK_OP_STAGE, 2, "k2", "keep=k1");
+    apply(RK_OP_STAGE, 2, "k2", "keep=k1");
+    assert_keys("k2", "k1");
+    jn_sealed_free(&d); /* after a restart: the router's own form moves */
+    apply(RK_OP_STAGE, 3, "k3", "keep=k2");
+    assert_keys("k3", "k2");
+    apply(RK_OP_RETIRE, 3, "k3", "keep=k2");
+    assert_keys("k2", "k3");
+    apply(RK_OP_DESCRIBE, 0, "", "rk1|a|b");
+    apply(RK_OP_DESCRIBE, 0, "", "");
+    end();
+}
+
+static void
+stage(uint64_t seq, const char *key_id, const char *keep, int64_t ahead_s)
+{
+    char terms[RK_TERMS_MAX];
+
+    snprintf(terms, sizeof terms, "keep=%s,start=%lld", keep, (long long)(time(NULL) + ahead_s));
+    apply(RK_OP_STAGE, seq, key_id, terms);
+}
+
+static void
+test_chain(void **state)
+{
+    struct jn_view *v;
+
+    (void)state;
+    if (!begin(true)) {
+        print_message(NO_SIM);
+        skip();
+    }
+    stage(1, "k1", "", 60);
+    apply(RK_OP_RETIRE, 1, "k1", "keep=");
+    v = view();
+    assert_int_equal(v->conf->chain[0].n, 0);
+    jn_view_free(&fake_host, &v);
+    stage(2, "k2", "", 60);
+    stage(3, "k3", "k2", 120);
+    v = view();
+    assert_int_equal(v->conf->chain[0].n, 2);
+    assert_false(v->conf->chain[0].key[1].bad_start);
+    jn_view_free(&fake_host, &v);
+    end();
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pre_shared_keys), cmocka_unit_test(test_chain)};
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
