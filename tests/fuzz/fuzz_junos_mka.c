@@ -1,4 +1,6 @@
-/* fuzz_junos_mka.c - the reader of MKA sessions, with any bytes as the reply: nothing breaks, and what is read keeps its bounds. */
+/* fuzz_junos_mka.c - the reader of MKA sessions, with any bytes as the reply.
+ *
+ * Nothing breaks, and what is read keeps its bounds. */
 #include "plugins/common/netconf/xml.h"
 #include "plugins/device/junos-netconf/read.h"
 

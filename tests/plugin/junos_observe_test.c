@@ -34,7 +34,8 @@ struct scene {
 };
 
 static const struct scene scenes[] = {
-    {"primary", {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | USED, RK_HELD_RX, 0},
+    {"primary", {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | USED, RK_HELD_RX,
+     0},
     {"unit 0", {{"ge-0/0/1.0", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | USED, RK_HELD_RX,
      0},
     {"two primaries, the new one not live",
@@ -50,18 +51,18 @@ static const struct scene scenes[] = {
      {{"ge-0/0/1", JN_MKA_FALLBACK, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | RK_PEER_USES, RK_HELD_RX, 0},
     {"suspended", {{"ge-0/0/1", JN_MKA_SUSPENDED, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | RK_PEER_USES,
      RK_HELD_RX, 0},
-    {"unsecured", {{"ge-0/0/1", JN_MKA_UNSECURED, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false}}, HELD, RK_HELD_RX,
-     0},
+    {"unsecured", {{"ge-0/0/1", JN_MKA_UNSECURED, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false}}, HELD,
+     RK_HELD_RX, 0},
     {"short CKN", {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, true}}, HELD, RK_HELD_RX,
      RK_IF_OTHER},
     {"no SAK", {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, NULL, false}}, HELD | RK_PEER_USES,
      RK_HELD_RX, 0},
     {"state not told", {{"ge-0/0/1", JN_MKA_UNKNOWN, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}},
      HELD | RK_PEER_USES, RK_HELD_RX, 0},
-    {"another interface", {{"ge-0/0/11", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD, RK_HELD_RX,
-     0},
-    {"someone else's key", {{"ge-0/0/1", JN_MKA_PRIMARY, ALIEN, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD, RK_HELD_RX,
-     RK_IF_OTHER},
+    {"another interface", {{"ge-0/0/11", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD,
+     RK_HELD_RX, 0},
+    {"someone else's key", {{"ge-0/0/1", JN_MKA_PRIMARY, ALIEN, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD,
+     RK_HELD_RX, RK_IF_OTHER},
 };
 
 static struct jn_device device = {.host = &fake_host};
@@ -128,7 +129,8 @@ test_scenes(void **state)
             fill_row(&s.mka[s.view.n_mka++], &scenes[i].row[k]);
         seen = observe(&s);
         if (seen.held[0] != scenes[i].held_new || seen.held[1] != scenes[i].held_old ||
-            (seen.state & RK_IF_OTHER) != scenes[i].other || seen.foreign != 0 || RK_IF_CLASS_OF(seen.state) != RK_CLASS_B)
+            (seen.state & RK_IF_OTHER) != scenes[i].other || seen.foreign != 0 ||
+            RK_IF_CLASS_OF(seen.state) != RK_CLASS_B)
             fail_msg("%s: new %x old %x state %x foreign %u", scenes[i].name, seen.held[0], seen.held[1], seen.state,
                      seen.foreign);
         assert_true(seen.state & RK_IF_PROTECTED && seen.state & RK_IF_PRESENT && seen.state & RK_IF_UP);
@@ -218,7 +220,8 @@ test_view(void **state)
         {.part = "<get-mka-session-information/>", .reply = MKA(ROW)},
         {.part = "get-macsec"}, {.part = "show security macsec"},
         {.part = "get-interface-information", .reply = "<rpc-reply><interface-information><physical-interface>"
-                 "<name>ge-0/0/1</name><oper-status>up</oper-status></physical-interface></interface-information></rpc-reply>"},
+                 "<name>ge-0/0/1</name><oper-status>up</oper-status></physical-interface></interface-information>"
+                 "</rpc-reply>"},
         {.part = "get-system-uptime", .err = RK_E_TIMEOUT},
     };
     struct jn_device d = {.host = &fake_host};

@@ -261,7 +261,8 @@ test_clock(void **state)
 static void
 test_facts_commits(void **state)
 {
-    xmlDoc *doc = rig_text("<rpc-reply><software-information><host-name>r1</host-name><product-model>mx240</product-model>"
+    xmlDoc *doc = rig_text("<rpc-reply><software-information><host-name>r1</host-name>"
+                           "<product-model>mx240</product-model>"
                            "<package-information><name>junos</name><comment>JUNOS Base [14.2R8]</comment>"
                            "</package-information></software-information></rpc-reply>");
     struct jn_commit *commits;
@@ -273,9 +274,11 @@ test_facts_commits(void **state)
     assert_string_equal(facts.release, "14.2R8");
     assert_int_equal(facts.engines, 1);
     xmlFreeDoc(doc);
-    doc = rig_text("<rpc-reply xmlns:junos=\"x\"><commit-information><commit-history><sequence-number>0</sequence-number>"
+    doc = rig_text("<rpc-reply xmlns:junos=\"x\"><commit-information><commit-history>"
+                   "<sequence-number>0</sequence-number>"
                    "<user>rekeyd</user><client>netconf</client><date-time junos:seconds=\"1785220980\">x</date-time>"
-                   "<comment>commit confirmed, rollback in 5mins</comment><log>rekeyd txn=00 links=2</log><commit-confirmed/>"
+                   "<comment>commit confirmed, rollback in 5mins</comment><log>rekeyd txn=00 links=2</log>"
+                   "<commit-confirmed/>"
                    "</commit-history><commit-history><user>x</user></commit-history></commit-information></rpc-reply>");
     assert_int_equal(jn_commits_read(xmlDocGetRootElement(doc), &commits, &n), RK_OK);
     assert_int_equal(n, 1);
@@ -323,7 +326,8 @@ static void
 test_ckn_cak(void **state)
 {
     struct jn_device d = {.host = &fake_host}, off = {.host = &fake_host};
-    struct jn_cak_use use = {.link = "l1", .key_id = "EB54C2CC-4419-bf37-4910-79dcf59d9c4a", .cipher = "gcm-aes-xpn-256"};
+    struct jn_cak_use use = {.link = "l1", .key_id = "EB54C2CC-4419-bf37-4910-79dcf59d9c4a",
+                             .cipher = "gcm-aes-xpn-256"};
     struct rk_secret *key = fake_secret("0123456789abcdef0123456789abcdefXX", 34), *cak;
     char a[JN_CKN_HEX + 1], b[JN_CKN_HEX + 1];
 

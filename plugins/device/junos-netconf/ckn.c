@@ -1,7 +1,9 @@
-/* ckn.c - names and bytes of CAKs: what both ends make of a key and its ID.  Any thread; pure but for the host's secrets.
+/* ckn.c - names and bytes of CAKs: what both ends make of a key and its ID.
+ *
+ * Any thread; pure but for the host's secrets.
  *
  * Form "digest": the CKN is a digest of the key ID, the CAK is derived from the key, bound to link and key ID.  Form
- * "offbox", as the script that this plugin takes the place of: a constant prefix and the UUID, and the key's first bytes. */
+ * "offbox", as the script that this plugin takes the place of: a constant prefix and the UUID, a key's first bytes. */
 #include "junos.h"
 
 #include <ctype.h>

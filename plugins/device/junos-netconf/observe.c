@@ -259,7 +259,8 @@ find_ca(struct looker *l)
     const struct jn_port *port = jn_conf_port(l->v->conf, l->iface);
 
     if (!port || port->inactive || !port->ca[0]) {
-        say(l->seen, "no connectivity association on it: run rekeyctl prepare %s", l->d->opt.name ? l->d->opt.name : "");
+        say(l->seen, "no connectivity association on it: run rekeyctl prepare %s",
+            l->d->opt.name ? l->d->opt.name : "");
         return false;
     }
     l->ca = jn_conf_ca(l->v->conf, port->ca);

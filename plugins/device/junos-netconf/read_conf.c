@@ -130,7 +130,8 @@ read_ca(struct reader *r, const xmlNode *node, bool inactive, struct jn_ca *ca)
     for (const xmlNode *x = nc_child(node, "exclude-protocol"); x; x = nc_next(x)) {
         char name[16];
 
-        ca->excludes_lldp |= !is_inactive(x) && nc_child_text(x, "name", name, sizeof name) && strcmp(name, "lldp") == 0;
+        ca->excludes_lldp |= !is_inactive(x) && nc_child_text(x, "name", name, sizeof name) &&
+                             strcmp(name, "lldp") == 0;
     }
     ca->inactive = inactive || is_inactive(node);
     read_macro(r, node, "rekey", &ca->rekey);

@@ -1,4 +1,4 @@
-/* read_list.c - replies that are plain lists: MACsec connections, key chains, neighbours, interfaces, commits.  Pure. */
+/* read_list.c - replies that are lists: MACsec connections, key chains, neighbours, interfaces, commits.  Pure. */
 #include "read_mka.h"
 
 #include <stdlib.h>

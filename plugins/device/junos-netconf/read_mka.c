@@ -362,7 +362,8 @@ tidy(struct jn_mka *m, size_t n)
 
         if (!m[i].ckn[0])
             continue;
-        while (k > 0 && kept - k < IFACE_ROWS_MAX && strcmp(m[k - 1].iface, m[i].iface) == 0 && !agree(&m[k - 1], &m[i]))
+        while (k > 0 && kept - k < IFACE_ROWS_MAX && strcmp(m[k - 1].iface, m[i].iface) == 0 &&
+               !agree(&m[k - 1], &m[i]))
             k--;
         if (k > 0 && agree(&m[k - 1], &m[i]))
             join(&m[k - 1], &m[i]);

@@ -5,8 +5,8 @@
 #include "rows.h"
 
 /* Leaves that are read; the names of XML, and those of the text, which have blanks instead of '-'. */
-enum jn_mka_leaf { JN_L_IFACE = 0, JN_L_STATE, JN_L_MEMBER, JN_L_NAME, JN_L_TYPE, JN_L_STATUS, JN_L_TX, JN_L_RX, JN_L_SAK,
-                   JN_L_PEERS, JN_LEAVES };
+enum jn_mka_leaf { JN_L_IFACE = 0, JN_L_STATE, JN_L_MEMBER, JN_L_NAME, JN_L_TYPE, JN_L_STATUS, JN_L_TX, JN_L_RX,
+                   JN_L_SAK, JN_L_PEERS, JN_LEAVES };
 
 #define JN_NO_ROW SIZE_MAX
 struct jn_mka_walk {

@@ -1,4 +1,4 @@
-/* read_text.c - what "show security mka sessions" and "macsec connections" print, for routers whose XML lacks it.  Pure. */
+/* read_text.c - what "show security mka sessions" and "macsec connections" print, where XML lacks it.  Pure. */
 #include "read_mka.h"
 
 #include <ctype.h>

@@ -78,7 +78,8 @@ read_date(const char *text, int64_t *local_s, const char **rest)
         sscanf(text, "%4d-%2d-%2d%c%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &between, &t.tm_hour, &t.tm_min,
                &end) != 6 || !strchr(".T ", between))
         return false;
-    if (text[end] == ':' && strspn(text + end + 1, "0123456789") == 2 && sscanf(text + end, ":%2d%n", &t.tm_sec, &more) == 1)
+    if (text[end] == ':' && strspn(text + end + 1, "0123456789") == 2 &&
+        sscanf(text + end, ":%2d%n", &t.tm_sec, &more) == 1)
         end += more;
     if (t.tm_mon < 1 || t.tm_mday < 1 || t.tm_hour < 0 || t.tm_min < 0)
         return false;

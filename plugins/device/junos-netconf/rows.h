@@ -24,7 +24,7 @@ bool jn_other(const xmlNode *root);
 const char *jn_attr(const xmlNode *node, const char *name);
 /* jn_elements - has it child elements? */
 bool jn_elements(const xmlNode *node);
-/* jn_iface_name - name of an interface without trailing ".0", into out[RK_IFACE_MAX + 1]; false: none, or not printable */
+/* jn_iface_name - name of an interface without trailing ".0", into out[RK_IFACE_MAX + 1]; false: none */
 bool jn_iface_name(const char *text, char *out);
 bool jn_iface_of(const xmlNode *parent, const char *leaf, char *out);
 /* jn_u64 - a decimal number, blanks around it aside; false: none */

@@ -116,8 +116,9 @@ unread(struct ask *a, int err, const char *what)
 {
     if (err == RK_E_PROTOCOL)
         return a->d->host->fail(a->call, err, "%s: the answer to %s is not understood", a->d->opt.host, what);
-    return err == RK_E_NOMEM ? a->d->host->fail(a->call, err, "%s: no memory for the answer to %s", a->d->opt.host, what)
-                             : err;
+    if (err == RK_E_NOMEM)
+        return a->d->host->fail(a->call, err, "%s: no memory for the answer to %s", a->d->opt.host, what);
+    return err;
 }
 
 /* ---- parts ---- */
