@@ -65,7 +65,8 @@ connect_daemon(const struct exchange *x)
 static bool
 send_ask(struct exchange *x, const char *command)
 {
-    struct rk_ask ask = {.limit = x->o->limit, .fetch = x->o->fetch, .budget_ms = x->o->budget_ms};
+    struct rk_ask ask = {.limit = x->o->limit, .fetch = x->o->fetch, .budget_ms = x->o->budget_ms,
+                         .apply = x->o->apply};
     size_t len;
 
     if (!rk_copy(ask.command, sizeof ask.command, command) ||

@@ -47,12 +47,12 @@ struct rk_cli_opts {
     const char *arg;         /* NULL: none given */
     const char *socket_path, *rekeyd, *host, *plugin_dir;
     const char *peer, *config; /* NULL: not given */
-    bool json, wait, check_alarms, fetch, help;
+    bool json, wait, check_alarms, fetch, apply, yes, help;
     enum rk_cli_color color;
     int64_t timeout_ms;      /* 0: not given */
     int64_t watch_ms;        /* 0: once */
     uint32_t limit;          /* 0: not given */
-    uint32_t budget_ms;      /* of the daemon, for source test */
+    uint32_t budget_ms;      /* of the daemon, for source test, discover and prepare */
     int columns;             /* -1: not given */
     const char *out_a, *out_b; /* keygen */
     long keys, bits;         /* keygen; 0: not given */
@@ -77,6 +77,6 @@ void rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_comm
 /* The commands; each returns enum rk_cli_exit.   src: rekeyctl(8) */
 rk_cli_run_fn rk_cli_status, rk_cli_rotate, rk_cli_history, rk_cli_plugins, rk_cli_reload, rk_cli_version,
     rk_cli_check, rk_cli_plugin, rk_cli_explain, rk_cli_adopt, rk_cli_source_test, rk_cli_keygen,
-    rk_cli_sources;
+    rk_cli_sources, rk_cli_discover, rk_cli_prepare;
 
 #endif

@@ -16,9 +16,9 @@
 
 enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALARMS, O_WAIT, O_LIMIT, O_REKEYD, O_HOST,
        O_PLUGIN_DIR, O_HELP,
-       O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND };
+       O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND, O_APPLY, O_YES };
 
-#define ASKING " status rotate explain adopt history plugins sources reload version source test "
+#define ASKING " status rotate explain adopt history plugins sources reload version source test discover prepare "
 #define TABLES " status explain history plugins sources source test "
 
 static const struct option_row {
@@ -30,7 +30,7 @@ static const struct option_row {
     {"json", NULL, no_argument, O_JSON, NULL, "write JSON"},
     {"socket", "PATH", required_argument, O_SOCKET, ASKING, "control socket of rekeyd (" RK_CLI_SOCKET ")"},
     {"timeout", "TIME", required_argument, O_TIMEOUT, ASKING,
-     "longest wait (10s; rotate --wait: 60s; source test: 20s)"},
+     "longest wait (10s; rotate --wait: 60s; source test: 20s; discover, prepare: 30s, with --apply 60s)"},
     {"color", "WHEN", required_argument, O_COLOR, TABLES, "auto, always or never (auto)"},
     {"width", "N", required_argument, O_WIDTH, TABLES, "cut or fold to N columns, 0: never (the terminal's)"},
     {"watch", "[=TIME]", optional_argument, O_WATCH, " status ", "show again and again, every TIME (1s)"},
@@ -39,16 +39,18 @@ static const struct option_row {
     {"limit", "N", required_argument, O_LIMIT, " history ", "at most N rows (50)"},
     {"peer", "SAE", required_argument, O_PEER, " source test ", "the SAE to share a key with (those of the links)"},
     {"fetch", NULL, no_argument, O_FETCH, " source test ", "take a key with each peer at the end, and drop it"},
-    {"config", "FILE", required_argument, O_CONFIG, " source test ", "test a source of this file, without rekeyd"},
-    {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test ", "program to run (" RK_SBINDIR "/rekeyd)"},
-    {"host", "PATH", required_argument, O_HOST, " check plugin source test ",
+    {"config", "FILE", required_argument, O_CONFIG, " source test discover prepare ", "as in this file, without the running rekeyd"},
+    {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test discover prepare ", "program to run (" RK_SBINDIR "/rekeyd)"},
+    {"host", "PATH", required_argument, O_HOST, " check plugin source test discover prepare ",
      "program to run (" RK_LIBEXECDIR "/rekey-host)"},
-    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test ", "plugins (" RK_PLUGINDIR ")"},
+    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test discover prepare ", "plugins (" RK_PLUGINDIR ")"},
     {"keys", "N", required_argument, O_KEYS, " keygen ", "how many keys, 1..1000000"},
     {"bits", "N", required_argument, O_BITS, " keygen ", "size of each (256)"},
     {"out-a", "PATH", required_argument, O_OUT_A, " keygen ", "pool of the one site: a new file, or directory/"},
     {"out-b", "PATH", required_argument, O_OUT_B, " keygen ", "pool of the other site"},
     {"append", NULL, no_argument, O_APPEND, " keygen ", "add the keys to files that are there"},
+    {"apply", NULL, no_argument, O_APPLY, " prepare ", "commit it on the device, not only print it"},
+    {"yes", NULL, no_argument, O_YES, " prepare ", "with --apply: do not ask first"},
     {"help", NULL, no_argument, O_HELP, NULL, "show this help"},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
@@ -190,6 +192,8 @@ take_option(struct rk_cli_opts *o, int code, const char *value)
     case O_OUT_A: o->out_a = value; return NULL;
     case O_OUT_B: o->out_b = value; return NULL;
     case O_APPEND: o->append = true; return NULL;
+    case O_APPLY: o->apply = true; return NULL;
+    case O_YES: o->yes = true; return NULL;
     default: return take_value(o, code, value);
     }
 }

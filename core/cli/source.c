@@ -3,20 +3,15 @@
  * Runs in rekeyctl.  The steps are those of the running daemon, or, with --config, of a rekeyd that is started for
  * nothing else and speaks by lines of JSON.
  */
-#include "ask.h"
+#include "alone.h"
 #include "row.h"
 #include "show.h"
 #include "table.h"
 
 #include "../base/limits.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define MORE_MS 5000 /* how long an answer may come after the daemon's own time is over: its host has a second more */
 #define STEP_COLUMNS 16
@@ -130,106 +125,26 @@ take_row(json_t *row, void *arg)
 
 /* ---- a rekeyd of its own ---- */
 
-static char *
-word(const char *text)
-{
-    return (char *)(size_t)text; /* it is not written to */
-}
-
-static int
-make_argv(const struct rk_cli_opts *o, char *budget, char **argv)
-{
-    const struct {
-        const char *name, *value;
-    } more[] = {{"--plugin-dir", o->plugin_dir}, {"--host", o->host}, {"--peer", o->peer}, {"--budget", budget}};
-    int n = 0;
-
-    argv[n++] = word(o->rekeyd ? o->rekeyd : RK_SBINDIR "/rekeyd");
-    argv[n++] = word("--config");
-    argv[n++] = word(o->config);
-    argv[n++] = word("--test-source");
-    argv[n++] = word(o->arg);
-    if (o->fetch)
-        argv[n++] = word("--fetch");
-    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
-        if (more[i].value) {
-            argv[n++] = word(more[i].name);
-            argv[n++] = word(more[i].value);
-        }
-    argv[n] = NULL;
-    return n;
-}
-
-/* Start it with its output in a pipe.  What it logs is what its rows say, so that is not shown.  ret: its end to read;
- * -1: the reason was written */
-static int
-spawn_rekeyd(const struct answer *a, pid_t *pid)
-{
-    char budget[24], *argv[20];
-    posix_spawn_file_actions_t acts;
-    extern char **environ;
-    int out[2], err = ENOMEM;
-
-    snprintf(budget, sizeof budget, "%u", a->o->budget_ms);
-    make_argv(a->o, budget, argv);
-    if (pipe2(out, O_CLOEXEC) < 0) {
-        fprintf(a->io->err, "rekeyctl: pipe: %s\n", strerror(errno));
-        return -1;
-    }
-    if (posix_spawn_file_actions_init(&acts) == 0) {
-        err = posix_spawn_file_actions_adddup2(&acts, out[1], STDOUT_FILENO);
-        err = err ? err : posix_spawn_file_actions_addopen(&acts, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-        err = err ? err : posix_spawn(pid, argv[0], &acts, NULL, argv, environ);
-        posix_spawn_file_actions_destroy(&acts);
-    }
-    close(out[1]);
-    if (!err)
-        return out[0];
-    close(out[0]);
-    fprintf(a->io->err, "rekeyctl: cannot run %s: %s: name it with --rekeyd\n", argv[0], strerror(err));
-    return -1;
-}
-
-static void
-read_lines(struct answer *a, FILE *in)
-{
-    char *line = NULL;
-    size_t room = 0;
-
-    while (getline(&line, &room, in) > 0 && !a->over) {
-        json_t *row = json_loads(line, 0, NULL);
-
-        if (json_is_object(row))
-            take_row(row, a);
-        json_decref(row);
-    }
-    free(line);
-}
-
 static int
 run_alone(struct answer *a)
 {
-    int status = 0, out;
-    pid_t pid;
-    FILE *in;
+    const struct rk_cli_opts *o = a->o;
+    const char *more[RK_ALONE_ARGS] = {"--test-source", o->arg};
+    size_t n = 2;
 
-    out = spawn_rekeyd(a, &pid);
-    if (out < 0)
-        return RK_CLI_FAILED;
-    in = fdopen(out, "r");
-    if (in) {
-        read_lines(a, in);
-        fclose(in);
-    } else {
-        close(out);
+    if (o->fetch)
+        more[n++] = "--fetch";
+    if (o->peer) {
+        more[n++] = "--peer";
+        more[n++] = o->peer;
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    if (!rk_cli_alone(o, a->io, more, take_row, a))
+        return RK_CLI_FAILED;
     if (!a->over)
         snprintf(a->text, sizeof a->text,
                  "rekeyd ended before its answer was whole; rekeyd --config %.200s "
                  "--test-source %.32s says why",
-                 a->o->config, a->o->arg);
+                 o->config, o->arg);
     return a->over && a->ok ? RK_CLI_OK : RK_CLI_FAILED;
 }
 

@@ -76,10 +76,32 @@ read_top(struct rk_conf_read *r, struct rk_node *root)
         rk_conf_links(r, found[LINKS], found[DEFAULTS]);
 }
 
+/* It will be read again when its devices have found other links. */
+static void
+keep_text(struct rk_conf_read *r, const char *text, size_t len)
+{
+    if (!r->set->n_discovers)
+        return;
+    r->set->text = malloc(len + 1);
+    if (!r->set->text) {
+        r->nomem = true;
+        return;
+    }
+    memcpy(r->set->text, text, len);
+    r->set->text_len = len;
+}
+
 int
 rk_conf_parse(const char *text, size_t len, struct rk_conf_set **out, struct rk_conf_errors *e)
 {
-    struct rk_conf_read r = {.e = e};
+    return rk_conf_parse_found(text, len, NULL, out, e);
+}
+
+int
+rk_conf_parse_found(const char *text, size_t len, struct rk_found_list *found, struct rk_conf_set **out,
+                    struct rk_conf_errors *e)
+{
+    struct rk_conf_read r = {.e = e, .found = found};
     struct rk_node *root = NULL;
     int err = rk_tree_read(text, len, &root, e);
 
@@ -91,6 +113,7 @@ rk_conf_parse(const char *text, size_t len, struct rk_conf_set **out, struct rk_
         snprintf(r.set->file, sizeof r.set->file, "%s", e->file);
         snprintf(r.set->warnings.file, sizeof r.set->warnings.file, "%s", e->file);
         read_top(&r, root);
+        keep_text(&r, text, len);
     }
     if (!r.set || r.nomem)
         err = RK_E_NOMEM;
@@ -158,6 +181,12 @@ read_file(int fd, char **text, size_t *len, struct rk_conf_errors *e)
 int
 rk_conf_load(const char *file, struct rk_conf_set **set, struct rk_conf_errors *e)
 {
+    return rk_conf_load_found(file, NULL, set, e);
+}
+
+int
+rk_conf_load_found(const char *file, struct rk_found_list *found, struct rk_conf_set **set, struct rk_conf_errors *e)
+{
     char *text = NULL;
     size_t len = 0;
     int fd, err;
@@ -176,7 +205,7 @@ rk_conf_load(const char *file, struct rk_conf_set **set, struct rk_conf_errors *
     err = read_file(fd, &text, &len, e);
     close(fd);
     if (!err)
-        err = rk_conf_parse(text, len, set, e);
+        err = rk_conf_parse_found(text, len, found, set, e);
     free(text);
     return err;
 }
@@ -193,6 +222,8 @@ rk_conf_free(struct rk_conf_set **set)
     free((*set)->instances);
     free((*set)->links);
     rk_conf_texts_free((*set)->texts);
+    free((*set)->discovers);
+    free((*set)->text);
     rk_conf_errors_free(&(*set)->warnings);
     free(*set);
     *set = NULL;

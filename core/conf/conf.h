@@ -10,13 +10,15 @@
  *   devices: { NAME: { plugin: ... } }
  *   channels: { NAME: { plugin: ..., auth-key: "file:..." } }   auth-key: shared with the other site, signs the records
  *   defaults: { <any link option but name> }   role and peer-... are taken only by links that they fit
- *   links: [ { name, device, interface, peer-sae, source (or sources), channel, ... } ]
+ *   links: [ { name, device, interface, peer-sae, source (or sources), channel, ... }, { discover: DEVICE, ... } ]
+ *   links: { discover: DEVICE, discover-every: 10m, channel, ... }   the links that the device itself finds
  */
 #ifndef RK_CONF_SET_H
 #define RK_CONF_SET_H
 
 #include "../base/limits.h"
 #include "../base/setting.h"
+#include "found.h"
 #include "opt.h"
 #include "tree.h"
 
@@ -65,6 +67,13 @@ struct rk_link_conf { /* there are 100,000 of these; its texts are the set's */
 
 struct rk_conf_texts;
 
+/* links: { discover: DEVICE }: links that are there when the device finds them. */
+struct rk_discover_conf {
+    size_t device;                      /* index in instances */
+    int64_t every_ms;                   /* 10s..1d, default 10m */
+    int line, col;
+};
+
 struct rk_conf_set {
     char file[256];
     char sae[RK_SAE_MAX + 1];
@@ -76,6 +85,11 @@ struct rk_conf_set {
     struct rk_link_conf *links;         /* sorted by name */
     size_t n_links;
     struct rk_conf_texts *texts;        /* what the links point to */
+    struct rk_discover_conf *discovers; /* sorted as in the file */
+    size_t n_discovers;
+    char *text;                         /* as it was read, text_len bytes, to read it again with other links found;
+                                         * NULL unless n_discovers */
+    size_t text_len;
     struct rk_conf_errors warnings;     /* what is allowed and may surprise, with its places */
 };
 
@@ -92,6 +106,15 @@ struct rk_conf_set {
  *       a list of one or of too many, a source twice, lists of the two ends of different lengths, require of one */
 int rk_conf_load(const char *file, struct rk_conf_set **set, struct rk_conf_errors *e);
 void rk_conf_free(struct rk_conf_set **set);
+
+/* rk_conf_load_found - rk_conf_load with the links that devices have found, where the file says discover
+ * in:    found  NULL: none
+ * out:   found->list[i].used, and why of those that are not: a link of the file is there already ...
+ * note:  a found link is never what makes a file wrong */
+int rk_conf_load_found(const char *file, struct rk_found_list *found, struct rk_conf_set **set,
+                       struct rk_conf_errors *e);
+int rk_conf_parse_found(const char *text, size_t len, struct rk_found_list *found, struct rk_conf_set **set,
+                        struct rk_conf_errors *e);
 
 /* rk_conf_parse - rk_conf_load of text[len] that is in memory; e->file is its name.   blocks: never */
 int rk_conf_parse(const char *text, size_t len, struct rk_conf_set **set, struct rk_conf_errors *e);

@@ -2,17 +2,11 @@
  *
  * Pure but for memory.  There may be 100,000 links, so what is compared between links is sorted, never searched.
  */
-#include "conf_priv.h"
+#include "conf_link.h"
 
 #include <rekey/plugin.h>
 
 #include <stdio.h>
-
-enum {
-    NAME, DEVICE, INTERFACE, PEER_SAE, SOURCE, CHANNEL, PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE,
-    INTERVAL, DRAIN, VERIFY, KEY_BITS, ROLE, ON_STALE, FALLBACK_SOURCE, PEER_FALLBACK_SOURCE, SHUT_AFTER, START_LEAD,
-    PRIORITY, STRETCH_MAX, SOURCES, PEER_SOURCES, REQUIRE, N_KEYS
-};
 
 #define MS 1
 #define S (1000 * MS)
@@ -31,7 +25,7 @@ static const char *const priorities[] = {"0", "1", "2", "3", "4", "5", "6", "7",
 static const uint8_t named_priorities[] = {1, 4, 6}; /* low, normal, high */
 
 /* What a link may say.  Names of things are checked by what they name. */
-static const struct rk_opt link_opts[N_KEYS + 1] = {
+const struct rk_opt rk_link_opts[N_KEYS + 1] = {
     [NAME] = {"name", RK_OPT_STRING, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "the same at both ends"},
     [DEVICE] = {"device", RK_OPT_STRING, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "device of this end"},
     [INTERFACE] = {"interface", RK_OPT_STRING, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL, "interface of the device"},
@@ -62,34 +56,19 @@ static const struct rk_opt link_opts[N_KEYS + 1] = {
     [SOURCES] = {"sources", 0, 0, NULL, 0, 0, NULL, NULL, "instead of source: keys are mixed of all of them"},
     [PEER_SOURCES] = {"peer-sources", 0, 0, NULL, 0, 0, NULL, NULL, "channel local: the same of the other end"},
     [REQUIRE] = {"require", RK_OPT_ENUM, 0, NULL, 0, 0, "all", requires, "which of the sources must give a key"},
+    [DISCOVER] = {"discover", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "instead of one link: those the device finds"},
+    [DISCOVER_EVERY] = {"discover-every", RK_OPT_DURATION, 0, NULL, 10 * S, 1 * D, "10m", NULL, "how often it looks"},
     [N_KEYS] = {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-/* A link as it is read: its own values, and those of the defaults where it has none. */
-struct reading {
-    struct rk_conf_read *r;
-    struct rk_link_conf *link;
-    struct rk_node *own[N_KEYS], *v[N_KEYS];
-};
-
-/* One end of a link, for finding interfaces that are used twice. */
-struct end {
-    size_t device;
-    const char *iface;
-    const char *link;
-    int line, col;  /* where the interface is said */
-    int link_line;
-};
-
-/* A value of the link, or the option's default.  *v stays 0 when it is wrong. */
-static void
-number(struct reading *g, int key, int64_t *v)
+void
+rk_link_number(struct reading *g, int key, int64_t *v)
 {
     *v = 0;
     if (g->v[key])
-        rk_conf_value(g->r, &link_opts[key], g->v[key], v);
+        rk_conf_value(g->r, &rk_link_opts[key], g->v[key], v);
     else
-        rk_opt_value(&link_opts[key], link_opts[key].dflt, v, NULL, 0);
+        rk_opt_value(&rk_link_opts[key], rk_link_opts[key].dflt, v, NULL, 0);
 }
 
 static void
@@ -100,7 +79,7 @@ missing(struct reading *g, int key, const char *when)
     if (g->v[NAME] && g->v[NAME]->text)
         rk_opt_shown(g->v[NAME]->text, &shown);
     rk_conf_wrong(g->r, g->link->line, g->link->col, "link%s%s%s: \"%s\" is missing%s", shown.text[0] ? " \"" : "",
-                  shown.text, shown.text[0] ? "\"" : "", link_opts[key].name, when);
+                  shown.text, shown.text[0] ? "\"" : "", rk_link_opts[key].name, when);
 }
 
 static void
@@ -140,7 +119,7 @@ read_iface(struct reading *g, int key, const char **out)
     node->bad = true;
     rk_conf_wrong(g->r, node->line, node->col,
                   "%s: \"%s\" is no interface name: 1 to %d printable ASCII characters without blank",
-                  link_opts[key].name, rk_opt_shown(node->text, &shown), RK_IFACE_MAX);
+                  rk_link_opts[key].name, rk_opt_shown(node->text, &shown), RK_IFACE_MAX);
 }
 
 static bool
@@ -173,7 +152,7 @@ choose_source(struct reading *g, int one, int several)
     if (!g->v[one] || !g->v[several])
         return;
     rk_conf_wrong(g->r, g->v[several]->key_line, g->v[several]->key_col, "\"%s\" and \"%s\" exclude each other: "
-                  "leave one of them out", link_opts[one].name, link_opts[several].name);
+                  "leave one of them out", rk_link_opts[one].name, rk_link_opts[several].name);
     g->v[one] = NULL;
 }
 
@@ -184,7 +163,7 @@ read_sources(struct reading *g)
     const struct rk_node *own = g->own[REQUIRE];
     int64_t require;
 
-    number(g, REQUIRE, &require);
+    rk_link_number(g, REQUIRE, &require);
     link->n_sources = 1;
     if (g->v[SOURCES]) {
         link->n_sources = rk_conf_sources(g->r, g->v[SOURCES], &link->source, link->more);
@@ -209,7 +188,7 @@ read_peer_sources(struct reading *g)
     if (g->own[wrong])
         rk_conf_wrong(g->r, g->own[wrong]->key_line, g->own[wrong]->key_col,
                       "\"%s\" does not go with \"%s\": both ends have one source, or both a list of as many",
-                      link_opts[wrong].name, g->v[SOURCES] ? "sources" : "source");
+                      rk_link_opts[wrong].name, g->v[SOURCES] ? "sources" : "source");
     link->peer_source = link->source;
     memcpy(link->peer_more, link->more, sizeof link->peer_more);
     if (!g->v[SOURCES] && g->v[PEER_SOURCE])
@@ -255,7 +234,7 @@ read_remote(struct reading *g)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (g->own[keys[i]])
             rk_conf_wrong(g->r, g->own[keys[i]]->key_line, g->own[keys[i]]->key_col,
-                          "\"%s\" is only for channel: local, where both ends are here", link_opts[keys[i]].name);
+                          "\"%s\" is only for channel: local, where both ends are here", rk_link_opts[keys[i]].name);
     if (!sae)
         missing(g, PEER_SAE, "");
     else if (read_peer_sae(g) && link->role == RK_ROLE_AUTO &&
@@ -272,15 +251,15 @@ read_times(struct reading *g)
 
     char drain[32], interval[32];
 
-    number(g, INTERVAL, &link->interval_ms);
-    number(g, DRAIN, &link->drain_ms);
-    number(g, VERIFY, &link->verify_ms);
+    rk_link_number(g, INTERVAL, &link->interval_ms);
+    rk_link_number(g, DRAIN, &link->drain_ms);
+    rk_link_number(g, VERIFY, &link->verify_ms);
     if (!at)
         at = g->v[DRAIN] ? g->v[DRAIN] : g->v[INTERVAL];
     if (!at || link->interval_ms <= 0 || link->drain_ms < link->interval_ms)
         return;
-    rk_opt_number_text(&link_opts[DRAIN], link->drain_ms, drain, sizeof drain);
-    rk_opt_number_text(&link_opts[INTERVAL], link->interval_ms, interval, sizeof interval);
+    rk_opt_number_text(&rk_link_opts[DRAIN], link->drain_ms, drain, sizeof drain);
+    rk_opt_number_text(&rk_link_opts[INTERVAL], link->interval_ms, interval, sizeof interval);
     rk_conf_wrong(g->r, at->line, at->col, "drain (%s%s) must be below interval (%s)", drain,
                   g->v[DRAIN] ? "" : ", the default", interval);
 }
@@ -301,7 +280,7 @@ only_for(struct reading *g, int key, enum rk_stale_conf policy)
 
     if (node && !(g->v[ON_STALE] && g->v[ON_STALE]->bad))
         rk_conf_wrong(g->r, node->key_line, node->key_col,
-                      "\"%s\" is only used with on-stale: %s: add that, or leave this out", link_opts[key].name,
+                      "\"%s\" is only used with on-stale: %s: add that, or leave this out", rk_link_opts[key].name,
                       policies[policy]);
 }
 
@@ -327,7 +306,7 @@ fallback_source(struct reading *g, int key)
 
     if (found != SIZE_MAX && is_source(g->link, one, found))
         rk_conf_wrong(g->r, at->line, at->col, "%s: \"%s\" is the source of this end already: name another one",
-                      link_opts[key].name, node->text);
+                      rk_link_opts[key].name, node->text);
     return found;
 }
 
@@ -365,11 +344,11 @@ read_shut_after(struct reading *g)
     link->shut_after_ms = SHUT_INTERVALS * link->interval_ms;
     if (!g->v[SHUT_AFTER])
         return;
-    number(g, SHUT_AFTER, &link->shut_after_ms);
+    rk_link_number(g, SHUT_AFTER, &link->shut_after_ms);
     if (link->shut_after_ms == 0 || link->shut_after_ms >= least_ms)
         return;
-    rk_opt_number_text(&link_opts[SHUT_AFTER], link->shut_after_ms, after, sizeof after);
-    rk_opt_number_text(&link_opts[INTERVAL], least_ms, least, sizeof least);
+    rk_opt_number_text(&rk_link_opts[SHUT_AFTER], link->shut_after_ms, after, sizeof after);
+    rk_opt_number_text(&rk_link_opts[INTERVAL], least_ms, least, sizeof least);
     rk_conf_wrong(g->r, at->line, at->col, "shut-after (%s) must be %s or more, which is %d intervals", after, least,
                   SHUT_INTERVALS_MIN);
 }
@@ -380,7 +359,7 @@ read_stale(struct reading *g, bool local)
     struct rk_link_conf *link = g->link;
     int64_t policy;
 
-    number(g, ON_STALE, &policy);
+    rk_link_number(g, ON_STALE, &policy);
     link->on_stale = (enum rk_stale_conf)policy;
     link->fallback = link->peer_fallback = SIZE_MAX;
     if (link->on_stale == RK_ON_STALE_FALLBACK) {
@@ -406,11 +385,11 @@ read_lead(struct reading *g)
     link->start_lead_ms = link->interval_ms / 2 < START_LEAD_MS ? link->interval_ms / 2 : START_LEAD_MS;
     if (!g->v[START_LEAD])
         return;
-    number(g, START_LEAD, &link->start_lead_ms);
+    rk_link_number(g, START_LEAD, &link->start_lead_ms);
     if (link->interval_ms <= 0 || link->start_lead_ms < link->interval_ms)
         return;
-    rk_opt_number_text(&link_opts[START_LEAD], link->start_lead_ms, lead, sizeof lead);
-    rk_opt_number_text(&link_opts[INTERVAL], link->interval_ms, interval, sizeof interval);
+    rk_opt_number_text(&rk_link_opts[START_LEAD], link->start_lead_ms, lead, sizeof lead);
+    rk_opt_number_text(&rk_link_opts[INTERVAL], link->interval_ms, interval, sizeof interval);
     rk_conf_wrong(g->r, at->line, at->col, "start-lead (%s) must be below interval (%s)", lead, interval);
 }
 
@@ -420,7 +399,7 @@ read_bits(struct reading *g)
     const struct rk_node *node = g->v[KEY_BITS];
     int64_t bits;
 
-    number(g, KEY_BITS, &bits);
+    rk_link_number(g, KEY_BITS, &bits);
     g->link->bits = (uint32_t)bits;
     if (bits % 8)
         rk_conf_wrong(g->r, node->line, node->col, "key-bits: must be a multiple of 8, as 128 or 256");
@@ -433,8 +412,8 @@ read_stretch(struct reading *g)
     struct rk_link_conf *link = g->link;
     int64_t priority, most, shut;
 
-    number(g, PRIORITY, &priority);
-    number(g, STRETCH_MAX, &most);
+    rk_link_number(g, PRIORITY, &priority);
+    rk_link_number(g, STRETCH_MAX, &most);
     link->priority = priority < 8 ? (uint8_t)priority : named_priorities[priority - 8];
     link->stretch_max = (uint32_t)most * 1000;
     if (link->on_stale != RK_ON_STALE_SHUT || link->interval_ms <= 0)
@@ -444,8 +423,8 @@ read_stretch(struct reading *g)
         link->stretch_max = shut > 1000 ? (uint32_t)shut : 1000;
 }
 
-static void
-read_link(struct reading *g, struct rk_node *const *defaults)
+void
+rk_link_read(struct reading *g, struct rk_node *const *defaults)
 {
     struct rk_link_conf *link = g->link;
     bool local;
@@ -455,11 +434,11 @@ read_link(struct reading *g, struct rk_node *const *defaults)
         g->v[key] = g->own[key] ? g->own[key] : defaults[key];
     link->peer_sae = link->iface = link->peer_iface = "";
     read_name(g);
-    number(g, ROLE, &role);
+    rk_link_number(g, ROLE, &role);
     link->role = (enum rk_role_conf)role;
     choose_source(g, SOURCE, SOURCES);
     for (int key = DEVICE; key <= CHANNEL; key++)
-        if (!g->v[key] && (link_opts[key].flags & RK_OPT_REQUIRED) && !(key == SOURCE && g->v[SOURCES]))
+        if (!g->v[key] && (rk_link_opts[key].flags & RK_OPT_REQUIRED) && !(key == SOURCE && g->v[SOURCES]))
             missing(g, key, "");
     local = g->v[CHANNEL] && g->v[CHANNEL]->text && strcmp(g->v[CHANNEL]->text, "local") == 0;
     link->device = reference(g, DEVICE, RK_DEVICE);
@@ -482,7 +461,7 @@ read_link(struct reading *g, struct rk_node *const *defaults)
 static int
 compare_ends(const void *a, const void *b)
 {
-    const struct end *x = a, *y = b;
+    const struct link_end *x = a, *y = b;
     int order = x->device < y->device ? -1 : x->device > y->device;
 
     if (order == 0)
@@ -493,12 +472,12 @@ compare_ends(const void *a, const void *b)
 }
 
 static void
-add_end(struct end *ends, size_t *n, const struct reading *g, int key)
+add_end(struct link_end *ends, size_t *n, const struct reading *g, int key)
 {
     const struct rk_link_conf *link = g->link;
     bool peer = key == PEER_INTERFACE;
     const struct rk_node *node = g->own[key];
-    struct end end = {.device = peer ? link->peer_device : link->device,
+    struct link_end end = {.device = peer ? link->peer_device : link->device,
                       .iface = peer ? link->peer_iface : link->iface,
                       .link = link->name,
                       .line = node ? node->line : link->line,
@@ -510,13 +489,13 @@ add_end(struct end *ends, size_t *n, const struct reading *g, int key)
 }
 
 static void
-check_ends(struct rk_conf_read *r, struct end *ends, size_t n)
+check_ends(struct rk_conf_read *r, struct link_end *ends, size_t n)
 {
     size_t first = 0;
 
     qsort(ends, n, sizeof *ends, compare_ends);
     for (size_t i = 1; i < n; i++) {
-        const struct end *e = &ends[i], *f = &ends[first];
+        const struct link_end *e = &ends[i], *f = &ends[first];
 
         if (e->device != f->device || strcmp(e->iface, f->iface) != 0)
             first = i;
@@ -563,48 +542,93 @@ read_defaults(struct rk_conf_read *r, struct rk_node *map, struct rk_node **defa
     memset(defaults, 0, N_KEYS * sizeof *defaults);
     if (!map || !rk_conf_is(r, map, RK_NODE_MAP))
         return;
-    rk_conf_keys(r, map, link_opts, defaults);
+    rk_conf_keys(r, map, rk_link_opts, defaults);
     if (defaults[NAME])
         rk_conf_wrong(r, defaults[NAME]->key_line, defaults[NAME]->key_col, "\"name\" cannot have a default");
-    defaults[NAME] = NULL;
+    for (int key = DISCOVER; key <= DISCOVER_EVERY; key++)
+        if (defaults[key])
+            rk_conf_wrong(r, defaults[key]->key_line, defaults[key]->key_col, "\"%s\" cannot have a default: it goes "
+                          "into links", rk_link_opts[key].name);
+    defaults[NAME] = defaults[DISCOVER] = defaults[DISCOVER_EVERY] = NULL;
     for (int key = 0; key < N_KEYS; key++)
-        if (defaults[key] && link_opts[key].type)
-            rk_conf_value(r, &link_opts[key], defaults[key], NULL);
+        if (defaults[key] && rk_link_opts[key].type)
+            rk_conf_value(r, &rk_link_opts[key], defaults[key], NULL);
         else if (defaults[key])
             rk_conf_is(r, defaults[key], RK_NODE_LIST);
 }
 
 void
+rk_link_read_ends(struct reading *g, struct rk_node *const *defaults, struct link_ends *all)
+{
+    rk_link_read(g, defaults);
+    add_end(all->list, &all->n, g, INTERFACE);
+    add_end(all->list, &all->n, g, PEER_INTERFACE);
+}
+
+static bool
+make_room(struct rk_conf_read *r, size_t n, struct reading **groups, struct link_ends *all)
+{
+    size_t most = n + (r->found ? r->found->n : 0) + 1;
+
+    r->set->links = calloc(most, sizeof *r->set->links);
+    r->set->discovers = calloc(n + 1, sizeof *r->set->discovers);
+    all->list = calloc(2 * most, sizeof *all->list);
+    r->nomem |= !r->set->links || !r->set->discovers || !all->list;
+    *groups = NULL;
+    return !r->nomem;
+}
+
+/* One entry of links: a link, or a group of those that a device finds. */
+static void
+read_entry(struct rk_conf_read *r, struct rk_node *node, struct rk_node *const *defaults, struct reading **groups,
+           struct link_ends *all)
+{
+    struct reading g = {.r = r, .link = &r->set->links[r->set->n_links]};
+
+    if (!rk_conf_is(r, node, RK_NODE_MAP))
+        return;
+    rk_conf_keys(r, node, rk_link_opts, g.own);
+    if (g.own[DISCOVER]) {
+        struct reading *more = reallocarray(*groups, r->set->n_discovers + 1, sizeof *more);
+
+        r->nomem |= !more;
+        if (!more)
+            return;
+        *groups = more;
+        more[r->set->n_discovers] = g;
+        rk_group_read(&g, node, defaults);
+        return;
+    }
+    if (g.own[DISCOVER_EVERY])
+        rk_conf_wrong(r, g.own[DISCOVER_EVERY]->key_line, g.own[DISCOVER_EVERY]->key_col,
+                      "\"discover-every\" is only used with \"discover\"");
+    r->set->n_links++;
+    g.link->line = node->line;
+    g.link->col = node->col;
+    rk_link_read_ends(&g, defaults, all);
+}
+
+void
 rk_conf_links(struct rk_conf_read *r, struct rk_node *list, struct rk_node *defaults_map)
 {
-    struct rk_node *defaults[N_KEYS];
-    size_t n = 0, n_ends = 0;
-    struct end *ends = NULL;
+    struct rk_node *defaults[N_KEYS], *first = NULL;
+    struct reading *groups = NULL;
+    struct link_ends all = {NULL, 0};
+    bool one = list && list->type == RK_NODE_MAP && rk_tree_get(list, rk_link_opts[DISCOVER].name);
 
     read_defaults(r, defaults_map, defaults);
-    if (list && rk_conf_is(r, list, RK_NODE_LIST))
-        n = rk_conf_count(list);
-    r->set->links = calloc(n ? n : 1, sizeof *r->set->links);
-    ends = calloc(n ? 2 * n : 1, sizeof *ends);
-    if (!r->set->links || !ends) {
-        r->nomem = true;
-        goto out;
+    if (!one && list && rk_conf_is(r, list, RK_NODE_LIST))
+        first = list->first;
+    if (make_room(r, one ? 1 : first ? rk_conf_count(list) : 0, &groups, &all)) {
+        if (one)
+            read_entry(r, list, defaults, &groups, &all);
+        for (struct rk_node *node = first; node && !r->nomem; node = node->next)
+            read_entry(r, node, defaults, &groups, &all);
+        if (!r->failed && !r->nomem)
+            rk_groups_add(r, groups, defaults, &all);
+        check_ends(r, all.list, all.n);
+        sort_links(r);
     }
-    for (struct rk_node *node = n ? list->first : NULL; node; node = node->next) {
-        struct reading g = {.r = r, .link = &r->set->links[r->set->n_links]};
-
-        if (!rk_conf_is(r, node, RK_NODE_MAP))
-            continue;
-        r->set->n_links++;
-        g.link->line = node->line;
-        g.link->col = node->col;
-        rk_conf_keys(r, node, link_opts, g.own);
-        read_link(&g, defaults);
-        add_end(ends, &n_ends, &g, INTERFACE);
-        add_end(ends, &n_ends, &g, PEER_INTERFACE);
-    }
-    check_ends(r, ends, n_ends);
-    sort_links(r);
-out:
-    free(ends);
+    free(groups);
+    free(all.list);
 }

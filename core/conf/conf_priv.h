@@ -31,6 +31,7 @@ struct rk_conf_read {
     struct rk_conf_errors *e;
     struct rk_named *by_name; /* n_by_name instances, sorted */
     size_t n_by_name;
+    struct rk_found_list *found; /* NULL: none */
     bool failed, nomem;
 };
 

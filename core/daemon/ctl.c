@@ -3,6 +3,7 @@
  * Only root and the daemon's own user are heard.  An answer is made row by row as the client reads, so that a slow
  * client of a big daemon costs a cursor and not a copy of everything.
  */
+#include "device_ask.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -361,6 +362,18 @@ do_source(struct ctl_client *c, const struct rk_ask *ask)
     do_source_test(c->d, c, ask);
 }
 
+static void
+do_discover_device(struct ctl_client *c, const struct rk_ask *ask)
+{
+    do_discover(c->d, c, ask);
+}
+
+static void
+do_prepare_device(struct ctl_client *c, const struct rk_ask *ask)
+{
+    do_prepare(c->d, c, ask);
+}
+
 static char *
 version_row(struct ctl_client *c)
 {
@@ -381,7 +394,7 @@ static const struct {
     {"status", do_status},   {"rotate", do_rotate}, {"explain", do_explain}, {"adopt", do_adopt},
     {"history", do_history}, {"plugins", do_plugins}, {"sources", do_sources}, {"reload", do_reload},
     {"version", do_version},
-    {"source-test", do_source},
+    {"source-test", do_source}, {"discover", do_discover_device}, {"prepare", do_prepare_device},
 };
 
 static void

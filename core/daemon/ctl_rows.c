@@ -1,4 +1,5 @@
 /* ctl_rows.c - what rekeyctl shows, as JSON objects.  The members are documented in rekeyctl(8). */
+#include "discover.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -211,11 +212,11 @@ ctl_explain_row(const struct end *end, int64_t now_ns)
 char *
 ctl_daemon_row(const struct daemon *d, int64_t now_ns)
 {
-    return text_of(json_pack("{s{ss sI sI sI ss ss ss}}", "daemon", "version", PACKAGE_VERSION, "pid",
+    return text_of(json_pack("{s{ss sI sI sI ss ss ss so}}", "daemon", "version", PACKAGE_VERSION, "pid",
                              (json_int_t)getpid(), "uptime_ms", (json_int_t)((now_ns - d->started_ns) / RK_NS_PER_MS),
                              "links", (json_int_t)d->conf->n_links, "journal",
                              d->journal_error[0] ? d->journal_error : "ok", "config", d->opt.config, "sae",
-                             d->conf->sae));
+                             d->conf->sae, "discover", discover_rows(d, now_ns)));
 }
 
 static json_t *

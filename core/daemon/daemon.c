@@ -3,7 +3,8 @@
  * Everything happens in callbacks of one libevent loop.  What they bring about is collected, and at the end of each
  * turn calls are dispatched and the journal is written once: that is what makes batches.
  */
-#include "daemon.h"
+#include "device_ask.h"
+#include "discover.h"
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -311,6 +312,7 @@ finish(struct daemon *d)
         rk_secret_fd_wipe(d->ends[i]->key_fd);
         mix_drop(d->ends[i]);
     }
+    discover_free(d);
     rk_journal_close(&d->journal);
     rk_log(RK_LOG_NOTICE, "ev=stopped");
 }
@@ -324,6 +326,8 @@ usage(FILE *to)
                 "      --json            with --check: errors as a JSON array\n"
                 "      --test-source NAME [--peer SAE] [--fetch] [--budget MS]\n"
                 "                        go the way to a key, for rekeyctl source test --config\n"
+                "      --discover DEVICE | --prepare DEVICE [--apply] [--budget MS]\n"
+                "                        ask a device, for rekeyctl discover and prepare --config\n"
                 "      --plugin-dir DIR  plugins (" RK_PLUGIN_DIR ")\n"
                 "      --host PATH       the host program (" RK_HOST_PATH ")\n"
                 "      --log-level L     err, warning, notice, info or debug; else as configured\n"
@@ -342,12 +346,15 @@ parse_options(struct daemon *d, int argc, char **argv)
         {"foreground", no_argument, NULL, 'f'},       {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},          {"test-source", required_argument, NULL, 't'},
         {"peer", required_argument, NULL, 'P'},       {"fetch", no_argument, NULL, 'F'},
-        {"budget", required_argument, NULL, 'b'},     {NULL, 0, NULL, 0},
+        {"budget", required_argument, NULL, 'b'},     {"discover", required_argument, NULL, 'd'},
+        {"prepare", required_argument, NULL, 'r'},    {"apply", no_argument, NULL, 'a'},
+        {NULL, 0, NULL, 0},
     };
     char *end;
     int o;
 
-    d->opt = (struct options){RK_CONFIG_FILE, RK_PLUGIN_DIR, RK_HOST_PATH, false, false, -1, {NULL, "", false, 0}};
+    d->opt = (struct options){RK_CONFIG_FILE, RK_PLUGIN_DIR, RK_HOST_PATH, false, false, -1, {NULL, "", false, 0},
+                              {NULL, false, false, 0}};
     while ((o = getopt_long(argc, argv, "c:fhv", longs, NULL)) != -1) {
         switch (o) {
         case 'c': d->opt.config = optarg; break;
@@ -358,9 +365,13 @@ parse_options(struct daemon *d, int argc, char **argv)
         case 'f': break;
         case 't': d->opt.test.name = optarg; break;
         case 'P': d->opt.test.peer = optarg; break;
+        case 'd': d->opt.device.name = optarg; break;
+        case 'r': d->opt.device.name = optarg; d->opt.device.prepare = true; break;
+        case 'a': d->opt.device.apply = true; break;
         case 'F': d->opt.test.fetch = true; break;
         case 'b':
             d->opt.test.budget_ms = (uint32_t)strtoul(optarg, &end, 10);
+            d->opt.device.budget_ms = d->opt.test.budget_ms;
             if (d->opt.test.budget_ms > 0 && !*end)
                 break;
             fprintf(stderr, "rekeyd: --budget %s: milliseconds\n", optarg);
@@ -415,7 +426,7 @@ rk_daemon_main(int argc, char **argv)
 
     if (status >= 0)
         return status;
-    quiet = d.opt.check || d.opt.test.name;
+    quiet = d.opt.check || d.opt.test.name || d.opt.device.name;
     rk_log_start("rekeyd", d.opt.log_level >= 0 ? d.opt.log_level : quiet ? RK_LOG_ERR : RK_LOG_INFO);
     d.commit_last = &d.commit;
     d.inbox_last = &d.inbox;
@@ -427,6 +438,8 @@ rk_daemon_main(int argc, char **argv)
     }
     if (d.opt.test.name) {
         status = source_test_only(&d);
+    } else if (d.opt.device.name) {
+        status = device_ask_only(&d);
     } else if (d.opt.check) {
         status = check_only(&d);
     } else if (setup_check(&d, d.opt.config, &set, &errors) != RK_OK) {

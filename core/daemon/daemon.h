@@ -69,6 +69,7 @@ struct host {
 /* reply and its items: valid during the call; take fds by setting -1 */
 typedef void call_done(void *arg, struct rk_reply *reply);
 typedef void call_step(void *arg, const struct rk_step *step);
+typedef void call_found(void *arg, const struct rk_found_msg *found);
 
 struct call {
     struct wake wake; /* budget and grace are over: the host is killed */
@@ -78,7 +79,8 @@ struct call {
     uint32_t number;
     uint32_t verb; /* 0: CONFIG */
     call_done *done;
-    call_step *step; /* SOURCE_TEST */
+    call_step *step;   /* SOURCE_TEST, PREPARE */
+    call_found *found; /* DISCOVER */
     void *arg;
 };
 
@@ -91,13 +93,14 @@ int sup_wait_hello(struct host *h, int64_t deadline_ns);
 /* sup_call - begin a call.  in: m without number and inst; the items' descriptors are taken on RK_OK (set to -1)
  *            ret: RK_OK, and done() comes exactly once: with the reply, or with RK_E_UNKNOWN when the host or the
  *            instance goes; RK_E_UNREACHABLE, RK_E_NOMEM, RK_E_CONTRACT: it does not come.   done may be NULL
- * sup_steps - have the steps of the call that was begun last told to step(), with its arg
+ * sup_steps - have the steps of the call that was begun last told to step(), with its arg;  sup_found - its links
  * sup_cancel - have the host give up the call of this number: it is answered soon
  * sup_config - the same for the making of the instance; done gets the instance
  * sup_drop - end the instance in its host: its calls are canceled there, and still answered
  * sup_forget - answer its calls under way with RK_E_UNKNOWN now, whatever the host does */
 int sup_call(struct inst *inst, struct rk_call_msg *m, call_done *done, void *arg);
 void sup_steps(struct inst *inst, call_step *step);
+void sup_found(struct inst *inst, call_found *found);
 void sup_cancel(struct inst *inst, uint32_t number);
 int sup_config(struct inst *inst, call_done *done);
 void sup_drop(struct inst *inst);
@@ -147,6 +150,8 @@ struct inst {
     struct queue queue; /* DEVICE: actions; SOURCE: key requests */
     size_t in_flight;   /* calls; one that is gone waits for them, and its successor for it */
     size_t holds;       /* inst_hold(): the same, of who does not take a turn */
+    struct errand *errands; /* DEVICE: what waits for its turn; errand.h */
+    int tend_err;           /* DEVICE: of the last tend */
     struct rk_bucket bucket; /* SOURCE: how often a KME is asked */
     struct source *source;   /* SOURCE: what is known of it; source_pool.h */
     bool dirty;         /* in d->dirty */
@@ -387,10 +392,12 @@ void groups_make(struct daemon *d);
  * setup_apply - make set the one in force (taken on RK_OK).   out: text, what has changed
  *               ret: RK_OK, RK_E_NOMEM, RK_E_IO
  * setup_reload - both, from the file in use; on failure the old one stays, and text says why
+ * setup_refind - the configuration in force with the links of d->found.   ret, text: as setup_reload
  * setup_drop_hosts - end the hosts that no instance uses.   blocks: at most 1500 ms for each */
 int setup_check(struct daemon *d, const char *file, struct rk_conf_set **set, struct rk_conf_errors *errors);
 int setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size);
 int setup_reload(struct daemon *d, char *text, size_t size);
+int setup_refind(struct daemon *d, char *text, size_t size);
 void setup_drop_hosts(struct daemon *d);
 
 /* ---- source_test.c: rekeyctl source test ---- */
@@ -446,11 +453,18 @@ void check_print_json(const char *file, const struct rk_conf_errors *errors, con
 
 /* ---- daemon.c ---- */
 
+struct device_ask_want { /* rekeyctl discover, prepare; device_ask.h */
+    const char *name;
+    bool prepare, apply;
+    uint32_t budget_ms;
+};
+
 struct options {
     const char *config, *plugin_dir, *host_path;
     bool check, json;
     int log_level; /* -1: as configured */
     struct source_test_want test; /* --test-source; name NULL: not given */
+    struct device_ask_want device; /* --discover, --prepare; the same */
 };
 
 struct daemon {
@@ -462,6 +476,8 @@ struct daemon {
     struct end *may_rest; /* ends that had an event since it was looked last whether they can rest */
     struct rk_heap heap;
     struct rk_conf_set *conf;
+    struct rk_found_list found;  /* of all devices whose links are discovered */
+    struct discover *discovers;  /* discover.c */
     char sae[RK_SAE_MAX + 1]; /* of conf, and there for as long as this is */
     struct host *hosts;
     struct inst *insts;

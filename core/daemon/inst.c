@@ -3,6 +3,7 @@
  * A device does one call at a time, and everything that is due on it goes into one call.  A source is asked for the
  * keys of all links that wait for the same peer at once.
  */
+#include "errand.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -94,6 +95,7 @@ configured(void *arg, struct rk_reply *reply)
     source_up(inst);
     if (inst->conf->kind == RK_CHANNEL)
         chan_ready(inst);
+    errand_ready(inst);
     inst_mark(inst);
 }
 
@@ -589,12 +591,15 @@ inst_dispatch(struct inst *inst)
         return;
     }
     if (inst->ready) {
+        errand_dispatch(inst);
         dispatch_queue(inst);
     } else if (inst->err) {
         snprintf(why, sizeof why, "%.60s: %.300s", inst->conf->name, inst->error);
+        errand_fail(inst, inst->err, why);
         fail_down(inst, inst->err, why);
     } else if (inst->host->state == HOST_BACKOFF) {
         snprintf(why, sizeof why, "plugin %s is not running: %.300s", inst->host->plugin, inst->host->error);
+        errand_fail(inst, RK_E_UNREACHABLE, why);
         fail_down(inst, RK_E_UNREACHABLE, why);
     }
 }
@@ -680,6 +685,7 @@ inst_retire(struct inst *inst)
     if (inst->conf->kind == RK_CHANNEL)
         sup_forget(inst); /* what a channel was asked to do can be done twice, and a watch would last long */
     sup_drop(inst);
+    errand_fail(inst, RK_E_UNREACHABLE, "the instance was taken out of the configuration");
     fail_all(inst, RK_E_UNREACHABLE, "the instance was taken out of the configuration");
     chan_drop_posts(inst);
     wake_off(inst->d, &inst->wake);

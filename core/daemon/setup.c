@@ -3,6 +3,7 @@
  * A configuration is checked whole, plugin schemas included, before anything is changed.  A reload builds what is new,
  * keeps what is the same untouched, and then lets go of what is not named any more.
  */
+#include "discover.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -150,6 +151,20 @@ check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_
     check_class(conf, h, set, errors);
 }
 
+static void
+check_discovers(struct daemon *d, const struct rk_conf_set *set, struct rk_conf_errors *errors)
+{
+    for (size_t i = 0; i < set->n_discovers; i++) {
+        const struct rk_instance_conf *conf = &set->instances[set->discovers[i].device];
+        const struct host *h = sup_host(d, conf->plugin);
+
+        if (h && !(h->hello.ops & RK_OFFERS_DISCOVER))
+            rk_conf_error(errors, set->discovers[i].line, set->discovers[i].col,
+                          "discover: plugin \"%s\" of device \"%s\" cannot find links: write them down", conf->plugin,
+                          conf->name);
+    }
+}
+
 /* What of the links depends on the plugins of their devices, when those are right. */
 static void
 check_links(struct daemon *d, struct rk_conf_set *set, struct rk_conf_errors *errors)
@@ -185,12 +200,14 @@ setup_drop_hosts(struct daemon *d)
 int
 setup_check(struct daemon *d, const char *file, struct rk_conf_set **set, struct rk_conf_errors *errors)
 {
-    int err = rk_conf_load(file, set, errors);
+    int err = rk_conf_load_found(file, &d->found, set, errors);
 
     if (err)
         return err;
     for (size_t i = 0; i < (*set)->n_instances; i++)
         check_instance(d, &(*set)->instances[i], *set, errors);
+    if (errors->n == 0)
+        check_discovers(d, *set, errors);
     if (errors->n == 0)
         check_links(d, *set, errors);
     if (errors->n == 0)
@@ -467,6 +484,7 @@ setup_apply(struct daemon *d, struct rk_conf_set *set, char *text, size_t size)
         inst_start(i);
     start_ends(d);
     expiry_look(d);
+    discover_follow(d);
     snprintf(text, size, "%zu links: %zu untouched, %zu changed, %zu new; %zu removed", set->n_links, c.kept, c.changed,
              c.added, c.removed);
     show_warnings(set);
@@ -510,6 +528,8 @@ setup_reload(struct daemon *d, char *text, size_t size)
     }
     if (!err)
         err = setup_apply(d, set, text, size);
+    if (!err)
+        discover_again(d);
     if (err)
         rk_conf_free(&set);
     else if (d->opt.log_level < 0)
@@ -517,5 +537,31 @@ setup_reload(struct daemon *d, char *text, size_t size)
     setup_drop_hosts(d);
     rk_log(err ? RK_LOG_ERR : RK_LOG_NOTICE, "ev=reload res=%s note=\"%s\"", rk_err_name(err),
            err ? "the old configuration stays" : text);
+    return err;
+}
+
+int
+setup_refind(struct daemon *d, char *text, size_t size)
+{
+    struct rk_conf_errors errors = {.n = 0};
+    struct rk_conf_set *set = NULL;
+    char line[600];
+    int err;
+
+    snprintf(text, size, "out of memory");
+    (void)rk_copy(errors.file, sizeof errors.file, d->conf->file);
+    err = rk_conf_parse_found(d->conf->text ? d->conf->text : "", d->conf->text_len, &d->found, &set, &errors);
+    if (!err)
+        check_links(d, set, &errors);
+    if (errors.n) {
+        err = RK_E_CONFIG;
+        rk_conf_error_text(&errors, 0, line, sizeof line);
+        snprintf(text, size, "%s", line);
+    }
+    rk_conf_errors_free(&errors);
+    if (!err)
+        err = setup_apply(d, set, text, size);
+    if (err)
+        rk_conf_free(&set);
     return err;
 }

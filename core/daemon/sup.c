@@ -338,6 +338,12 @@ sup_steps(struct inst *inst, call_step *step)
 }
 
 void
+sup_found(struct inst *inst, call_found *found)
+{
+    inst->host->calls->found = found;
+}
+
+void
 sup_cancel(struct inst *inst, uint32_t number)
 {
     unsigned char buf[64];
@@ -474,6 +480,22 @@ take_step(struct host *h, const void *frame, size_t len)
 }
 
 static int
+take_found(struct host *h, const void *frame, size_t len)
+{
+    struct rk_found_msg found;
+
+    if (rk_found_get(frame, len, &found) != RK_OK)
+        return RK_E_PROTOCOL;
+    for (const struct call *c = h->calls; c; c = c->next)
+        if (c->number == found.number && c->found) {
+            c->found(c->arg, &found);
+            break;
+        }
+    free(found.settings);
+    return RK_OK;
+}
+
+static int
 take_frame(struct host *h, const void *frame, size_t len, int *fds, size_t n)
 {
     uint32_t type, number;
@@ -483,6 +505,8 @@ take_frame(struct host *h, const void *frame, size_t len, int *fds, size_t n)
             return take_reply(h, frame, len, fds, n);
         if (type == RK_MSG_STEP && h->state == HOST_UP && n == 0)
             return take_step(h, frame, len);
+        if (type == RK_MSG_FOUND && h->state == HOST_UP && n == 0)
+            return take_found(h, frame, len);
         if (type == RK_MSG_HELLO && h->state == HOST_STARTING && n == 0)
             return take_hello(h, frame, len);
     }

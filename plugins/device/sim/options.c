@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "cak.h"
+#include "find.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,12 @@ const struct rk_opt sim_opts[] = {
      .help = "Class d: the device's clock minus that of this host"},
     {.name = "time-zone", .type = RK_OPT_INT, .unit = "minutes", .min = -840, .max = 840, .dflt = "0",
      .help = "Class d: the device's local time minus UTC"},
+    {.name = "discover", .type = RK_OPT_STRING, .flags = RK_OPT_LIST, .unit = "bytes", .min = 1, .max = 1000,
+     .help = "A link that discover finds: INTERFACE SAE PEER-SAE PEER-INTERFACE [OPTION=VALUE ...] [!WHY]; - for none"},
+    {.name = "discover-file", .type = RK_OPT_PATH,
+     .help = "File with more of them, one a line, read at each discover; it is unreachable while the file is not there"},
+    {.name = "prepared-file", .type = RK_OPT_PATH,
+     .help = "File in which prepare --apply writes down for which interfaces it was done"},
     {.name = NULL},
 };
 
@@ -88,5 +95,5 @@ sim_options(struct sim *s, struct rk_call *call, const struct rk_conf *conf)
         !copy_text(s, conf, "mode-file", &s->mode_file))
         return s->host->fail(call, RK_E_NOMEM, "out of memory");
     read_mka(s, conf);
-    return RK_OK;
+    return sim_find_options(s, conf) ? RK_OK : s->host->fail(call, RK_E_NOMEM, "out of memory");
 }

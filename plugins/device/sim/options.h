@@ -17,6 +17,10 @@ struct sim {
     bool fault_observe;
     uint64_t fault_every;
     int64_t latency_ms;
+    struct {                      /* find.c */
+        char **list;              /* NULL-ended: links that it finds */
+        char *file, *prepared;    /* NULL: none */
+    } find;
 };
 
 extern const struct rk_opt sim_opts[];

@@ -5,6 +5,7 @@
  * Runs on a worker thread of rekey-host, one call at a time per instance.
  */
 #include "class.h"
+#include "find.h"
 #include "keep.h"
 #include "options.h"
 
@@ -31,6 +32,7 @@ sim_fini(void *inst)
     free(s->ifaces);
     free(s->state_file);
     free(s->mode_file);
+    sim_find_free(s);
     free(s);
 }
 
@@ -304,6 +306,9 @@ static const struct rk_device_ops sim_ops = {
     .size = sizeof sim_ops,
     .apply = sim_apply,
     .observe = sim_observe,
+    .tend = sim_tend,
+    .discover = sim_discover,
+    .prepare = sim_prepare,
 };
 
 __attribute__((visibility("default"))) const struct rk_plugin sim_LTX_rk_plugin = {

@@ -1,0 +1,112 @@
+/* alone.c - starts a rekeyd for one question, and reads its rows.
+ *
+ * Runs in rekeyctl.  What that rekeyd logs is what its rows say, so it is not shown.
+ */
+#include "alone.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char *
+word(const char *text)
+{
+    return (char *)(size_t)text; /* it is not written to */
+}
+
+static void
+make_argv(const struct rk_cli_opts *o, const char *const *more, char *budget, char **argv)
+{
+    const struct {
+        const char *name, *value;
+    } own[] = {{"--plugin-dir", o->plugin_dir}, {"--host", o->host}, {"--budget", budget[0] ? budget : NULL}};
+    int n = 0;
+
+    argv[n++] = word(o->rekeyd ? o->rekeyd : RK_SBINDIR "/rekeyd");
+    argv[n++] = word("--config");
+    argv[n++] = word(o->config);
+    for (int i = 0; i < RK_ALONE_ARGS && more[i]; i++)
+        argv[n++] = word(more[i]);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (own[i].value) {
+            argv[n++] = word(own[i].name);
+            argv[n++] = word(own[i].value);
+        }
+    argv[n] = NULL;
+}
+
+/* Start it with its output in a pipe.  ret: its end to read; -1: the reason was written */
+static int
+spawn_rekeyd(const struct rk_cli_opts *o, const struct rk_cli_io *io, const char *const *more, pid_t *pid)
+{
+    char budget[24] = "", *argv[RK_ALONE_ARGS + 12];
+    posix_spawn_file_actions_t acts;
+    extern char **environ;
+    int out[2], err = ENOMEM;
+
+    if (o->budget_ms)
+        snprintf(budget, sizeof budget, "%u", o->budget_ms);
+    make_argv(o, more, budget, argv);
+    if (pipe2(out, O_CLOEXEC) < 0) {
+        fprintf(io->err, "rekeyctl: pipe: %s\n", strerror(errno));
+        return -1;
+    }
+    if (posix_spawn_file_actions_init(&acts) == 0) {
+        err = posix_spawn_file_actions_adddup2(&acts, out[1], STDOUT_FILENO);
+        err = err ? err : posix_spawn_file_actions_addopen(&acts, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+        err = err ? err : posix_spawn(pid, argv[0], &acts, NULL, argv, environ);
+        posix_spawn_file_actions_destroy(&acts);
+    }
+    close(out[1]);
+    if (!err)
+        return out[0];
+    close(out[0]);
+    fprintf(io->err, "rekeyctl: cannot run %s: %s: name it with --rekeyd\n", argv[0], strerror(err));
+    return -1;
+}
+
+static void
+read_lines(FILE *in, rk_cli_row_fn *fn, void *arg)
+{
+    char *line = NULL;
+    size_t room = 0;
+    bool over = false;
+
+    while (!over && getline(&line, &room, in) > 0) {
+        json_t *row = json_loads(line, 0, NULL);
+
+        if (json_is_object(row)) {
+            over = json_object_get(row, "over") != NULL;
+            fn(row, arg);
+        }
+        json_decref(row);
+    }
+    free(line);
+}
+
+bool
+rk_cli_alone(const struct rk_cli_opts *o, const struct rk_cli_io *io, const char *const *more, rk_cli_row_fn *fn,
+             void *arg)
+{
+    int status = 0, out;
+    pid_t pid;
+    FILE *in;
+
+    out = spawn_rekeyd(o, io, more, &pid);
+    if (out < 0)
+        return false;
+    in = fdopen(out, "r");
+    if (in) {
+        read_lines(in, fn, arg);
+        fclose(in);
+    } else {
+        close(out);
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return true;
+}
