@@ -76,6 +76,46 @@ rk_sum_daemon_ok(const json_t *daemon)
     return strcmp(rk_row_text(daemon, "journal", "ok"), "ok") == 0;
 }
 
+/* What a device finds and is not used, and why: it has no row of its own. */
+static void
+print_unused(const json_t *seen, const struct rk_cli_io *io)
+{
+    const json_t *list = json_object_get(seen, "unused");
+    char *device = rk_show_safe(rk_row_text(seen, "device", "?"), io->utf8);
+
+    for (size_t i = 0; device && i < json_array_size(list); i++) {
+        const json_t *row = json_array_get(list, i);
+        char *iface = rk_show_safe(rk_row_text(row, "interface", "?"), io->utf8),
+             *why = rk_show_safe(rk_row_text(row, "why", ""), io->utf8);
+
+        if (iface && why)
+            fprintf(io->out, "discover %s: %s%s is not used%s: %s\n", device, rk_tone_on(io, RK_TONE_WARN), iface,
+                    rk_tone_off(io, RK_TONE_WARN), why);
+        free(iface);
+        free(why);
+    }
+    free(device);
+}
+
+static void
+print_discover(const json_t *daemon, const struct rk_cli_io *io)
+{
+    const json_t *list = json_object_get(daemon, "discover");
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *seen = json_array_get(list, i);
+        char *device = rk_show_safe(rk_row_text(seen, "device", "?"), io->utf8),
+             *why = rk_show_safe(rk_row_text(seen, "why", ""), io->utf8);
+
+        if (device && why && why[0])
+            fprintf(io->out, "discover %s: %sits links were not looked for%s, and stay as they are: %s\n", device,
+                    rk_tone_on(io, RK_TONE_WARN), rk_tone_off(io, RK_TONE_WARN), why);
+        print_unused(seen, io);
+        free(device);
+        free(why);
+    }
+}
+
 void
 rk_sum_daemon(const json_t *daemon, const struct rk_cli_io *io)
 {
@@ -92,6 +132,7 @@ rk_sum_daemon(const json_t *daemon, const struct rk_cli_io *io)
         fprintf(io->out, "rekeyd %s, pid %lld, up %s, %sjournal %s%s, %s\n", version,
                 (long long)rk_row_int(daemon, "pid", 0), up, rk_tone_on(io, tone), journal, rk_tone_off(io, tone),
                 config);
+    print_discover(daemon, io);
     free(version);
     free(journal);
     free(config);

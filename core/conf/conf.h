@@ -70,7 +70,7 @@ struct rk_conf_texts;
 /* links: { discover: DEVICE }: links that are there when the device finds them. */
 struct rk_discover_conf {
     size_t device;                      /* index in instances */
-    int64_t every_ms;                   /* 10s..1d, default 10m */
+    int64_t every_ms;                   /* 1s..1d, default 10m */
     int line, col;
 };
 

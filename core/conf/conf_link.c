@@ -57,7 +57,7 @@ const struct rk_opt rk_link_opts[N_KEYS + 1] = {
     [PEER_SOURCES] = {"peer-sources", 0, 0, NULL, 0, 0, NULL, NULL, "channel local: the same of the other end"},
     [REQUIRE] = {"require", RK_OPT_ENUM, 0, NULL, 0, 0, "all", requires, "which of the sources must give a key"},
     [DISCOVER] = {"discover", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "instead of one link: those the device finds"},
-    [DISCOVER_EVERY] = {"discover-every", RK_OPT_DURATION, 0, NULL, 10 * S, 1 * D, "10m", NULL, "how often it looks"},
+    [DISCOVER_EVERY] = {"discover-every", RK_OPT_DURATION, 0, NULL, 1 * S, 1 * D, "10m", NULL, "how often it looks"},
     [N_KEYS] = {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
 };
 
