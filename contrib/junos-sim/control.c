@@ -74,7 +74,9 @@ put_port(const struct sim_port *p, int64_t now, FILE *out)
         fprintf(out, ",\"%s\":\"%s\",\"%s_status\":\"%s\"", types[t], part ? part->key.ckn : "", types[t],
                 part ? status[mka_status_of(m, part)] : "");
     }
-    fprintf(out, ",\"slot\":%d,\"secured_once\":%s,\"unsecured_ms\":%lld,\"clear_ms\":%lld,\"lost_ms\":%lld,\"down_ms\":%lld",
+    fprintf(out,
+            ",\"slot\":%d,\"secured_once\":%s,\"unsecured_ms\":%lld,\"clear_ms\":%lld,\"lost_ms\":%lld,"
+            "\"down_ms\":%lld",
             m->active_slot, m->secured_once ? "true" : "false", (long long)m->unsecured_ms, (long long)m->clear_ms,
             (long long)m->lost_ms, (long long)m->down_ms);
     fprintf(out, ",\"an\":%u,\"icv_mismatch\":%llu,\"unknown_ckn\":%llu,\"description\":", m->latest.an,

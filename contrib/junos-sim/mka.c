@@ -185,12 +185,12 @@ any_live(const struct mka_port *p)
 static void
 expire(struct mka_port *p, int64_t now)
 {
-    if (now < p->suspended_ms)
-        return;
     for (size_t i = 0; i < MKA_PARTS; i++) {
         struct mka_part *part = &p->part[i];
 
-        if (part->there && part->heard && now - part->heard_ms > MKA_LIVES * p->conf.hello_ms) {
+        if (now < p->suspended_ms)
+            part->heard_ms = now; /* its life time begins when the pause is over */
+        else if (part->there && part->heard && now - part->heard_ms > MKA_LIVES * p->conf.hello_ms) {
             part->heard = part->live = false;
             part->rx = part->rx_mn = 0;
             new_info(p);
@@ -271,7 +271,8 @@ struct hello {
 static void
 hear_sak(struct mka_port *p, struct mka_part *part, const struct hello *h, int64_t now)
 {
-    bool known = p->latest.there && h->sak && p->latest.kn == h->sak->kn && memcmp(p->latest.mi, h->sak->mi, MKA_MI) == 0;
+    bool known = p->latest.there && h->sak && p->latest.kn == h->sak->kn &&
+                 memcmp(p->latest.mi, h->sak->mi, MKA_MI) == 0;
 
     if (!part->live)
         return;

@@ -93,7 +93,8 @@ show_ns(const struct show_ask *a, FILE *out, const char *part)
 {
     const char *release = *a->box->release ? a->box->release : a->box->as->release;
 
-    fprintf(out, " xmlns=\"http://xml.juniper.net/junos/%.*s0/junos-%s\"", (int)strcspn(release, "-R.") + 3, release, part);
+    fprintf(out, " xmlns=\"http://xml.juniper.net/junos/%.*s0/junos-%s\"", (int)strcspn(release, "-R.") + 3, release,
+            part);
 }
 
 bool

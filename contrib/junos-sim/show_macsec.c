@@ -107,7 +107,8 @@ show_macsec_text(const struct show_ask *a, FILE *out)
         cipher(p, suite);
         fprintf(out,
                 "    Interface name: %s\n        CA name: %s\n        Cipher suite: %s Encryption: %s\n"
-                "        Key server offset: %u        Include SCI: %s\n        Replay protect: %s         Replay window: %u\n",
+                "        Key server offset: %u        Include SCI: %s\n"
+                "        Replay protect: %s         Replay window: %u\n",
                 p->name, c->ca, suite, c->no_encryption ? "off" : "on", c->offset, c->include_sci ? "yes" : "no",
                 c->replay ? "on" : "off", c->window);
         if (!mka_secured(&p->mka) || !p->peer)

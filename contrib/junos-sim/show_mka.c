@@ -174,8 +174,8 @@ peer_text(const struct show_ask *a, const struct seen *s, FILE *out)
             "     Peer list\n          1. Member identifier: %s (%s)\n"
             "             Message number: %-12uHold time: %lld (ms)\n"
             "             SCI: %s    Uptime: %s\n             Lowest acceptable PN: 1\n",
-            s->peer_mi, s->part->live ? "live" : "potential", s->part->rx_mn, (long long)(hold > 0 ? hold : 0), s->peer_sci,
-            up);
+            s->peer_mi, s->part->live ? "live" : "potential", s->part->rx_mn, (long long)(hold > 0 ? hold : 0),
+            s->peer_sci, up);
 }
 
 static void
@@ -195,7 +195,8 @@ session_text(const struct show_ask *a, const struct seen *s, FILE *out)
             "     Key server: %-15sKey server priority: %u\n     Latest SAK AN: %-12uLatest SAK KI: %s\n"
             "     Previous SAK AN: %-10uPrevious SAK KI: %s\n"
             "     MKA Suspend For: disabled  MKA Suspend On Request: disabled\n",
-            s->part->mn, s->part->kn, s->p->mka.key_server ? "yes" : "no", c->priority, s->an, s->sak, s->before_an, s->before);
+            s->part->mn, s->part->kn, s->p->mka.key_server ? "yes" : "no", c->priority, s->an, s->sak,
+            s->before_an, s->before);
     if (s->part->heard)
         peer_text(a, s, out);
     fputs(" \n", out);

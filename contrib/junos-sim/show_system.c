@@ -198,7 +198,9 @@ neighbour(const struct show_ask *a, const struct sim_port *p)
 {
     const struct sim_port *q = p->peer;
 
-    return show_wants(a, p) && p->linked && p->lldp && q && q->lldp && q->told_ms && q->told_ms >= q->moved_ms ? q : NULL;
+    bool told = q && q->lldp && q->told_ms && q->told_ms >= q->moved_ms;
+
+    return told && p->linked && p->lldp && show_wants(a, p) ? q : NULL;
 }
 
 static void
@@ -256,7 +258,8 @@ neighbour_detail(const struct show_ask *a, const struct sim_port *p, const struc
     show_leaf(a, out, "lldp-remote-system-name", "%s", q->box->world->host);
     fputs("<lldp-system-description>\n", out);
     show_leaf(a, out, "lldp-remote-system-description", "Juniper Networks, Inc. %s, version %s",
-              *q->box->model ? q->box->model : q->box->as->model, *q->box->release ? q->box->release : q->box->as->release);
+              *q->box->model ? q->box->model : q->box->as->model,
+              *q->box->release ? q->box->release : q->box->as->release);
     fputs("</lldp-system-description>\n", out);
     show_leaf(a, out, "lldp-remote-system-capabilities-supported", "Bridge Router ");
     show_leaf(a, out, "lldp-remote-system-capabilities-enabled", "Bridge Router ");
@@ -300,6 +303,7 @@ show_lldp_text(const struct show_ask *a, FILE *out)
         if (!q)
             continue;
         chassis(q, mac);
-        fprintf(out, "%-18s %-19s %-19s %-18s %s\n", p->name, "-", mac, *q->told ? q->told : q->name, q->box->world->host);
+        fprintf(out, "%-18s %-19s %-19s %-18s %s\n", p->name, "-", mac, *q->told ? q->told : q->name,
+                q->box->world->host);
     }
 }

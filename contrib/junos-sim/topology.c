@@ -98,8 +98,9 @@ take_text(struct reader *r, const yaml_node_t *n, char *out, size_t size, const 
 {
     const char *text = scalar(n);
 
-    return text && *text && rk_copy(out, size, text) ? 0 : fail(r, n, "%s must be a text of at most %zu characters", what,
-                                                                 size - 1);
+    if (text && *text && rk_copy(out, size, text))
+        return 0;
+    return fail(r, n, "%s must be a text of at most %zu characters", what, size - 1);
 }
 
 /* "20ms", "2s", "5min"; negative ones where it says so. */
@@ -136,7 +137,8 @@ slurp(const char *path, char *why)
     bool bad = !text || ferror(f) || n > FILE_MAX || memchr(text, '\0', n);
 
     if (bad)
-        snprintf(why, SIM_WHY_MAX, "%.180s: %s", path, f && text ? "is no text, or larger than 4 MiB" : strerror(errno));
+        snprintf(why, SIM_WHY_MAX, "%.180s: %s", path,
+                 f && text ? "is no text, or larger than 4 MiB" : strerror(errno));
     else
         text[n] = '\0';
     if (f)
@@ -437,7 +439,8 @@ read_device(struct reader *r, const yaml_node_t *n)
 static int
 by_address(const void *a, const void *b)
 {
-    uint32_t x = ntohl((*(struct sim_box *const *)a)->address.s_addr), y = ntohl((*(struct sim_box *const *)b)->address.s_addr);
+    const struct sim_box *one = *(struct sim_box *const *)a, *two = *(struct sim_box *const *)b;
+    uint32_t x = ntohl(one->address.s_addr), y = ntohl(two->address.s_addr);
 
     return x < y ? -1 : x > y;
 }
@@ -561,8 +564,8 @@ set_control(struct reader *r, const yaml_node_t *n, void *to)
 
 /* In this order, whatever the file's is: devices need what is for all of them, cables need devices. */
 static const struct field top_field[] = {
-    {"hello", set_hello}, {"lldp", set_lldp},       {"commit", set_commit},   {"check", set_check},   {"speed", set_speed},
-    {"seed", set_seed},   {"control", set_control}, {"user", set_user},       {"devices", set_devices},
+    {"hello", set_hello}, {"lldp", set_lldp}, {"commit", set_commit},   {"check", set_check}, {"speed", set_speed},
+    {"seed", set_seed},   {"control", set_control}, {"user", set_user}, {"devices", set_devices},
     {"cables", set_cables},
 };
 
@@ -591,7 +594,8 @@ int
 sim_topology_load(const char *path, struct sim_lab *lab, char *why)
 {
     const char *slash = strrchr(path, '/');
-    struct reader r = {.path = path, .dir_len = slash ? (int)(slash - path) + 1 : 0, .lab = lab, .why = why, .speed = 1};
+    struct reader r = {.path = path, .dir_len = slash ? (int)(slash - path) + 1 : 0, .lab = lab, .why = why,
+                       .speed = 1};
     yaml_parser_t parser;
     char *text = slurp(path, why);
     int err = -1;

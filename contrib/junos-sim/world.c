@@ -126,7 +126,7 @@ bool
 world_port_init(struct sim_box *box, size_t i, const char *name, const char *speed)
 {
     struct sim_port *p = &box->world->port[i];
-    uint64_t mac = UINT64_C(0x020000000000) + ((uint64_t)ntohl(box->address.s_addr) << 12) % UINT64_C(0xffffffff000) + i;
+    uint64_t mac = UINT64_C(0x020000000000) + ((uint64_t)(ntohl(box->address.s_addr) & 0xffffff) << 12) + i;
 
     p->box = box;
     snprintf(p->name, sizeof p->name, "%s", name);
@@ -183,7 +183,8 @@ read_interface(const xmlNode *root, struct sim_port *p, int64_t now)
     snprintf(path, sizeof path, "protocols/lldp/interface[%s]", p->name);
     if (!conf_get(root, path))
         snprintf(path, sizeof path, "protocols/lldp/interface[all]");
-    p->lldp = conf_get(root, path) && !conf_has(conf_get(root, path), "disable") && !conf_has(root, "protocols/lldp/disable");
+    p->lldp = conf_get(root, path) && !conf_has(conf_get(root, path), "disable") &&
+              !conf_has(root, "protocols/lldp/disable");
 }
 
 static void
@@ -199,11 +200,11 @@ log_commit(const struct sim_box *box, const struct mka_conf *next, const char *u
         if (used < sizeof links &&
             (strcmp(was->psk.ckn, next[i].psk.ckn) != 0 || strcmp(was->fallback.ckn, next[i].fallback.ckn) != 0 ||
              was->n_chain != next[i].n_chain || was->on != next[i].on))
-            used += (size_t)snprintf(links + used, sizeof links - used, "%s%s=%.12s/%.12s/%zu", used ? "," : "", p->name,
-                                     next[i].psk.ckn, next[i].fallback.ckn, next[i].n_chain);
+            used += (size_t)snprintf(links + used, sizeof links - used, "%s%s=%.12s/%.12s/%zu", used ? "," : "",
+                                     p->name, next[i].psk.ckn, next[i].fallback.ckn, next[i].n_chain);
     }
-    rk_log(RK_LOG_INFO, "ev=committed box=%s user=%s log=\"%.80s\" links=%s", box->name, user ? user : "", log ? log : "",
-           links);
+    rk_log(RK_LOG_INFO, "ev=committed box=%s user=%s log=\"%.80s\" links=%s", box->name, user ? user : "",
+           log ? log : "", links);
 }
 
 static void
@@ -251,8 +252,8 @@ sim_committed(struct sim_box *box, const char *user, const char *log)
     pthread_mutex_unlock(&world_lock);
 }
 
-static void
-note_violation(struct sim_box *box, const char *what)
+void
+sim_violation(struct sim_box *box, const char *what)
 {
     __atomic_add_fetch(&world.violations, 1, __ATOMIC_RELAXED);
     if (box->world) {
@@ -260,12 +261,6 @@ note_violation(struct sim_box *box, const char *what)
         snprintf(box->world->violation, sizeof box->world->violation, "%s", what);
     }
     rk_log(RK_LOG_WARNING, "ev=violation box=%s %s", box->name, what);
-}
-
-void
-sim_violation(struct sim_box *box, const char *what)
-{
-    note_violation(box, what);
 }
 
 /* ---- what time brings ---- */

@@ -92,7 +92,8 @@ read_zone(FILE *f, struct zone *z)
 {
     struct counts c;
 
-    if (!header(f, &c) || fseek(f, (long)(c.time * 5 + c.type * 6 + c.chars + c.leap * 8 + c.isstd + c.isut), SEEK_CUR) ||
+    if (!header(f, &c) ||
+        fseek(f, (long)(c.time * 5 + c.type * 6 + c.chars + c.leap * 8 + c.isstd + c.isut), SEEK_CUR) < 0 ||
         !header(f, &c))
         return false;
     z->n = c.time;
@@ -191,7 +192,8 @@ zone_offset(const struct zone *z, int64_t unix_s, char abbreviation[8])
 int64_t
 zone_to_unix(const struct zone *z, int64_t local_s)
 {
-    int64_t first = local_s - zone_offset(z, local_s - 86400, NULL), then = local_s - zone_offset(z, local_s + 86400, NULL);
+    int64_t first = local_s - zone_offset(z, local_s - 86400, NULL);
+    int64_t then = local_s - zone_offset(z, local_s + 86400, NULL);
 
     if (first + zone_offset(z, first, NULL) == local_s)
         return first;
