@@ -3,6 +3,7 @@
  * Used before threads start.  Passwords are read from files: an argument can be seen by everybody.
  */
 #include "args.h"
+#include "world.h"
 
 #include <core/base/log.h>
 #include <core/base/text.h>
@@ -36,10 +37,11 @@ static const char usage[] =
     "  -r, --ready-fd N            write the line \"ready port=N\" to descriptor N instead of stdout\n"
     "  -l, --log LEVEL             err, warning, notice, info (default) or debug\n"
     "      --list-personalities    show what PERSONALITY may be\n"
+    "      --list-faults           show what the topology and the control socket may ask for\n"
     "  -h, --help                  show this\n"
     "  -V, --version               show the version\n";
 
-enum { USER = 256, KEYS, PASSWORD, CONFIG, COMMIT, LISTEN, HOST_KEYS, KNOWN_HOSTS, LIST };
+enum { USER = 256, KEYS, PASSWORD, CONFIG, COMMIT, LISTEN, HOST_KEYS, KNOWN_HOSTS, LIST, FAULTS };
 
 static int
 wrong(const char *what)
@@ -119,6 +121,7 @@ take_option(int option, struct args *a)
     case HOST_KEYS: a->host_keys = optarg; return -1;
     case KNOWN_HOSTS: a->known_hosts = optarg; return -1;
     case LIST: return list_personalities();
+    case FAULTS: fault_list(stdout); return EXIT_SUCCESS;
     case 'h': fputs(usage, stdout); return EXIT_SUCCESS;
     case 'V': puts("junos-sim " PACKAGE_VERSION); return EXIT_SUCCESS;
     case '?': return EXIT_USAGE; /* getopt said what is wrong */
@@ -137,6 +140,7 @@ args_take(int argc, char **argv, struct args *a)
         {"listen", required_argument, NULL, LISTEN},  {"host-keys", required_argument, NULL, HOST_KEYS},
         {"known-hosts", required_argument, NULL, KNOWN_HOSTS}, {"ready-fd", required_argument, NULL, 'r'},
         {"log", required_argument, NULL, 'l'},        {"list-personalities", no_argument, NULL, LIST},
+        {"list-faults", no_argument, NULL, FAULTS},
         {"help", no_argument, NULL, 'h'},             {"version", no_argument, NULL, 'V'}, {0}};
     int option, status = -1;
 

@@ -191,6 +191,7 @@ static void
 log_commit(const struct sim_box *box, const struct mka_conf *next, const char *user, const char *log)
 {
     char links[400] = "";
+    const char *txn = log ? strstr(log, "txn=") : NULL; /* the rest is the client's text, and may be anything */
     size_t used = 0;
 
     for (size_t i = 0; i < box->world->n_ports; i++) {
@@ -203,8 +204,8 @@ log_commit(const struct sim_box *box, const struct mka_conf *next, const char *u
             used += (size_t)snprintf(links + used, sizeof links - used, "%s%s=%.12s/%.12s/%zu", used ? "," : "",
                                      p->name, next[i].psk.ckn, next[i].fallback.ckn, next[i].n_chain);
     }
-    rk_log(RK_LOG_INFO, "ev=committed box=%s user=%s log=\"%.80s\" links=%s", box->name, user ? user : "",
-           log ? log : "", links);
+    rk_log(RK_LOG_INFO, "ev=committed box=%s user=%s %.20s links=%s", box->name, user ? user : "", txn ? txn : "",
+           links);
 }
 
 static void

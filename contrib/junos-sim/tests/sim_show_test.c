@@ -26,7 +26,8 @@
 
 static const char config[] =
     "set protocols lldp interface all\nset interfaces ge-0/0/1 description \"a & <b>\"\n"
-    CA "security-mode static-cak\n" CA "pre-shared-key ckn " ONE "\n" CA "pre-shared-key cak 000102030405060708090a0b0c0d0e0f\n"
+    CA "security-mode static-cak\n" CA "pre-shared-key ckn " ONE "\n"
+    CA "pre-shared-key cak 000102030405060708090a0b0c0d0e0f\n"
     CA "fallback-key ckn " TWO "\n" CA "fallback-key cak 100102030405060708090a0b0c0d0e0f\n"
     "set security macsec interfaces ge-0/0/1 connectivity-association CA1\n"
     "set security macsec interfaces ge-0/0/2 connectivity-association CA1\n"
@@ -424,7 +425,8 @@ licence_and_short_names(void **state)
 static void
 faults_count_and_end(void **state)
 {
-    static const char *const bad[] = {"", "nothing", "slow-commit:2", "slow-commit:fast", "dead:2s", "clock", "dead:101%",
+    static const char *const bad[] = {"", "nothing", "slow-commit:2", "slow-commit:fast", "dead:2s", "clock",
+                                      "dead:101%",
                                       "slow-commit:-2s", "slow-commit:2s:3:x"};
     struct sim_box *m = sim_lab_box(&lab, "m");
     struct sim_fault_hit hit;
@@ -473,7 +475,8 @@ wrong_topologies_say_where(void **state)
         {"user: { name: u, keys: nofile }\n", "No such file"},
         {"user: { name: u, keys: keys }\ndevices:\n  - { name: a, address: 127.0.0.1, zone: Mars }\n", "zone"},
         {"user: { name: u, keys: keys }\ndevices:\n  - { name: a, address: 127.0.0.1, fault: x }\n", "not known"},
-        {"user: { name: u, keys: keys }\ndevices:\n  - { name: a, address: 127.0.0.1, ports: [p] }\ncables: [\"a:p - a:q\"]\n",
+        {"user: { name: u, keys: keys }\ndevices:\n  - { name: a, address: 127.0.0.1, ports: [p] }\n"
+         "cables: [\"a:p - a:q\"]\n",
          ":4: there is no port a:q"},
         {"user: { name: u, keys: keys }\ndevices:\n  - { name: a, address: 127.0.0.1 }\n"
          "  - { name: b, address: 127.0.0.1 }\n", "same address"},
