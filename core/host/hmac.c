@@ -1,4 +1,4 @@
-/* hmac.c - see hmac.h.  A context that is never used is copied for each tag; the copy is wiped when it is freed. */
+/* hmac.c - see hmac.h.  A context that is never used is copied; the copy is wiped when it is freed. */
 #include "hmac.h"
 
 #include <openssl/core_names.h>
@@ -6,12 +6,12 @@
 #include <openssl/params.h>
 #include <pthread.h>
 
-static EVP_MAC_CTX *pattern; /* shared by threads, never changed; NULL: this OpenSSL has no HMAC-SHA-256 */
+static EVP_MAC_CTX *pattern; /* its key is zeros; shared by threads, never changed; NULL: no HMAC-SHA-256 */
 
 static void
 make_pattern(void)
 {
-    static const unsigned char any[RK_HMAC_BYTES]; /* one without a key cannot be copied */
+    static const unsigned char zeros[RK_HMAC_BYTES];
     char digest[] = "SHA256";
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                            OSSL_PARAM_construct_end()};
@@ -19,24 +19,40 @@ make_pattern(void)
 
     pattern = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
     EVP_MAC_free(hmac); /* the context holds it */
-    if (pattern && EVP_MAC_init(pattern, any, sizeof any, params) != 1) {
+    if (pattern && EVP_MAC_init(pattern, zeros, sizeof zeros, params) != 1) {
         EVP_MAC_CTX_free(pattern);
         pattern = NULL;
     }
 }
 
 bool
-rk_hmac(struct rk_bytes key, const void *data, size_t len, unsigned char *mac)
+rk_hmac_begin(struct rk_hmac *h)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    EVP_MAC_CTX *ctx;
-    size_t made = 0;
-    bool ok;
 
     (void)pthread_once(&once, make_pattern);
-    ctx = pattern ? EVP_MAC_CTX_dup(pattern) : NULL;
-    ok = ctx && EVP_MAC_init(ctx, key.bytes, key.len, NULL) == 1 && EVP_MAC_update(ctx, data, len) == 1 &&
-         EVP_MAC_final(ctx, mac, &made, RK_HMAC_BYTES) == 1 && made == RK_HMAC_BYTES;
-    EVP_MAC_CTX_free(ctx);
-    return ok;
+    h->ctx = pattern ? EVP_MAC_CTX_dup(pattern) : NULL;
+    return h->ctx != NULL;
+}
+
+bool
+rk_hmac_key(struct rk_hmac *h, struct rk_bytes key)
+{
+    return EVP_MAC_init(h->ctx, key.bytes, key.len, NULL) == 1;
+}
+
+bool
+rk_hmac_tag(struct rk_hmac *h, const void *data, size_t len, unsigned char *mac)
+{
+    size_t made = 0;
+
+    return EVP_MAC_update(h->ctx, data, len) == 1 && EVP_MAC_final(h->ctx, mac, &made, RK_HMAC_BYTES) == 1 &&
+           made == RK_HMAC_BYTES;
+}
+
+void
+rk_hmac_end(struct rk_hmac *h)
+{
+    EVP_MAC_CTX_free(h->ctx); /* which wipes it */
+    h->ctx = NULL;
 }

@@ -118,6 +118,7 @@ add_text(struct text *t, const char *s)
 }
 
 struct tag {
+    struct rk_hmac *hmac;
     const struct text *text;
     char *hex;
 };
@@ -128,7 +129,8 @@ tag_with(const unsigned char *key, size_t len, void *arg)
     struct tag *t = arg;
     unsigned char mac[RK_HMAC_BYTES];
 
-    if (!rk_hmac((struct rk_bytes){key, len}, t->text->bytes, t->text->len, mac))
+    if (!rk_hmac_key(t->hmac, (struct rk_bytes){key, len}) ||
+        !rk_hmac_tag(t->hmac, t->text->bytes, t->text->len, mac))
         return RK_E_FATAL;
     rk_hex_put(mac, RK_CONFIRM_HEX / 2, t->hex);
     return RK_OK;
@@ -138,6 +140,7 @@ tag_with(const unsigned char *key, size_t len, void *arg)
 
 /* HKDF-SHA-256 for one block (RFC 5869): what it extracts, and behind it the confirm key, both in locked memory. */
 struct confirm_key {
+    struct rk_hmac *hmac; /* begun, with no salt therefore */
     const struct rk_secret *key;
     struct text info;
     unsigned char *out;
@@ -146,11 +149,11 @@ struct confirm_key {
 static int
 extract(const unsigned char *key, size_t len, void *arg)
 {
-    static const unsigned char no_salt[RK_HMAC_BYTES];
     struct confirm_key *c = arg;
 
-    if (!rk_hmac((struct rk_bytes){no_salt, sizeof no_salt}, key, len, c->out) ||
-        !rk_hmac((struct rk_bytes){c->out, RK_HMAC_BYTES}, c->info.bytes, c->info.len, c->out + RK_HMAC_BYTES))
+    if (!rk_hmac_tag(c->hmac, key, len, c->out) ||
+        !rk_hmac_key(c->hmac, (struct rk_bytes){c->out, RK_HMAC_BYTES}) ||
+        !rk_hmac_tag(c->hmac, c->info.bytes, c->info.len, c->out + RK_HMAC_BYTES))
         return RK_E_FATAL;
     return RK_OK;
 }
@@ -166,6 +169,7 @@ confirm_key_fill(unsigned char *out, size_t len, void *arg)
 }
 
 struct tags {
+    struct rk_hmac *hmac;
     struct text text;
     struct rk_confirm tags; /* where they go */
     uint32_t role;
@@ -175,7 +179,7 @@ static int
 tags_with(const unsigned char *bytes, size_t len, void *arg)
 {
     struct tags *t = arg;
-    struct tag mine = {&t->text, t->tags.mine}, theirs = {&t->text, t->tags.theirs};
+    struct tag mine = {t->hmac, &t->text, t->tags.mine}, theirs = {t->hmac, &t->text, t->tags.theirs};
     unsigned char *role = &t->text.bytes[t->text.len - 1];
     int err = RK_OK;
 
@@ -192,8 +196,9 @@ tags_with(const unsigned char *bytes, size_t len, void *arg)
 int
 rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, struct rk_confirm out)
 {
-    struct confirm_key c = {.key = key, .info = {.len = 0}};
-    struct tags t = {.text = {.len = 0}, .tags = out, .role = of->role};
+    struct rk_hmac hmac;
+    struct confirm_key c = {.hmac = &hmac, .key = key, .info = {.len = 0}};
+    struct tags t = {.hmac = &hmac, .text = {.len = 0}, .tags = out, .role = of->role};
     struct rk_secret *confirm_key;
     int err;
 
@@ -206,11 +211,12 @@ rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, str
     for (int i = 7; i >= 0; i--)
         t.text.bytes[t.text.len++] = (unsigned char)(of->seq >> 8 * i);
     t.text.len++; /* the role */
-    err = rk_secret_new(2 * RK_HMAC_BYTES, confirm_key_fill, &c, &confirm_key);
-    if (err)
-        return err;
-    err = rk_secret_use(confirm_key, tags_with, &t);
-    rk_secret_free(&confirm_key);
+    err = rk_hmac_begin(&hmac) ? rk_secret_new(2 * RK_HMAC_BYTES, confirm_key_fill, &c, &confirm_key) : RK_E_FATAL;
+    if (!err) {
+        err = rk_secret_use(confirm_key, tags_with, &t);
+        rk_secret_free(&confirm_key);
+    }
+    rk_hmac_end(&hmac);
     return err;
 }
 
@@ -226,12 +232,16 @@ rk_kdf_confirm(const struct rk_secret *key, const char *link, const char *key_id
 int
 rk_kdf_record(const struct rk_secret *auth_key, struct rk_parties parties, const char *text, char *hex)
 {
+    struct rk_hmac hmac;
     struct text input = {.len = 0};
-    struct tag tag = {&input, hex};
+    struct tag tag = {&hmac, &input, hex};
+    int err;
 
     add_text(&input, "rekey record v1");
     add_text(&input, parties.from_sae);
     add_text(&input, parties.to_sae);
     add_text(&input, text);
-    return rk_secret_use(auth_key, tag_with, &tag);
+    err = rk_hmac_begin(&hmac) ? rk_secret_use(auth_key, tag_with, &tag) : RK_E_FATAL;
+    rk_hmac_end(&hmac);
+    return err;
 }
