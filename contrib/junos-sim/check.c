@@ -167,7 +167,9 @@ check_binding(const struct check *c, const xmlNode *of, const char *path)
     snprintf(at, sizeof at, "security/macsec/connectivity-association[%s]", ca);
     if (!conf_has(c->conf, at))
         conf_error(c->errors, false, path, ca, "connectivity-association '%s' is not defined", ca);
-    else if (!conf_has(conf_get(c->conf, at), "security-mode"))
+    /* [U] without keys it needs no security-mode: with static-cak a router refuses it without a key */
+    else if (!conf_has(conf_get(c->conf, at), "security-mode") && (conf_has(conf_get(c->conf, at), "pre-shared-key") ||
+             conf_has(conf_get(c->conf, at), "pre-shared-key-chain")))
         missing(c, at, "security-mode");
 }
 
