@@ -257,7 +257,14 @@ static bool
 find_ca(struct looker *l)
 {
     const struct jn_port *port = jn_conf_port(l->v->conf, l->iface);
+    bool to_bind;
 
+    if (!port || !port->ca[0]) { /* one that was prepared is bound with its first key */
+        l->ca = jn_conf_bound(l->v->conf, l->iface, &to_bind);
+        if (l->ca && !l->ca->inactive)
+            return true;
+        l->ca = NULL;
+    }
     if (!port || port->inactive || !port->ca[0]) {
         say(l->seen, "no connectivity association on it: run rekeyctl prepare %s",
             l->d->opt.name ? l->d->opt.name : "");

@@ -296,8 +296,8 @@ static int
 bind_ca(const struct jn_case *c)
 {
     const struct jn_conf *conf = c->in->view->conf;
-    const struct jn_port *port = jn_conf_port(conf, c->u->iface);
-    const struct jn_ca *ca = port && port->ca[0] && !port->inactive ? jn_conf_ca(conf, port->ca) : NULL;
+    bool to_bind;
+    const struct jn_ca *ca = jn_conf_bound(conf, c->u->iface, &to_bind);
     int err;
 
     if (c->u->ca)
@@ -309,6 +309,7 @@ bind_ca(const struct jn_case *c)
     if (err)
         return err;
     c->u->ca = ca;
+    c->u->bind = to_bind;
     c->u->class = jn_class(c->in->d, ca);
     c->u->chain = c->u->class == RK_CLASS_D ? jn_conf_chain(conf, ca->chain) : NULL;
     take_ca(c->u);

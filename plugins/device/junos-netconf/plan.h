@@ -41,6 +41,7 @@ struct jn_unit {
     struct jn_place psk, fallback, slot[JN_SLOTS];
     struct jn_own own[JN_OWN_MAX];
     size_t n_own;
+    bool bind;                    /* the interface is bound to it by this commit, for it is bound to none */
     bool described;               /* text is wanted as the description */
     char text[JN_TEXT_MAX + 1];
     const char *was_text;         /* the description now, "" none */

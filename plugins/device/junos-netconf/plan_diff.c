@@ -97,6 +97,14 @@ text_of(const struct jn_conf *conf, const char *iface)
     return "";
 }
 
+static bool
+is_bound(const struct jn_conf *conf, const struct jn_unit *u)
+{
+    const struct jn_port *port = jn_conf_port(conf, u->iface);
+
+    return port && strcmp(port->ca, u->ca->name) == 0;
+}
+
 bool
 jn_unit_shown(const struct jn_unit *u, const struct jn_conf *conf, const char **what)
 {
@@ -108,6 +116,8 @@ jn_unit_shown(const struct jn_unit *u, const struct jn_conf *conf, const char **
         *what = "the connectivity association";
     else if (u->ca)
         *what = differs(u, ca, chain);
+    if (!*what && u->bind && !is_bound(conf, u))
+        *what = "the interface's connectivity association";
     if (!*what && u->described && strcmp(u->text, text_of(conf, u->iface)) != 0)
         *what = "the description";
     return *what == NULL;

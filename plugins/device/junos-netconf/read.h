@@ -64,6 +64,11 @@ int jn_conf_read(const struct rk_host *host, const xmlNode *root, int32_t zone_s
 void jn_conf_free(const struct rk_host *host, struct jn_conf **conf);
 const struct jn_port *jn_conf_port(const struct jn_conf *c, const char *iface); /* NULL: not there; ".0" is the same */
 const struct jn_ca *jn_conf_ca(const struct jn_conf *c, const char *name);
+/* jn_ca_name - the name of the association that prepare makes for an interface
+ * jn_conf_bound - the association of an interface: the one that it is bound to, or, while it is bound to none, the one
+ * that was prepared for it and is bound by the commit of its first key (to_bind).   NULL: there is none, or it is not there */
+void jn_ca_name(const char *iface, char name[JN_CA_MAX + 1]);
+const struct jn_ca *jn_conf_bound(const struct jn_conf *c, const char *iface, bool *to_bind);
 const struct jn_chain *jn_conf_chain(const struct jn_conf *c, const char *name);
 /* jn_start_read - "2026-7-28.08:43:00 +0200" and its variants as Unix time; false: it is none
  * jn_start_write - Unix time as YYYY-MM-DD.HH:MM:SS in a zone */
@@ -188,5 +193,7 @@ int jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, co
  * in: now_ms  this host's clock, Unix time [ms] */
 void jn_observe_one(const struct jn_device *d, const struct jn_view *view, int64_t now_ms, struct rk_dev_seen *seen);
 void jn_view_free(const struct rk_host *host, struct jn_view **view);
+/* jn_discover_view - the links of a view (CONF, LLDP); pure (discover.c).   ret: RK_OK, or what found returned */
+int jn_discover_view(const struct jn_device *d, const struct jn_view *view, rk_found_fn *found, void *arg);
 
 #endif

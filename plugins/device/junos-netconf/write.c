@@ -278,6 +278,16 @@ any(const struct jn_plan *plan, bool (*what)(const struct jn_unit *))
     return false;
 }
 
+/* Its first key comes with this commit; a binding that is there is never changed. */
+static void
+binding(struct writer *w, const struct jn_unit *u)
+{
+    fputs("<interfaces>", w->out);
+    leaf(w, "name", u->iface);
+    leaf(w, "connectivity-association", u->ca->name);
+    fputs("</interfaces>", w->out);
+}
+
 static void
 security(struct writer *w, const struct jn_plan *plan)
 {
@@ -293,6 +303,9 @@ security(struct writer *w, const struct jn_plan *plan)
     for (size_t i = 0; i < plan->n_unit; i++)
         if (has_keys(&plan->unit[i]))
             association(w, &plan->unit[i]);
+    for (size_t i = 0; i < plan->n_unit; i++)
+        if (has_keys(&plan->unit[i]) && plan->unit[i].bind)
+            binding(w, &plan->unit[i]);
     fputs("</macsec></security>", w->out);
 }
 
