@@ -333,9 +333,9 @@ show_gate(const struct source_pair *p, const char *peer, bool open, int err, con
            open ? "" : " note=\"one link asks until it gives keys again\"");
 }
 
-/* Of a gate: before it was open, and now it is not, or the reverse. */
+/* Of a gate: it was open, and is now shut.  That it gives keys again is said by tell_open(). */
 static void
-show_change(const struct source_pair *p, const char *peer, bool was_open, const struct rk_gate *g, int err,
+show_shut(const struct source_pair *p, const char *peer, bool was_open, const struct rk_gate *g, int err,
             const char *why)
 {
     bool shut = g->state == RK_GATE_SHUT;
@@ -388,8 +388,8 @@ source_answered(struct source_pair *p, uint32_t verb, size_t n, size_t good, int
         p->gate.out -= n < p->gate.out ? n : p->gate.out;
     else if (new_key)
         rk_gate_answered(&p->gate, n, scope == OF_PAIR, now_ns, interval_of(p->interval_ns), rk_hash(p->peer_sae));
-    show_change(p, "", source_was, &src->gate, err, why);
-    show_change(p, p->peer_sae, pair_was, &p->gate, err, why);
+    show_shut(p, "", source_was, &src->gate, err, why);
+    show_shut(p, p->peer_sae, pair_was, &p->gate, err, why);
     src->lease_ns = p->lease_ns = 0;
     if (!source_was || !pair_was || !is_open(p) || err == RK_E_EMPTY)
         source_look(src, now_ns);
@@ -418,7 +418,7 @@ source_down(struct inst *inst, int err, const char *why)
     rk_gate_failed(&src->gate, rk_now_ns(), interval_of(src->interval_ns), rk_hash(inst->conf->name));
     end_leases(src);
     if (was_open && src->pairs)
-        show_change(src->pairs, "", was_open, &src->gate, err, why);
+        show_shut(src->pairs, "", was_open, &src->gate, err, why);
     source_look(src, rk_now_ns());
 }
 
