@@ -37,7 +37,7 @@
 #define RK_WORKERS_MAX 64
 /* Steps of one test of a source: a plugin that states more has gone mad. */
 #define RK_STEPS_MAX 200
-/* Lines of one prepare, for at most RK_BATCH_MAX interfaces; links of one discover: a device has less ports than that. */
+/* Lines of one prepare, for at most RK_BATCH_MAX interfaces; links of one discover: no device has as many ports. */
 #define RK_LINES_MAX 4096
 #define RK_FOUND_MAX 4096
 /* Budget of a look for links, and of telling what a device needs [ms]: the default, and the most that may be asked for.

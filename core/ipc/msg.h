@@ -8,7 +8,7 @@
  *   rekeyd -> host   DROP         end instance `inst` (no answer)
  *   rekeyd -> host   CALL         run a verb on an instance; answered by REPLY
  *   rekeyd -> host   CANCEL       make the cancel descriptor of call `number` readable (no answer)
- *   host -> rekeyd   STEP         one step of the test that call `number` runs, or one line of PREPARE; before its REPLY
+ *   host -> rekeyd   STEP         one step of the test that call `number` runs, or one line of PREPARE; before REPLY
  *   host -> rekeyd   FOUND        one link that DISCOVER, call `number`, found; before its REPLY
  *   rekeyctl -> rekeyd  ASK       one command
  *   rekeyd -> rekeyctl  ROW       one JSON object of the answer; DONE ends it
@@ -31,8 +31,8 @@ enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK
 /* BIND is done by the host itself, for a channel instance: items (link, sae) say which links the instance carries and
  * who the peer of each is; sae "" ends one.  WATCH returns records of bound links only.
  * MIX is done by the host itself, for a device instance: one key of the parts of several sources.
- * TEND, DISCOVER, PREPARE: operations that a device's plugin need not offer, see rk_hello.ops.  PREPARE: one item for each
- * interface, its name; there may be none. */
+ * TEND, DISCOVER, PREPARE: operations that a device's plugin need not offer, see rk_hello.ops.  PREPARE: one item for
+ * each interface, its name; there may be none. */
 enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
                RK_V_WATCH, RK_V_BIND, RK_V_SOURCE_TEST, RK_V_MIX, RK_V_TEND, RK_V_DISCOVER, RK_V_PREPARE };
 
@@ -102,7 +102,7 @@ struct rk_step {
     char name[RK_STEP_NAME_MAX + 1], text[RK_TEXT_MAX];
 };
 
-/* What a device knows of one of its links, as struct rk_found.  A text that cannot be a name is "", and `why` says so. */
+/* What a device knows of one of its links, as struct rk_found.  A text that cannot be a name is ""; `why` says so. */
 struct rk_found_msg {
     uint32_t number;                   /* of the call */
     uint32_t device_class;
