@@ -67,6 +67,8 @@
  * commit of a big router takes minutes. */
 #define RK_CALL_BUDGET_MIN_MS 1000
 #define RK_CALL_BUDGET_MAX_MS 600000
+/* What an apply keeps of its budget to find out what became of a commit (options with RK_OPT_APPLY) [ms]. */
+#define RK_APPLY_SPARE_MS 30000
 /* Budgets of calls [ms].  APPLY is the default of call-budget, which bounds OBSERVE and SOURCE as well. */
 #define RK_INIT_BUDGET_MS 10000
 #define RK_SOURCE_BUDGET_MS 10000

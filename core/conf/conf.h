@@ -28,7 +28,8 @@ struct rk_instance_conf {
     uint32_t kind;                      /* enum rk_kind */
     char name[RK_NAME_MAX + 1], plugin[RK_NAME_MAX + 1];
     int line, col;                      /* of its name */
-    struct rk_setting *settings;        /* n, as written; without "plugin" */
+    int64_t call_budget_ms;             /* devices: 1s..10m; 0: not given, see rk_conf_apply_ms */
+    struct rk_setting *settings;        /* n, as written; without "plugin" and what is above */
     struct { int line, col; } *places;  /* n, of each setting's value */
     size_t n;
 };
@@ -79,7 +80,7 @@ struct rk_conf_set {
     char sae[RK_SAE_MAX + 1];
     char state_dir[256], control[108];
     int log_level;                      /* enum rk_log_level */
-    int64_t call_budget_ms;             /* 1s..10m, default 60s: of one call to a device */
+    int64_t call_budget_ms;             /* 1s..10m, default 60s: of a call to a device that says nothing else */
     struct rk_instance_conf *instances; /* sources, devices, channels */
     size_t n_instances;
     struct rk_link_conf *links;         /* sorted by name */
@@ -123,12 +124,19 @@ int rk_conf_parse(const char *text, size_t len, struct rk_conf_set **set, struct
 struct rk_schema {
     uint32_t kind;             /* enum rk_kind */
     const struct rk_opt *opts; /* ends with name == NULL; NULL: none */
+    int64_t apply_ms;          /* devices: budget of an apply (rk_conf_apply_ms); 0: not checked */
 };
+
+/* rk_conf_apply_ms - the budget of an apply of a device [ms]
+ * in:   plugin_ms  what its plugin says that an apply may take, 0 nothing
+ * ret:  the device's own call-budget; else the longer one of the plugin's and the general call-budget
+ * thread: any.  blocks: never */
+int64_t rk_conf_apply_ms(const struct rk_conf_set *set, const struct rk_instance_conf *inst, uint32_t plugin_ms);
 
 /* rk_conf_check_plugin - check one instance against its plugin's schema, adding errors at their places
  * note: unknown option (with suggestion), wrong value, missing required one, kind that does not fit the section, a
- *       schema that is not sane.  For channels the host's own option auth-key is accepted beside the plugin's
- *       (rk_channel_opts).   thread: any.  blocks: never */
+ *       schema that is not sane, a time within an apply that its budget has no room for.  For channels the host's own
+ *       option auth-key is accepted beside the plugin's (rk_channel_opts).   thread: any.  blocks: never */
 void rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_schema *schema,
                           struct rk_conf_errors *e);
 

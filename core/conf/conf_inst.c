@@ -105,6 +105,23 @@ read_setting(struct rk_conf_read *r, struct rk_node *o, struct rk_instance_conf 
         add_setting(r, o->key, value, inst);
 }
 
+/* Options that the core keeps for itself. */
+static bool
+core_option(const struct rk_instance_conf *inst, const char *name)
+{
+    return inst->kind == RK_DEVICE && rk_opt_find(rk_device_opts, name);
+}
+
+static void
+read_device(struct rk_conf_read *r, struct rk_node *map, struct rk_instance_conf *inst)
+{
+    const struct rk_opt *o = &rk_device_opts[0];
+    struct rk_node *node = rk_tree_get(map, o->name);
+
+    if (node)
+        rk_conf_value(r, o, node, &inst->call_budget_ms);
+}
+
 static void
 read_settings(struct rk_conf_read *r, struct rk_node *map, struct rk_instance_conf *inst)
 {
@@ -122,7 +139,7 @@ read_settings(struct rk_conf_read *r, struct rk_node *map, struct rk_instance_co
         return;
     }
     for (struct rk_node *o = map->first; o; o = o->next)
-        if (strcmp(o->key, "plugin") != 0)
+        if (strcmp(o->key, "plugin") != 0 && !core_option(inst, o->key))
             read_setting(r, o, inst);
     for (size_t i = 0; i < inst->n; i++)
         bytes += strlen(inst->settings[i].name) + strlen(inst->settings[i].value) + SETTING_HEAD_BYTES;
@@ -158,6 +175,8 @@ read_instance(struct rk_conf_read *r, struct rk_node *node, struct rk_instance_c
     read_plugin(r, node, inst);
     if (inst->kind == RK_CHANNEL)
         check_channel(r, node, inst);
+    if (inst->kind == RK_DEVICE)
+        read_device(r, node, inst);
     read_settings(r, node, inst);
 }
 

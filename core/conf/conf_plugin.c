@@ -4,6 +4,8 @@
  */
 #include "conf_priv.h"
 
+#include <inttypes.h>
+
 static const struct rk_opt *
 find(const struct rk_schema *schema, const char *name)
 {
@@ -86,6 +88,39 @@ check_one_of(const struct rk_instance_conf *inst, const struct rk_opt *opts, str
                       n ? ": only one of them can be given" : " is missing");
 }
 
+int64_t
+rk_conf_apply_ms(const struct rk_conf_set *set, const struct rk_instance_conf *inst, uint32_t plugin_ms)
+{
+    int64_t ms = plugin_ms < RK_CALL_BUDGET_MAX_MS ? plugin_ms : RK_CALL_BUDGET_MAX_MS;
+
+    if (inst->call_budget_ms)
+        return inst->call_budget_ms;
+    return ms > set->call_budget_ms ? ms : set->call_budget_ms;
+}
+
+/* What is waited for within an apply must leave time to find out what became of it: else the host is killed first, and
+ * the answer is never more than "not known". */
+static void
+check_apply(const struct rk_instance_conf *inst, const struct rk_opt *o, int64_t apply_ms, struct rk_conf_errors *e)
+{
+    const char *value = o->dflt;
+    int line = inst->line, col = inst->col;
+    int64_t ms = 0;
+
+    for (size_t i = 0; i < inst->n; i++)
+        if (strcmp(inst->settings[i].name, o->name) == 0) {
+            value = inst->settings[i].value;
+            line = inst->places[i].line;
+            col = inst->places[i].col;
+        }
+    if (!value || rk_opt_value(o, value, &ms, NULL, 0) || ms + RK_APPLY_SPARE_MS <= apply_ms)
+        return;
+    rk_conf_error(e, line, col, "%s: %s does not fit into a call-budget of %" PRId64 "s, of which 30s are kept to find "
+                  "out what became of it: make call-budget of device \"%s\" %" PRId64 "s or more%s", o->name, value,
+                  apply_ms / 1000, inst->name, (ms + RK_APPLY_SPARE_MS + 999) / 1000,
+                  inst->call_budget_ms ? ", or leave it out" : "");
+}
+
 void
 rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_schema *schema, struct rk_conf_errors *e)
 {
@@ -105,6 +140,9 @@ rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_schema
         check_setting(inst, i, schema, e);
     check_required(inst, schema->opts, e);
     check_one_of(inst, schema->opts, e);
+    for (const struct rk_opt *o = schema->opts; schema->apply_ms && o && o->name; o++)
+        if (o->flags & RK_OPT_APPLY)
+            check_apply(inst, o, schema->apply_ms, e);
     if (schema->kind == RK_CHANNEL)
         check_required(inst, rk_channel_opts, e);
 }

@@ -35,7 +35,8 @@ same_order(const struct rk_instance_conf *a, const struct rk_instance_conf *b)
 bool
 rk_conf_instance_same(const struct rk_instance_conf *a, const struct rk_instance_conf *b)
 {
-    if (a->kind != b->kind || strcmp(a->name, b->name) != 0 || strcmp(a->plugin, b->plugin) != 0 || a->n != b->n)
+    if (a->kind != b->kind || strcmp(a->name, b->name) != 0 || strcmp(a->plugin, b->plugin) != 0 || a->n != b->n ||
+        a->call_budget_ms != b->call_budget_ms)
         return false;
     if (same_order(a, b))
         return true;

@@ -72,6 +72,12 @@ rk_opt_shown(const char *value, struct rk_shown *shown)
     return shown->text;
 }
 
+const struct rk_opt rk_device_opts[] = {
+    {"call-budget", RK_OPT_DURATION, 0, NULL, RK_CALL_BUDGET_MIN_MS, RK_CALL_BUDGET_MAX_MS, NULL, NULL,
+     "Longest time of a call to this device"},
+    {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
+};
+
 const struct rk_opt rk_channel_opts[] = {
     {"auth-key", RK_OPT_SECRET, RK_OPT_REQUIRED, NULL, 0, 0, NULL, NULL,
      "Key shared with the other site, which signs the records"},
@@ -482,7 +488,7 @@ range_sane(const struct rk_opt *o, const struct why *why)
 static int
 row_sane(const struct rk_opt *o, const struct why *why)
 {
-    const uint32_t known = RK_OPT_REQUIRED | RK_OPT_RELOAD | RK_OPT_LIST | RK_OPT_ONE_OF;
+    const uint32_t known = RK_OPT_REQUIRED | RK_OPT_RELOAD | RK_OPT_LIST | RK_OPT_ONE_OF | RK_OPT_APPLY;
     struct rk_shown shown;
     char text[200];
     int err;
@@ -494,6 +500,8 @@ row_sane(const struct rk_opt *o, const struct why *why)
         return wrong(why, "option %s: type %u is not known", o->name, (unsigned)o->type);
     if (o->flags & ~known)
         return wrong(why, "option %s: flags 0x%x are not known", o->name, (unsigned)(o->flags & ~known));
+    if ((o->flags & RK_OPT_APPLY) && (o->type != RK_OPT_DURATION || (o->flags & RK_OPT_LIST)))
+        return wrong(why, "option %s: only one duration can be a time within an apply", o->name);
     if ((o->flags & RK_OPT_REQUIRED) && (o->flags & RK_OPT_ONE_OF))
         return wrong(why, "option %s: required, so that the others of its group are never given", o->name);
     if ((o->flags & RK_OPT_ONE_OF) && o->dflt)

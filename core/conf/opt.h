@@ -12,6 +12,8 @@
 
 /* Options that the host adds to those of every channel plugin: auth-key (SECRET, REQUIRED). */
 extern const struct rk_opt rk_channel_opts[];
+/* Options of every device that the core keeps for itself: call-budget.  The host does not see them. */
+extern const struct rk_opt rk_device_opts[];
 
 /* rk_opt_find - the row called name; NULL: none.   opts ends with name == NULL, and may be NULL */
 const struct rk_opt *rk_opt_find(const struct rk_opt *opts, const char *name);

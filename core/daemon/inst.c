@@ -472,18 +472,21 @@ batch_done(void *arg, struct rk_reply *reply)
 }
 
 static int64_t
-budget_ms(const struct daemon *d, uint32_t verb)
+budget_ms(const struct inst *inst, uint32_t verb)
 {
+    const struct rk_conf_set *set = inst->d->conf;
     int64_t most_ms = verb == RK_V_OBSERVE ? RK_OBSERVE_BUDGET_MS : RK_SOURCE_BUDGET_MS;
-    int64_t chosen_ms = d->conf->call_budget_ms;
+    int64_t chosen_ms = inst->conf->call_budget_ms ? inst->conf->call_budget_ms : set->call_budget_ms;
 
-    return verb == RK_V_APPLY || chosen_ms < most_ms ? chosen_ms : most_ms;
+    if (verb == RK_V_APPLY)
+        return rk_conf_apply_ms(set, inst->conf, inst->host->hello.apply_ms);
+    return chosen_ms < most_ms ? chosen_ms : most_ms;
 }
 
 static int
 send_batch(struct batch *b)
 {
-    struct rk_call_msg m = {.verb = b->verb, .budget_ms = (uint32_t)budget_ms(b->inst->d, b->verb), .n = b->n};
+    struct rk_call_msg m = {.verb = b->verb, .budget_ms = (uint32_t)budget_ms(b->inst, b->verb), .n = b->n};
     int err;
 
     m.items = rk_items_new(b->n);

@@ -147,7 +147,8 @@ check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_
     if (!start_host(d, conf, errors))
         return;
     h = sup_host(d, conf->plugin);
-    rk_conf_check_plugin(conf, &(struct rk_schema){h->hello.kind, h->hello.opts}, errors);
+    rk_conf_check_plugin(conf, &(struct rk_schema){h->hello.kind, h->hello.opts,
+                                                   rk_conf_apply_ms(set, conf, h->hello.apply_ms)}, errors);
     check_class(conf, h, set, errors);
 }
 

@@ -194,6 +194,20 @@ copy_opts(const struct refusal *r, const struct rk_plugin *p, struct rk_module *
     for (const struct rk_opt *o = rk_channel_opts; p->kind == RK_CHANNEL && o->name; o++)
         if (rk_opt_find(m->opts, o->name))
             return refuse(r, RK_E_CONTRACT, "option %s is the host's own; name it otherwise", o->name);
+    for (const struct rk_opt *o = rk_device_opts; p->kind == RK_DEVICE && o->name; o++)
+        if (rk_opt_find(m->opts, o->name))
+            return refuse(r, RK_E_CONTRACT, "option %s is the core's own; name it otherwise", o->name);
+    return RK_OK;
+}
+
+/* Members that struct rk_plugin did not have from the first: there when its size says so. */
+static int
+copy_newer(const struct refusal *r, const struct rk_plugin *p, struct rk_module *m)
+{
+    if (p->size >= END_OF(struct rk_plugin, apply_ms))
+        m->apply_ms = p->apply_ms;
+    if (m->apply_ms > RK_CALL_BUDGET_MAX_MS)
+        return refuse(r, RK_E_CONTRACT, "apply_ms is %u, and %d at most", m->apply_ms, RK_CALL_BUDGET_MAX_MS);
     return RK_OK;
 }
 
@@ -204,6 +218,8 @@ copy_module(const struct refusal *r, const struct rk_plugin *p, struct rk_module
 
     if (!err)
         err = copy_opts(r, p, m);
+    if (!err)
+        err = copy_newer(r, p, m);
     if (err) {
         free(m->opts);
         m->opts = NULL;

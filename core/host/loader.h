@@ -17,6 +17,7 @@
 struct rk_module {
     char name[RK_NAME_MAX + 1], version[RK_NAME_MAX + 1], summary[RK_WHY_MAX];
     uint32_t abi, kind, caps;
+    uint32_t apply_ms; /* 0: not said */
     struct rk_opt *opts; /* n_opts and the row that ends them; the texts are the module's */
     size_t n_opts;
     int (*init)(const struct rk_host *host, struct rk_call *call, const struct rk_conf *conf, void **inst);

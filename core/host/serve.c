@@ -59,6 +59,7 @@ rk_serve_hello(int sock, const struct rk_module *m, const char *error)
         hello->abi = m->abi;
         hello->kind = m->kind;
         hello->caps = m->caps;
+        hello->apply_ms = m->apply_ms;
         hello->ops = m->kind == RK_DEVICE ? ops_of(&m->device) : 0;
         strcpy(hello->name, m->name);
         strcpy(hello->version, m->version);

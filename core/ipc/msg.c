@@ -72,6 +72,7 @@ static const struct field found_fields[] = {
 static const struct field hello_fields[] = {
     F(rk_hello, 1, U32, abi), F(rk_hello, 2, U32, kind), F(rk_hello, 3, U32, caps), F(rk_hello, 4, STR, name),
     F(rk_hello, 5, STR, version), F(rk_hello, 6, STR, summary), F(rk_hello, 7, STR, error), F(rk_hello, 8, U32, ops),
+    F(rk_hello, 9, U32, apply_ms),
 };
 
 static const struct field setting_fields[] = {F(rk_setting, 1, STR, name), F(rk_setting, 2, STR, value)};

@@ -45,6 +45,7 @@ enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY,
 struct rk_hello {
     uint32_t abi, kind, caps;
     uint32_t ops;                /* RK_OFFERS_..., of a device */
+    uint32_t apply_ms;           /* how long an apply of a device may take [ms]; 0: not said */
     char name[RK_NAME_MAX + 1], version[RK_NAME_MAX + 1], summary[RK_WHY_MAX];
     char error[RK_TEXT_MAX];     /* "" or why the module cannot be used; then the rest may be empty */
     struct rk_opt *opts;         /* ends with name == NULL; with all texts in one block: rk_hello_free */

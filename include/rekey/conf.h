@@ -31,6 +31,7 @@ enum rk_opt_type {
 #define RK_OPT_RELOAD 0x2u   /* may change without a new init (none of 1.0's plugins uses it) */
 #define RK_OPT_LIST 0x4u     /* a list of such values; conf_str with index */
 #define RK_OPT_ONE_OF 0x8u   /* of the options with this flag exactly one must be given */
+#define RK_OPT_APPLY 0x10u   /* DURATION of a device: a time within an apply, whose budget must be 30 s longer */
 
 struct rk_opt {
     const char *name;           /* lower-case words joined by '-' */

@@ -103,6 +103,30 @@ def no_core(w):
             expect(not name.startswith("core"), "a core file: %s/%s", folder, name)
 
 
+def set_up_slow(w):
+    """Two devices at which each call takes longer than the general budget; one pair has a longer one."""
+    w.rig = rig.Rig(plugins=("sim", "static"))
+    w.a = w.rig.site("site-a", "SAE_A")
+    w.a.conf["sources"]["keys"] = {"plugin": "static", "secret": w.a.secret("static.key")}
+    for name, options in (("slow", {}), ("patient", {"call-budget": "10s"})):
+        for end in ("-1", "-2"):
+            w.a.device(name + end, latency="1100ms", **options)
+        w.a.link(name, device=name + "-1", interface="p", source="keys", channel="local",
+                 **{"peer-device": name + "-2", "peer-interface": "p"})
+    w.a.conf["call-budget"] = "1s"
+    w.a.start()
+
+
+def own_budget(w):
+    w.a.wait_end("patient", lambda e: e["key_id"], "a key, for its devices have the time")
+    expect(not w.a.end("slow")["key_id"], "a key in less time than the device needs: %s", w.a.end("slow"))
+
+
+def budgets():
+    w = rig.World(set_up_slow)
+    return w, [("a device with a call-budget of its own has that, another one the general one", w.case(own_budget))]
+
+
 MODES = {"slow": (seen_slow, True), "hang": (seen_killed, False), "spin": (seen_killed, False),
          "crash": (seen_crash, False), "garbage": (seen_failures, True), "fail": (seen_failures, True),
          "unknown": (seen_alarm, True), "lie": (seen_failures, True)}
@@ -122,7 +146,7 @@ def main():
     # lie comes last: what a liar was told to retire, and did not, stays in its slot
     worlds = [world("a", ("slow", "hang", "spin", "crash", "garbage", "fail", "unknown", "lie"), False),
               world("b", ("slow", "hang", "crash", "garbage", "fail", "unknown", "lie"), False),
-              world("a", ("hang", "garbage"), True), world("b", ("crash", "fail"), True)]
+              world("a", ("hang", "garbage"), True), world("b", ("crash", "fail"), True), budgets()]
     try:
         return rig.run_cases([case for _, cases in worlds for case in cases])
     finally:

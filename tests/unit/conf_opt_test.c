@@ -346,7 +346,9 @@ schemas_that_are_not_sane(void **state)
                "option name \"abcdefghijklmnopqrstuvwxyzabcdefg\"" NAME_RULE);
     expect_row(ROW(.name = "a", .type = 0), "option a: type 0 is not known");
     expect_row(ROW(.name = "a", .type = 10), "option a: type 10 is not known");
-    expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = 0x38), "option a: flags 0x30 are not known");
+    expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = 0x68), "option a: flags 0x60 are not known");
+    expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = RK_OPT_APPLY),
+               "option a: only one duration can be a time within an apply");
     expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = RK_OPT_REQUIRED, .dflt = "1"),
                "option a: required, so its default is never used");
     expect_row(ROW(.name = "a", .type = RK_OPT_INT, .flags = RK_OPT_ONE_OF), "");

@@ -29,7 +29,7 @@ static const char full[] = "sae: SAE_A\n"
                            "  kme-b: { plugin: etsi014 }\n"
                            "devices:\n"
                            "  r1: { plugin: sim, slots: [ a, b, c ], mode: fast }\n"
-                           "  r2: { plugin: sim }\n"
+                           "  r2: { plugin: sim, call-budget: 90s }\n"
                            "channels:\n"
                            "  site: { plugin: spool, dir: /d, auth-key: \"file:/a\" }\n"
                            "defaults: { interval: 60s, verify: 5s, channel: site, role: slave, peer-device: r2 }\n"
@@ -94,6 +94,8 @@ instances(void **state)
     assert_string_equal(inst[2].settings[2].value, "c");
     assert_string_equal(inst[2].settings[3].name, "mode");
     expect_instance(&inst[3], RK_DEVICE, "r2", 0);
+    assert_int_equal(inst[2].call_budget_ms, 0);
+    assert_int_equal(inst[3].call_budget_ms, 90000);
     expect_instance(&inst[4], RK_CHANNEL, "site", 2);
     rk_conf_free(&set);
     assert_null(set);
@@ -471,6 +473,47 @@ options_of_plugins(void **state)
     expect_errors("devices: { d: { plugin: sim, x: 1 } }", &h, "2:33: plugin sim has no option \"x\"\n");
 }
 
+/* Its own budget, else the longer one of what its plugin needs and what the file says for all. */
+static void
+budget_of_an_apply(void **state)
+{
+    struct rk_conf_set set = {.call_budget_ms = 60000};
+    struct rk_instance_conf inst = {.kind = RK_DEVICE};
+
+    (void)state;
+    assert_int_equal(rk_conf_apply_ms(&set, &inst, 0), 60000);
+    assert_int_equal(rk_conf_apply_ms(&set, &inst, 30000), 60000);
+    assert_int_equal(rk_conf_apply_ms(&set, &inst, 360000), 360000);
+    assert_int_equal(rk_conf_apply_ms(&set, &inst, UINT32_MAX), RK_CALL_BUDGET_MAX_MS);
+    inst.call_budget_ms = 5000;
+    assert_int_equal(rk_conf_apply_ms(&set, &inst, 360000), 5000);
+}
+
+static void
+times_within_an_apply(void **state)
+{
+    struct rk_opt own[] = {{"commit-timeout", RK_OPT_DURATION, RK_OPT_APPLY, NULL, 1, 570000, "300s", NULL, "a time"},
+                           {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL}};
+    struct rk_opt list = {"wait", RK_OPT_DURATION, RK_OPT_APPLY | RK_OPT_LIST, NULL, 1, 2, NULL, NULL, "times"};
+    struct rk_opt odd[] = {list, own[1]};
+    struct rk_schema h = {.kind = RK_DEVICE, .opts = own, .apply_ms = 330000};
+    char why[200];
+
+    (void)state;
+    expect_errors("devices: { d: { plugin: x } }", &h, "");
+    expect_errors("devices: { d: { plugin: x, commit-timeout: 5m } }", &h, "");
+    expect_errors("devices: { d: { plugin: x, commit-timeout: 301s } }", &h,
+                 "2:44: commit-timeout: 301s does not fit into a call-budget of 330s, of which 30s are kept to find "
+                 "out what became of it: make call-budget of device \"d\" 331s or more\n");
+    h.apply_ms = 329999;
+    expect_errors("devices: { d: { plugin: x, call-budget: 329s } }", &h,
+                 "2:12: commit-timeout: 300s does not fit into a call-budget of 329s, of which 30s are kept to find "
+                 "out what became of it: make call-budget of device \"d\" 330s or more, or leave it out\n");
+    assert_int_equal(rk_opts_sane(own, why, sizeof why), RK_OK);
+    assert_int_equal(rk_opts_sane(odd, why, sizeof why), RK_E_CONTRACT);
+    assert_int_equal(rk_opts_sane(rk_device_opts, why, sizeof why), RK_OK);
+}
+
 static void
 one_of_several_options(void **state)
 {
@@ -700,7 +743,8 @@ main(void)
         cmocka_unit_test(priorities),
         cmocka_unit_test(loading),
         cmocka_unit_test(example),
-        cmocka_unit_test(options_of_plugins),
+        cmocka_unit_test(options_of_plugins), cmocka_unit_test(budget_of_an_apply),
+        cmocka_unit_test(times_within_an_apply),
         cmocka_unit_test(one_of_several_options), cmocka_unit_test(plugins_that_do_not_fit),
         cmocka_unit_test(channels_take_the_auth_key),
         cmocka_unit_test(options_are_limited_together),

@@ -50,6 +50,7 @@ test_refused(void **state)
         {"bad-schema", RK_E_CONTRACT, "first"},
         {"bad-opt-size", RK_E_CONTRACT, "its struct rk_opt has 16 bytes"},
         {"bad-taken", RK_E_CONTRACT, "option auth-key is the host's own"},
+        {"bad-apply", RK_E_CONTRACT, "apply_ms is 600001, and 600000 at most"},
         {"bad-undefined", RK_E_UNSUPPORTED, "rekey_test_nowhere_defined"},
         {"bad-symbol", RK_E_UNSUPPORTED, "has no symbol bad_symbol_LTX_rk_plugin"},
     };

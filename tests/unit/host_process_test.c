@@ -268,6 +268,7 @@ start_device(struct rig *r)
     struct rk_reply reply;
 
     rig_start(r, "host-device", NULL);
+    assert_int_equal(r->hello.apply_ms, 90000);
     assert_int_equal(rig_config(r, 1, &reply, NULL), RK_OK);
 }
 

@@ -145,6 +145,7 @@ make_hello(struct rk_hello *m, struct rk_opt *opts)
     m->abi = RK_ABI;
     m->kind = RK_DEVICE;
     m->caps = 0x80000301;
+    m->apply_ms = 360000;
     fill(m->name, sizeof m->name, 'n');
     fill(m->version, sizeof m->version, 'v');
     fill(m->summary, sizeof m->summary, 's');
@@ -168,6 +169,7 @@ test_hello(void **state)
     assert_int_equal(got.abi, m.abi);
     assert_int_equal(got.kind, m.kind);
     assert_int_equal(got.caps, m.caps);
+    assert_int_equal(got.apply_ms, m.apply_ms);
     assert_string_equal(got.name, m.name);
     assert_string_equal(got.version, m.version);
     assert_string_equal(got.summary, m.summary);

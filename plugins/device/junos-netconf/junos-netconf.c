@@ -54,4 +54,5 @@ __attribute__((visibility("default"))) const struct rk_plugin junos_netconf_LTX_
     .init = init,
     .fini = fini,
     .ops = &ops,
+    .apply_ms = 360000, /* commit-timeout, and a minute to read back what became of it */
 };

@@ -132,5 +132,8 @@ __attribute__((visibility("default"))) const struct newer_plugin SYMBOL = {
 #endif
             .fini = fini,
             .ops = &ops,
+#ifdef BAD_APPLY
+            .apply_ms = 600001,
+#endif
         },
 };

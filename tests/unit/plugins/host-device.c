@@ -128,4 +128,5 @@ __attribute__((visibility("default"))) const struct rk_plugin host_device_LTX_rk
     .init = device_init,
     .fini = device_fini,
     .ops = &ops,
+    .apply_ms = 90000,
 };

@@ -147,6 +147,10 @@ struct rk_plugin {
     /* fini - free an instance; no call of it is running */
     void (*fini)(void *inst);
     const void *ops; /* struct rk_source_ops, rk_device_ops or rk_channel_ops by kind */
+
+    /* Devices: how long one apply may take where the configuration says nothing of it [ms], at most 600000; 0: the
+     * core's default, a minute.  It is a budget, so state what a slow device needs, not what most take */
+    uint32_t apply_ms;
 };
 
 /* RK_PLUGIN_HEAD - the guard members, as the first line of the initialiser:
