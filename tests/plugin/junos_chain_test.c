@@ -259,6 +259,45 @@ test_begins_again(void **state)
     assert_int_equal(router.commits, 3);
 }
 
+/* A newer key was not taken up, and the router goes on with the one before as the preceding key: when another one
+ * begins, only the kept key may be the preceding one. */
+static void
+test_kept_is_in_use_until_then(void **state)
+{
+    (void)state;
+    rotate(1, "k1", "");
+    rotate(2, "k2", "k1");
+    jn_sealed_free(&router.d);
+    stage(3, "k3", "k1");
+    assert_true(slot("k1") >= 0 && slot("k3") >= 0);
+    assert_int_equal(slot("k2"), -1);
+    assert_fallback("k2");
+}
+
+static void
+test_others_newer_key(void **state)
+{
+    (void)state;
+    fake_router_end();
+    start(CONF(HIS_KEY("0", "aabb", "2020-01-01.00:00:00") HIS_KEY("1", HIS, "2021-01-01.00:00:00"), ""));
+    router.sender = IF1;
+    snprintf(router.sender_ckn, sizeof router.sender_ckn, "%s", "aabb");
+    assert_int_equal(try_stage(1, "k1", "", now_s() + 60), RK_E_CONFLICT);
+    assert_non_null(strstr(fake_why(), "began after the one in use"));
+    assert_int_equal(router.commits, 0);
+}
+
+static void
+test_preceding_key_is_needed(void **state)
+{
+    (void)state;
+    fake_router_end();
+    start(CONF("", "<disable-preceding-key/>"));
+    assert_int_equal(try_stage(1, "k1", "", now_s() + 60), RK_E_CONFIG);
+    assert_non_null(strstr(fake_why(), "has disable-preceding-key"));
+    assert_int_equal(router.commits, 0);
+}
+
 /* The kept key is in the fallback slot only. */
 static void
 test_back_from_the_fallback(void **state)
@@ -402,7 +441,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(first_key), T(ring), T(again_is_no_commit), T(another_start), T(starts_that_are_refused), T(zones),
         T(given_up_before_its_time), T(given_up_after_its_time), T(begins_again), T(back_from_the_fallback),
-        T(only_key_is_given_up),
+        T(only_key_is_given_up), T(kept_is_in_use_until_then), T(others_newer_key), T(preceding_key_is_needed),
         T(others_keys_stay), T(others_key_would_begin_later), T(others_key_in_use_is_not_given_up), T(others_fallback),
         T(full), T(sweep), T(what_is_to_be_prepared),
     };

@@ -611,6 +611,7 @@ read_ca(struct jn_ca *ca, xmlNode *n)
     snprintf(ca->mode, sizeof ca->mode, "%s", child_text(n, "security-mode"));
     snprintf(ca->chain, sizeof ca->chain, "%s", child_text(n, "pre-shared-key-chain"));
     ca->should_secure = child(child(n, "mka"), "should-secure") != NULL;
+    ca->no_preceding = child(n, "disable-preceding-key") != NULL;
     ca->inactive = xmlHasProp(n, BAD_CAST "inactive") != NULL;
     read_key(&ca->psk, child(n, "pre-shared-key"), "cak", "ckn");
     read_key(&ca->fallback, child(n, "fallback-key"), "cak", "ckn");

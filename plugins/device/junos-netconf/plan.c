@@ -289,6 +289,9 @@ check_ca(const struct jn_case *c, const struct jn_ca *ca)
     if (ca->should_secure && op->kind == RK_OP_STAGE && !c->in->d->opt.force_should_secure)
         return jn_refuse(op, RK_E_CONFIG, "connectivity association %s has should-secure, which lets traffic through "
                          "in clear: delete it, or set force-should-secure: yes", ca->name);
+    if (ca->no_preceding && op->kind == RK_OP_STAGE && jn_class(c->in->d, ca) != RK_CLASS_B)
+        return jn_refuse(op, RK_E_CONFIG, "connectivity association %s has disable-preceding-key, and the old key is "
+                         "needed until the new one is live: delete it", ca->name);
     return check_chain(c, ca);
 }
 

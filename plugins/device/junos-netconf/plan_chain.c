@@ -4,7 +4,22 @@
  * new key goes behind the newest one, and all that this plugin put there goes but the key in use, the one to keep and
  * the new one.
  * A CKN is never in the chain and in fallback-key at once [not tried on a router: that it is refused is the careful
- * reading].  So while the key to keep is in the chain, the one that both ends used before it is the fallback. */
+ * reading].  So while the key to keep is in the chain, the one that both ends used before it is the fallback.
+ *
+ * Why the kept key need not be in the fallback slot.  STAGE leaves it the newest that has begun, which is the key
+ * that the router uses.  When the new key begins, the router goes on with the kept one as its preceding key until the
+ * new one is live (disable-preceding-key is refused for that reason).  So this end is never worse off than one of class
+ * C, whose preceding key ends in the same way, and any pair of B, C and D with that is proved (tests/model/cak.pml):
+ *  - the peer has not got the new key, or gave it up before it began: the kept key is common, as the preceding one;
+ *  - the peer has it, and it was live: the preceding key has ended here, and the new one is common.  When the peer then
+ *    gives it up, it keeps it beside the old one (B, D: fallback slot, C: preceding) until this end has followed;
+ *  - this end gives it up after it has begun (RETIRE): the kept key is still in the chain with its bytes, begins again
+ *    as the newest, and the new one goes to the fallback slot, where a peer that went on still finds it;
+ *  - this end gives it up before: it only goes;
+ *  - the router reboots: it comes back with the new key and the one of the fallback slot, as the model's device that
+ *    comes back with its primary key alone, or better.  The link may be down until the next rotation then.
+ * When the kept key is not in the chain (a router that was moved to another keying, or restored), it does go into the
+ * slot. */
 #include "plan.h"
 
 #include <stdio.h>
@@ -122,14 +137,15 @@ check_order(const struct jn_case *c)
     return RK_OK;
 }
 
-/* Empties the slots that are ours and not needed.   out: *before, the newest begun of them */
+/* Empties the slots that are ours and not needed.   stays: the key in use until the new one begins, or NULL
+ * out: *before, the newest begun of them */
 static void
-make_room(struct jn_case *c, const struct jn_place *active, const char *keep, struct jn_place *before)
+make_room(struct jn_case *c, const struct jn_place *stays, const char *keep, struct jn_place *before)
 {
     for (size_t i = 0; i < JN_SLOTS; i++) {
         struct jn_place *p = &c->u->slot[i];
 
-        if (p == active || !p->ckn[0] || !jn_owns(c->u, p->ckn) || is(p, keep) || is(p, c->step->ckn))
+        if (p == stays || !p->ckn[0] || !jn_owns(c->u, p->ckn) || is(p, keep) || is(p, c->step->ckn))
             continue;
         if (begun(c, p) && (!before->ckn[0] || p->start_s > before->start_s))
             *before = *p;
@@ -192,8 +208,13 @@ jn_chain_stage(struct jn_case *c)
         err = find_keep(c, active, &keep);
     if (err)
         return err;
+    if (in_chain(c->u, keep.ckn))
+        active = in_chain(c->u, keep.ckn); /* a newer one was not taken up, and would be the preceding key instead */
     make_room(c, active, keep.ckn, &before);
     err = check_order(c);
+    if (!err && keep.ckn[0] && active && newest_begun(c) != active)
+        err = jn_refuse(c->op, RK_E_CONFLICT, "chain %.40s has a key that rekeyd has not set, and that began after the "
+                        "one in use: delete it", c->u->chain->name);
     if (!err)
         err = set_fallback(c, &keep, &before);
     if (!err)

@@ -37,7 +37,9 @@ enum rk_dev_op_kind {
      * (class D: enters the chain with its start time), and the key of terms "keep=" the fallback one (class B, D, E:
      * in its slot; class C: RK_E_CONFLICT, unchanged, when it is not the primary one now, for only that one becomes
      * the preceding).  "keep=" without an ID keeps what the device uses now.  All other keys that this plugin
-     * installed go.  Class D: RK_E_CONFLICT when the start time is not ahead by the device's own clock. */
+     * installed go.  Class D: RK_E_CONFLICT when the start time is not ahead by the device's own clock.  A device that
+     * refuses one key in the chain and in the fallback slot may leave the kept key in the chain alone when it goes on
+     * with it as the preceding one until the new one is live; the key before it may then stay in the slot. */
     RK_OP_STAGE = 1,
     /* Read back that the transmit slot holds the key, then transmit with it, then read back that it does.
      * RK_E_NOKEY when the slot does not hold it (and nothing was changed).  Not asked of classes B to E. */
