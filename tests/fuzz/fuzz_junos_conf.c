@@ -57,6 +57,11 @@ look(char *text, size_t size)
                    !(c->chain[i].key[k].bad_start && c->chain[i].key[k].start_s));
     for (size_t i = 0; c && i < c->n_port; i++)
         demand(c->port[i].name[0] && jn_conf_port(c, c->port[i].name));
+    for (size_t i = 0; c && i < c->n_port && i < 64; i++) {
+        const char *name = c->port[i].name;
+
+        demand(jn_conf_stored(&host, xmlDocGetRootElement(doc), &name, 1, c) == RK_OK);
+    }
     jn_conf_free(&host, &c);
     nc_xml_free(doc);
 }

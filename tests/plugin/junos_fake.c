@@ -711,13 +711,27 @@ jn_start_write(int64_t unix_s, int32_t zone_s, char out[20])
     strftime(out, 20, "%Y-%m-%d.%H:%M:%S", &tm);
 }
 
+static void
+forget_stored(struct jn_conf *c)
+{
+    for (size_t i = 0; i < c->n_ca; i++) {
+        fake_host.secret_free(&c->ca[i].psk.stored);
+        fake_host.secret_free(&c->ca[i].fallback.stored);
+    }
+    for (size_t i = 0; i < c->n_chain; i++)
+        for (size_t k = 0; k < c->chain[i].n; k++)
+            fake_host.secret_free(&c->chain[i].key[k].stored);
+}
+
 int
-jn_view_get(struct jn_device *d, struct rk_call *call, unsigned want, struct jn_view **out)
+jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const char *const *ifaces, size_t n,
+                struct jn_view **out)
 {
     struct jn_view *v = calloc(1, sizeof *v);
 
     (void)call;
-    (void)want;
+    (void)ifaces;
+    (void)n;
     *out = NULL;
     if (router.view_err && router.seen_commits) {
         free(v);
@@ -725,6 +739,8 @@ jn_view_get(struct jn_device *d, struct rk_call *call, unsigned want, struct jn_
     }
     d->nc = (struct nc_session *)&router;
     v->conf = read_conf();
+    if (!(want & JN_WANT_STORED))
+        forget_stored(v->conf);
     v->clock.zone_s = router.zone_s;
     v->clock_offset_ms = router.clock_offset_s * 1000;
     if (router.sender) {
@@ -737,6 +753,12 @@ jn_view_get(struct jn_device *d, struct rk_call *call, unsigned want, struct jn_
     }
     *out = v;
     return RK_OK;
+}
+
+int
+jn_view_get(struct jn_device *d, struct rk_call *call, unsigned want, struct jn_view **out)
+{
+    return jn_view_get_for(d, call, want, NULL, 0, out);
 }
 
 void

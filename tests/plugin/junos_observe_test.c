@@ -274,12 +274,150 @@ test_offset(void **state)
     fake_call_end(&c);
 }
 
+/* ---- big routers ---- */
+
+#define MANY 1000
+#define ASKED 64
+
+static unsigned secrets;
+
+static int
+counting_new(size_t len, int (*fill)(unsigned char *bytes, size_t len, void *arg), void *arg, struct rk_secret **out)
+{
+    secrets++;
+    return fake_host.secret_new(len, fill, arg, out);
+}
+
+/* Keys of interface i: key-I-0 is in use, key-I-1 the next.  All slots are full. */
+static void
+put_chain(FILE *f, const struct jn_device *d, unsigned i)
+{
+    fprintf(f, "<key-chain><name>KC%u</name>", i);
+    for (unsigned k = 0; k < JN_SLOTS; k++) {
+        char id[32], ckn[JN_CKN_HEX + 1];
+
+        snprintf(id, sizeof id, "key-%u-%u", i, k);
+        assert_int_equal(jn_ckn(d, id, ckn), RK_OK);
+        fprintf(f, "<key><name>%u</name><secret>$9$x</secret><key-name>%s</key-name>"
+                "<start-time>20%02u-01-01.00:00:00 +0000</start-time></key>", k, ckn, k ? 30 + k : 20);
+    }
+    fprintf(f, "</key-chain>");
+}
+
+static char *
+big_conf(const struct jn_device *d)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    assert_non_null(f);
+    fprintf(f, "<rpc-reply><configuration><security><authentication-key-chains>");
+    for (unsigned i = 0; i < MANY; i++)
+        put_chain(f, d, i);
+    fprintf(f, "</authentication-key-chains><macsec>");
+    for (unsigned i = 0; i < MANY; i++)
+        fprintf(f, "<connectivity-association><name>CA%u</name><security-mode>static-cak</security-mode>"
+                "<pre-shared-key-chain>KC%u</pre-shared-key-chain></connectivity-association>", i, i);
+    for (unsigned i = MANY; i-- > 0;)
+        fprintf(f, "<interfaces><name>et-0/0/%u</name><connectivity-association>CA%u</connectivity-association>"
+                "</interfaces>", i, i);
+    fprintf(f, "</macsec></security></configuration></rpc-reply>");
+    fclose(f);
+    return text;
+}
+
+static char *
+big_mka(const struct jn_device *d)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    assert_non_null(f);
+    fprintf(f, "<rpc-reply><mka-session-information>");
+    for (unsigned i = 0; i < MANY; i++) {
+        char id[32], ckn[JN_CKN_HEX + 1];
+
+        snprintf(id, sizeof id, "key-%u-0", i);
+        assert_int_equal(jn_ckn(d, id, ckn), RK_OK);
+        fprintf(f, "<interface-name>et-0/0/%u</interface-name><interface-state>Secured - Primary</interface-state>"
+                "<cak-name>%s</cak-name><cak-type>primary</cak-type><cak-status>live</cak-status>"
+                "<latest-sak-key-identifier>" SAK "</latest-sak-key-identifier>", i, ckn);
+    }
+    fprintf(f, "</mka-session-information></rpc-reply>");
+    fclose(f);
+    return text;
+}
+
+static char *
+big_clock(void)
+{
+    char *text = NULL;
+
+    assert_true(asprintf(&text, "<rpc-reply><system-uptime-information><current-time><date-time seconds=\"%lld\">"
+                         "2026-07-28 06:43:00 UTC</date-time></current-time></system-uptime-information></rpc-reply>",
+                         1785220980LL) > 0);
+    return text;
+}
+
+/* No key of a router with 1,000 links and full chains is taken out of the reply to observe it; apply takes those of its
+ * own interfaces. */
+static void
+test_big(void **state)
+{
+    struct rk_host host = fake_host;
+    struct jn_device d = {.host = &host, .opt.keying = JN_CHAIN};
+    char *conf = big_conf(&d), *mka = big_mka(&d), *clock = big_clock();
+    struct rig_rule rules[] = {
+        {.part = "<get-configuration", .reply = conf}, {.part = "get-mka", .reply = mka},
+        {.part = "get-system-uptime", .reply = clock},
+        {.part = "get-interface-information", .reply = "<rpc-reply><interface-information/></rpc-reply>"},
+        {.part = "get-macsec"}, {.part = "show security macsec"}, {.part = "get-hakr"},
+    };
+    struct rk_dev_seen seen[ASKED] = {{.iface = NULL}};
+    char name[ASKED][16], id[ASKED][2][16];
+    const char *two[] = {"et-0/0/3.0", "et-0/0/999"};
+    struct jn_view *v;
+    struct rk_call c;
+
+    (void)state;
+    host.secret_new = counting_new;
+    fake_call(&c, 60000);
+    rig_rules(rules, sizeof rules / sizeof rules[0]);
+    for (unsigned i = 0; i < ASKED; i++) {
+        snprintf(name[i], sizeof name[i], "et-0/0/%u", i * 15);
+        seen[i].iface = name[i];
+        for (unsigned k = 0; k < 2; k++) {
+            snprintf(id[i][k], sizeof id[i][k], "key-%u-%u", i * 15, k);
+            seen[i].key_ids[k] = id[i][k];
+        }
+    }
+    assert_int_equal(jn_observe(&d, &c, seen, ASKED), RK_OK);
+    assert_int_equal(secrets, 0);
+    for (unsigned i = 0; i < ASKED; i++)
+        if (seen[i].held[0] != (HELD | USED) || seen[i].held[1] != RK_HELD_RX || seen[i].foreign != JN_SLOTS - 2)
+            fail_msg("%s: %x %x %u %s", name[i], seen[i].held[0], seen[i].held[1], seen[i].foreign, seen[i].why);
+    assert_int_equal(jn_view_get_for(&d, &c, JN_WANT_CONF | JN_WANT_MKA | JN_WANT_STORED, two, 2, &v), RK_OK);
+    assert_int_equal(secrets, 2 * JN_SLOTS);
+    assert_true(v->n_mka == 2 && strcmp(v->mka[1].iface, "et-0/0/999") == 0);
+    jn_view_free(&host, &v);
+    assert_int_equal(jn_view_get(&d, &c, JN_WANT_CONF | JN_WANT_STORED, &v), RK_OK);
+    assert_int_equal(secrets, 2 * JN_SLOTS);
+    jn_view_free(&host, &v);
+    fake_call_end(&c);
+    free(conf);
+    free(mka);
+    free(clock);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scenes), cmocka_unit_test(test_protection), cmocka_unit_test(test_chain),
         cmocka_unit_test(test_view), cmocka_unit_test(test_offset),
+        cmocka_unit_test(test_big),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,9 +165,23 @@ test_lldp(void **state)
     xmlFreeDoc(doc);
 }
 
+static size_t
+count_stored(const struct jn_conf *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_ca; i++)
+        n += (c->ca[i].psk.stored != NULL) + (c->ca[i].fallback.stored != NULL);
+    for (size_t i = 0; i < c->n_chain; i++)
+        for (size_t k = 0; k < c->chain[i].n; k++)
+            n += c->chain[i].key[k].stored != NULL;
+    return n;
+}
+
 static void
 test_conf(void **state)
 {
+    const char *one = "ge-0/0/1.0", *other = "ge-0/0/2";
     xmlDoc *doc = rig_file("conf.xml");
     const struct jn_chain *chain;
     const struct jn_ca *ca;
@@ -175,7 +189,12 @@ test_conf(void **state)
 
     (void)state;
     assert_int_equal(jn_conf_read(&fake_host, xmlDocGetRootElement(doc), 3600, &c), RK_OK);
+    assert_int_equal(count_stored(c), 0);
+    assert_int_equal(jn_conf_stored(&fake_host, xmlDocGetRootElement(doc), &other, 1, c), RK_OK);
+    assert_int_equal(count_stored(c), 0); /* it has none that may be shown */
+    assert_int_equal(jn_conf_stored(&fake_host, xmlDocGetRootElement(doc), &one, 1, c), RK_OK);
     xmlFreeDoc(doc);
+    assert_int_equal(count_stored(c), 4);
     assert_string_equal(c->time_zone, "Europe/Berlin");
     ca = jn_conf_ca(c, jn_conf_port(c, "ge-0/0/1.0")->ca);
     assert_string_equal(ca->psk.ckn, A64);

@@ -166,14 +166,17 @@ int
 jn_apply(void *inst, struct rk_call *call, struct rk_dev_op *ops, size_t n)
 {
     struct jn_device *d = inst;
+    const char *ifaces[OPS_MAX];
     struct jn_view *view = NULL;
     int err;
 
     if (n == 0 || n > OPS_MAX)
         return d->host->fail(call, RK_E_CONTRACT, "apply of %zu operations; 1 to %d can be", n, OPS_MAX);
+    for (size_t i = 0; i < n; i++)
+        ifaces[i] = ops[i].iface;
     err = jn_know(d, call);
     if (!err)
-        err = jn_view_get(d, call, jn_plan_wants(d, ops, n), &view);
+        err = jn_view_get_for(d, call, jn_plan_wants(d, ops, n), ifaces, n, &view);
     if (err == RK_E_UNKNOWN) /* only read so far */
         err = d->host->fail(call, RK_E_UNREACHABLE, "no answer from %s; nothing was changed", d->opt.host);
     if (!err)

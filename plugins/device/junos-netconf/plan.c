@@ -566,6 +566,8 @@ jn_plan_wants(const struct jn_device *d, const struct rk_dev_op *ops, size_t n)
 
         if (ops[i].kind == RK_OP_SWEEP || (stage && no_keep))
             want |= JN_WANT_MKA;
+        if (ops[i].kind != RK_OP_DESCRIBE) /* a key that is only on the router may have to change its place */
+            want |= JN_WANT_STORED;
     }
     return want;
 }

@@ -22,7 +22,7 @@ struct jn_macro {
 
 struct jn_key {
     char ckn[JN_CKN_HEX + 1];  /* as configured, lower case; "": none */
-    struct rk_secret *stored;  /* the device's own form of the CAK, as text ("$9$..."); NULL: not shown */
+    struct rk_secret *stored;  /* the device's own form of the CAK, as text ("$9$..."); NULL: not read, not shown */
     int slot;                  /* of a chain: 0..63; -1 else */
     char start[40];            /* as printed; "" none */
     int64_t start_s;           /* Unix time; 0: none, or it cannot be read (see bad_start) */
@@ -48,7 +48,11 @@ struct jn_port { /* one entry of security macsec interfaces */
 struct jn_text { /* interfaces NAME description */
     char name[RK_IFACE_MAX + 1], description[256];
 };
+struct jn_names { /* names of a list in order: pointers to its elements (read_find.c) */
+    const char **at;           /* NULL: there is none */
+};
 struct jn_conf {
+    struct jn_names ports, cas, chains; /* for jn_conf_port and the like */
     struct jn_ca *ca;
     struct jn_port *port;
     struct jn_chain *chain;
@@ -57,11 +61,15 @@ struct jn_conf {
     char host_name[65], time_zone[64];
 };
 
-/* jn_conf_read - the <configuration> of a get-configuration reply
+/* jn_conf_read - the <configuration> of a get-configuration reply, without any stored form of a key
  * in:   zone_s  seconds that the device's local time is ahead of UTC now, for start times without an offset
  * out:  *out, owned by the caller (jn_conf_free wipes).   ret: RK_OK, RK_E_NOMEM, RK_E_PROTOCOL (no configuration) */
 int jn_conf_read(const struct rk_host *host, const xmlNode *root, int32_t zone_s, struct jn_conf **out);
 void jn_conf_free(const struct rk_host *host, struct jn_conf **conf);
+/* jn_conf_stored - the stored forms of the keys of these interfaces, from the reply that conf was read from
+ * out:  conf's jn_key.stored: each is locked memory, so ask for few.   ret: RK_OK, RK_E_NOMEM */
+int jn_conf_stored(const struct rk_host *host, const xmlNode *root, const char *const *ifaces, size_t n,
+                   struct jn_conf *conf);
 const struct jn_port *jn_conf_port(const struct jn_conf *c, const char *iface); /* NULL: not there; ".0" is the same */
 const struct jn_ca *jn_conf_ca(const struct jn_conf *c, const char *name);
 /* jn_ca_name - the name of the association that prepare makes for an interface
@@ -169,6 +177,7 @@ int jn_links_read(const xmlNode *root, struct jn_link_state **out, size_t *n);
 #define JN_WANT_LLDP 0x10u
 #define JN_WANT_CLOCK 0x20u
 #define JN_WANT_LINKS 0x40u
+#define JN_WANT_STORED 0x80u /* with CONF: the stored forms of keys, of the interfaces that are named and no others */
 
 struct jn_view {
     struct jn_conf *conf;        /* NULL: not wanted */
@@ -185,8 +194,8 @@ struct jn_view {
  * out:  *out, owned by the caller (jn_view_free wipes).   ret: RK_OK, or the code of the first part that failed
  * A router that does not know an RPC of an optional part (MACSEC, HAKR, LLDP) gives an empty one. */
 int jn_view_get(struct jn_device *d, struct rk_call *call, unsigned want, struct jn_view **out);
-/* jn_view_get_for - the same, when only these interfaces matter: few of them are asked for one by one where a reply for
- * all would be long.  More than they may come */
+/* jn_view_get_for - the same, when only these interfaces matter (n 0: all do): few of them are asked for one by one where
+ * a reply for all would be long.  Rows of others are left out; the configuration is all of it */
 int jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const char *const *ifaces, size_t n,
                     struct jn_view **out);
 /* jn_observe_one - what a view shows of one interface, into seen (zeroed but for its in members); pure

@@ -1,6 +1,6 @@
 /* read_conf.c - the committed configuration: associations, interfaces, key chains, descriptions, macros.
  *
- * Pure but for the host's secrets: the stored form of a key leaves the reply only into one. */
+ * Pure.  Stored forms of keys are left in the reply: see read_stored.c. */
 #include "rows.h"
 
 #include <ctype.h>
@@ -9,11 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define STORED_MAX 1024 /* longest stored form of a key [bytes]: $8$ of 64 digits has some 250 */
 #define PAIRS_MAX 256   /* of one macro */
 
 struct reader {
-    const struct rk_host *host;
     int32_t zone_s;
     int err;
 };
@@ -28,33 +26,6 @@ is_inactive(const xmlNode *node)
     return v && strcmp(v, "inactive") == 0;
 }
 
-struct stored {
-    const char *text;
-};
-
-static int
-fill_stored(unsigned char *bytes, size_t len, void *arg)
-{
-    const struct stored *s = arg;
-
-    memcpy(bytes, s->text, len);
-    return RK_OK;
-}
-
-/* Newer releases show a note instead of a key to users without permission: then there is none. */
-static void
-read_stored(struct reader *r, const xmlNode *node, struct rk_secret **out)
-{
-    char text[STORED_MAX];
-    struct stored s = {.text = text};
-
-    if (!nc_text(node, text, sizeof text) || strstr(text, "SECRET-DATA"))
-        return;
-    if (!r->err && !*out)
-        r->err = r->host->secret_new(strlen(text), fill_stored, &s, out);
-    explicit_bzero(text, sizeof text);
-}
-
 static void
 read_ckn(const xmlNode *node, char ckn[JN_CKN_HEX + 1])
 {
@@ -67,14 +38,13 @@ read_ckn(const xmlNode *node, char ckn[JN_CKN_HEX + 1])
 }
 
 static void
-read_psk(struct reader *r, const xmlNode *node, struct jn_key *key)
+read_psk(const xmlNode *node, struct jn_key *key)
 {
     key->slot = -1;
     if (!node)
         return;
     key->inactive = is_inactive(node);
     read_ckn(nc_child(node, "ckn"), key->ckn);
-    read_stored(r, nc_child(node, "cak"), &key->stored);
 }
 
 static void
@@ -123,8 +93,8 @@ read_ca(struct reader *r, const xmlNode *node, bool inactive, struct jn_ca *ca)
     nc_child_text(node, "security-mode", ca->mode, sizeof ca->mode);
     if (chain && !is_inactive(chain))
         nc_text(chain, ca->chain, sizeof ca->chain);
-    read_psk(r, nc_child(node, "pre-shared-key"), &ca->psk);
-    read_psk(r, nc_child(node, "fallback-key"), &ca->fallback);
+    read_psk(nc_child(node, "pre-shared-key"), &ca->psk);
+    read_psk(nc_child(node, "fallback-key"), &ca->fallback);
     ca->should_secure = has(mka, "should-secure") && !is_inactive(mka);
     ca->no_preceding = has(node, "disable-preceding-key");
     ca->no_encryption = has(node, "no-encryption");
@@ -216,7 +186,6 @@ static void
 read_key(struct reader *r, const xmlNode *node, bool inactive, struct jn_key *key)
 {
     read_ckn(nc_child(node, "key-name"), key->ckn);
-    read_stored(r, nc_child(node, "secret"), &key->stored);
     key->inactive = inactive || is_inactive(node);
     if (nc_child(node, "start-time"))
         key->bad_start = !nc_child_text(node, "start-time", key->start, sizeof key->start) ||
@@ -311,7 +280,7 @@ jn_conf_read(const struct rk_host *host, const xmlNode *root, int32_t zone_s, st
     const xmlNode *top = nc_is(root, "configuration") ? root : root ? nc_find(root, "configuration") : NULL;
     const xmlNode *security = nc_child(top, "security"), *macsec = nc_child(security, "macsec");
     const xmlNode *system = nc_child(top, "system");
-    struct reader r = {.host = host, .zone_s = zone_s};
+    struct reader r = {.zone_s = zone_s};
     struct jn_conf *c = top ? calloc(1, sizeof *c) : NULL;
     bool inactive = (security && is_inactive(security)) || (macsec && is_inactive(macsec));
 
@@ -325,6 +294,7 @@ jn_conf_read(const struct rk_host *host, const xmlNode *root, int32_t zone_s, st
     nc_child_text(system, "host-name", c->host_name, sizeof c->host_name);
     nc_child_text(system, "time-zone", c->time_zone, sizeof c->time_zone);
     *out = c;
+    r.err = r.err ? r.err : jn_conf_sort(c);
     if (r.err)
         jn_conf_free(host, out);
     return r.err;
@@ -349,34 +319,15 @@ jn_conf_free(const struct rk_host *host, struct jn_conf **conf)
     }
     for (size_t i = 0; i < c->n_port; i++)
         free(c->port[i].qkd.pair);
+    free(c->ports.at);
+    free(c->cas.at);
+    free(c->chains.at);
     free(c->ca);
     free(c->port);
     free(c->chain);
     free(c->text);
     free(c);
     *conf = NULL;
-}
-
-const struct jn_port *
-jn_conf_port(const struct jn_conf *c, const char *iface)
-{
-    char name[RK_IFACE_MAX + 1];
-
-    if (!jn_iface_name(iface, name))
-        return NULL;
-    for (size_t i = 0; i < c->n_port; i++)
-        if (strcmp(c->port[i].name, name) == 0)
-            return &c->port[i];
-    return NULL;
-}
-
-const struct jn_ca *
-jn_conf_ca(const struct jn_conf *c, const char *name)
-{
-    for (size_t i = 0; i < c->n_ca; i++)
-        if (strcmp(c->ca[i].name, name) == 0)
-            return &c->ca[i];
-    return NULL;
 }
 
 void
@@ -421,13 +372,4 @@ jn_conf_bound(const struct jn_conf *c, const char *iface, bool *to_bind)
     jn_ca_name(name, ca);
     *to_bind = !is_used(c, ca) && jn_conf_ca(c, ca);
     return *to_bind ? jn_conf_ca(c, ca) : NULL;
-}
-
-const struct jn_chain *
-jn_conf_chain(const struct jn_conf *c, const char *name)
-{
-    for (size_t i = 0; i < c->n_chain; i++)
-        if (strcmp(c->chain[i].name, name) == 0)
-            return &c->chain[i];
-    return NULL;
 }

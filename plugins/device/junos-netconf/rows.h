@@ -14,6 +14,21 @@ struct jn_rows {
 /* jn_rows_add - a zeroed row; NULL: see err.  Pointers to rows are void after it */
 void *jn_rows_add(struct jn_rows *r);
 
+/* jn_conf_sort - make the names of a configuration that is read ready to be looked up.   ret: RK_OK, RK_E_NOMEM */
+int jn_conf_sort(struct jn_conf *c);
+
+/* The interfaces that a view is about. */
+struct jn_only {
+    char (*name)[RK_IFACE_MAX + 1]; /* in order, without ".0" */
+    size_t n;
+    bool all;                       /* every one */
+};
+/* jn_only_make - from names as they are asked for.   ret: RK_OK, RK_E_NOMEM.   jn_only_free - free it
+ * jn_only_keep - of rows[n], whose first member is the name of an interface, those of these, in their order: how many */
+int jn_only_make(struct jn_only *only, const char *const *ifaces, size_t n);
+void jn_only_free(struct jn_only *only);
+size_t jn_only_keep(const struct jn_only *only, void *rows, size_t n, size_t size);
+
 /* jn_top - the first element of this name in a reply, the reply's root itself included; go on with nc_next unless it is
  * the root.   jn_top_next - that */
 const xmlNode *jn_top(const xmlNode *root, const char *name);

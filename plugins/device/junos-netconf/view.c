@@ -58,6 +58,7 @@ struct ask {
     struct rk_call *call;
     const char *const *ifaces;
     size_t n;
+    struct jn_only only;
     struct jn_view *v;
 };
 
@@ -149,7 +150,7 @@ get_clock(struct ask *a)
 }
 
 static int
-get_conf(struct ask *a)
+get_conf(struct ask *a, bool stored)
 {
     struct nc_part part = {.kind = NC_TEXT, .text = CONF_BODY};
     struct nc_request request = {.what = "get-configuration", .parts = &part, .n = 1, .secret_reply = true};
@@ -158,6 +159,8 @@ get_conf(struct ask *a)
 
     if (!err)
         err = unread(a, jn_conf_read(a->d->host, reply->root, a->v->clock.zone_s, &a->v->conf), "get-configuration");
+    if (!err && stored)
+        err = unread(a, jn_conf_stored(a->d->host, reply->root, a->ifaces, a->n, a->v->conf), "get-configuration");
     nc_reply_free(&reply);
     return err;
 }
@@ -189,7 +192,7 @@ join_mka(struct ask *a, const struct nc_reply *reply)
     int err = jn_mka_read(reply->root, &more, &n);
 
     if (!err)
-        err = jn_mka_join(&a->v->mka, &a->v->n_mka, more, n);
+        err = jn_mka_join(&a->v->mka, &a->v->n_mka, more, jn_only_keep(&a->only, more, n, sizeof *more));
     free(more);
     return unread(a, err, "get-mka-session-information");
 }
@@ -222,6 +225,7 @@ get_mka(struct ask *a)
 
     if (!err)
         err = unread(a, jn_mka_read(reply->root, &a->v->mka, &a->v->n_mka), "get-mka-session-information");
+    a->v->n_mka = jn_only_keep(&a->only, a->v->mka, a->v->n_mka, sizeof *a->v->mka);
     nc_reply_free(&reply);
     if (!err && lacks_sak(a->v) && !text)
         err = complete_mka(a, true);
@@ -308,6 +312,7 @@ take_lldp(struct ask *a, const xmlNode *root)
     int err = jn_lldp_read(root, &rows, &r.n);
 
     r.v = rows;
+    r.n = jn_only_keep(&a->only, rows, r.n, sizeof *rows);
     if (!err)
         err = append(&to, &a->v->n_lldp, sizeof *rows, &r);
     a->v->lldp = to;
@@ -343,6 +348,7 @@ take_links(struct ask *a, const xmlNode *root)
     int err = jn_links_read(root, &rows, &r.n);
 
     r.v = rows;
+    r.n = jn_only_keep(&a->only, rows, r.n, sizeof *rows);
     if (!err)
         err = append(&to, &a->v->n_links, sizeof *rows, &r);
     a->v->links = to;
@@ -399,6 +405,7 @@ get_lists(struct ask *a, unsigned want)
     if (want & JN_WANT_MACSEC) {
         err = get_list(a, K_MACSEC, read_macsec, &list, &v->n_macsec);
         v->macsec = list;
+        v->n_macsec = jn_only_keep(&a->only, list, v->n_macsec, sizeof *v->macsec);
         list = NULL;
     }
     if (!err && want & JN_WANT_HAKR) {
@@ -418,21 +425,22 @@ jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const 
                 struct jn_view **out)
 {
     struct ask a = {.d = d, .call = call, .ifaces = ifaces, .n = n, .v = calloc(1, sizeof *a.v)};
-    int err = RK_OK;
+    int err = jn_only_make(&a.only, ifaces, n);
 
     *out = a.v;
     if (!a.v)
-        return RK_E_NOMEM;
+        err = RK_E_NOMEM;
     if (want & JN_WANT_CONF && d->opt.keying == JN_CHAIN)
         want |= JN_WANT_CLOCK;
-    if (want & JN_WANT_CLOCK)
+    if (!err && want & JN_WANT_CLOCK)
         err = get_clock(&a);
     if (!err && want & JN_WANT_CONF)
-        err = get_conf(&a);
+        err = get_conf(&a, want & JN_WANT_STORED);
     if (!err && want & JN_WANT_MKA)
         err = get_mka(&a);
     if (!err)
         err = get_lists(&a, want);
+    jn_only_free(&a.only);
     if (err)
         jn_view_free(d->host, out);
     return err;
