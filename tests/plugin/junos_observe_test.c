@@ -54,7 +54,7 @@ static const struct scene scenes[] = {
     {"unsecured", {{"ge-0/0/1", JN_MKA_UNSECURED, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false}}, HELD,
      RK_HELD_RX, 0},
     {"short CKN", {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, true}}, HELD, RK_HELD_RX,
-     RK_IF_OTHER},
+     0},
     {"no SAK", {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, NULL, false}}, HELD | RK_PEER_USES,
      RK_HELD_RX, 0},
     {"state not told", {{"ge-0/0/1", JN_MKA_UNKNOWN, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}},
@@ -250,6 +250,51 @@ test_view(void **state)
     fake_call_end(&c);
 }
 
+/* XML that prints 32 digits of CKNs: the text has all of them; and where it has not, no key is confirmed, and none is
+ * taken for another one. */
+static void
+test_cut_names(void **state)
+{
+    char ckn[JN_CKN_HEX + 1], conf[700], xml[600], text[2][600];
+    struct rig_rule rules[] = {
+        {.part = "<get-configuration", .reply = conf}, {.part = "<detail/>", .reply = xml},
+        {.part = "mka sessions detail", .reply = text[0]}, {.part = "get-macsec"}, {.part = "show security macsec"},
+        {.part = "get-interface-information", .reply = "<rpc-reply><interface-information/></rpc-reply>"},
+    };
+    struct jn_device d = {.host = &fake_host};
+    struct rk_call c;
+
+    (void)state;
+    assert_int_equal(jn_ckn(&d, "key-new", ckn), RK_OK);
+    snprintf(conf, sizeof conf, "<rpc-reply><configuration><security><macsec><connectivity-association><name>CA1</name>"
+             "<security-mode>static-cak</security-mode><pre-shared-key><ckn>%s</ckn></pre-shared-key>"
+             "</connectivity-association><interfaces><name>ge-0/0/1</name>"
+             "<connectivity-association>CA1</connectivity-association></interfaces></macsec></security>"
+             "</configuration></rpc-reply>", ckn);
+    snprintf(xml, sizeof xml, MKA("<interface-name>ge-0/0/1</interface-name>"
+             "<interface-state>Secured - Primary</interface-state><cak-name>%.32s</cak-name>"
+             "<cak-type>primary</cak-type><cak-status>live</cak-status>"
+             "<latest-sak-key-identifier>" SAK "</latest-sak-key-identifier>"), ckn);
+    for (int i = 0; i < 2; i++)
+        snprintf(text[i], sizeof text[i], "<rpc-reply><output>\nInterface name: ge-0/0/1\n"
+                 "   Interface state: Secured - Primary\n   Member identifier: 3016C583A4D0512BAB82CC86\n"
+                 "   CAK name: %.*s\n   CAK type: primary\n   Latest SAK AN: 2    Latest SAK KI: " SAK "\n"
+                 "</output></rpc-reply>", i ? 32 : 64, ckn);
+    fake_call(&c, 1000);
+    rig_rules(rules, sizeof rules / sizeof rules[0]);
+    for (int i = 0; i < 80; i++) {
+        struct rk_dev_seen seen = {.iface = "ge-0/0/1", .key_ids = {"key-new"}};
+
+        rules[2].reply = text[i >= 40];
+        assert_int_equal(jn_observe(&d, &c, &seen, 1), RK_OK);
+        assert_int_equal(seen.held[0], i < 40 ? HELD | USED : HELD);
+        assert_false(seen.state & RK_IF_OTHER);
+        assert_true(i < 40 ? !seen.why[0] : strstr(seen.why, "only 32 digits") != NULL);
+    }
+    assert_int_equal(rules[2].asked, 42); /* in vain not every time */
+    fake_call_end(&c);
+}
+
 static void
 test_offset(void **state)
 {
@@ -416,7 +461,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scenes), cmocka_unit_test(test_protection), cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_view), cmocka_unit_test(test_offset),
+        cmocka_unit_test(test_view), cmocka_unit_test(test_cut_names), cmocka_unit_test(test_offset),
         cmocka_unit_test(test_big),
     };
 

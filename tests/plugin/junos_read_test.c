@@ -121,6 +121,60 @@ test_ckn_same(void **state)
 }
 
 static void
+test_ckn_cut(void **state)
+{
+    static const char *const ckn = "abcd1234abcd5678abcd1234abcd56786c00260045ebaf1ebb0d41fbdd9ff375";
+    static const struct {
+        const char *printed;
+        bool cut;
+    } rows[] = {
+        {"ABCD1234ABCD5678ABCD1234ABCD5678", true}, {"abcd1234...ff375", true}, {"abcd1234..", true},
+        {"abcd1234...ff376", false}, {"abcd1234abcd5678abcd1234abcd5679", false}, {"abcd123", false}, {"...", false},
+        {"", false}, {"abcd1234 ff375", false}, {"abcd1234abcd5678g", false},
+        {"abcd1234abcd5678abcd1234abcd56786c00260045ebaf1ebb0d41fbdd9ff375", false},
+        {"abcd1234abcd5678abcd1234abcd56786c00260045ebaf1ebb0d41fbdd9ff3750", false},
+        {"abcd1234abcd5678abcd1234abcd56786c00260045ebaf1ebb0d41fbdd9f...ff375", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (jn_ckn_cut(rows[i].printed, ckn) != rows[i].cut || (rows[i].cut && jn_ckn_same(rows[i].printed, ckn)))
+            fail_msg("\"%s\"", rows[i].printed);
+    assert_false(jn_ckn_cut("badc0ffe01", "badc0ffe01000000000000000000000000000000000000000000000000000000"));
+    assert_false(jn_ckn_cut("abcd1234", ""));
+}
+
+/* Two keys that begin alike: which one is meant is not guessed.  Another interface's rows are not touched. */
+static void
+test_join_cut(void **state)
+{
+    static const struct jn_mka more[] = {
+        {.iface = "et-0/0/2", .ckn = A64, .type = JN_CAK_PRIMARY, .status = JN_CAK_LIVE},
+        {.iface = "et-0/0/3", .ckn = A64, .type = JN_CAK_FALLBACK},
+        {.iface = "et-0/0/1", .ckn = "aaaaaaaa...aaaaa", .type = JN_CAK_FALLBACK, .status = JN_CAK_LIVE},
+    };
+    struct jn_mka *m = calloc(4, sizeof *m);
+    size_t n = 4;
+
+    (void)state;
+    assert_non_null(m);
+    m[0] = (struct jn_mka){.iface = "et-0/0/2", .ckn = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", .state = JN_MKA_PRIMARY};
+    m[1] = (struct jn_mka){.iface = "et-0/0/1", .ckn = A64, .state = JN_MKA_FALLBACK};
+    m[2] = (struct jn_mka){.iface = "et-0/0/3", .ckn = "aaaaaaaaaaaaaaaa", .state = JN_MKA_PRECEDING};
+    m[3] = (struct jn_mka){.iface = "et-0/0/3", .ckn = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    assert_int_equal(jn_mka_join(&m, &n, more, 3), RK_OK);
+    assert_int_equal(n, 5);
+    assert_string_equal(m[0].ckn, A64);
+    assert_int_equal(m[0].status, JN_CAK_LIVE);
+    assert_string_equal(m[1].ckn, A64);
+    assert_int_equal(m[1].type, JN_CAK_FALLBACK);
+    assert_string_equal(m[2].ckn, "aaaaaaaaaaaaaaaa");
+    assert_string_equal(m[4].iface, "et-0/0/3");
+    assert_int_equal(m[4].state, JN_MKA_PRECEDING);
+    free(m);
+}
+
+static void
 test_macsec(void **state)
 {
     xmlDoc *doc = rig_file("show_security_macsec_connections.xml");
@@ -376,6 +430,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mka_flat), cmocka_unit_test(test_mka_nested), cmocka_unit_test(test_mka_text),
         cmocka_unit_test(test_mka_join), cmocka_unit_test(test_ckn_same), cmocka_unit_test(test_macsec),
+        cmocka_unit_test(test_ckn_cut), cmocka_unit_test(test_join_cut),
         cmocka_unit_test(test_lldp), cmocka_unit_test(test_conf), cmocka_unit_test(test_start),
         cmocka_unit_test(test_clock), cmocka_unit_test(test_facts_commits), cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_ckn_cak),

@@ -172,10 +172,22 @@ sends(const struct jn_mka *m)
     return type != JN_CAK_UNKNOWN && m->type == type && m->has_sak && is_live(m);
 }
 
+/* Its CKN is printed short, and may be one that is asked for: it is neither that key nor another one. */
+static bool
+part_of(const struct looker *l, const struct jn_mka *m)
+{
+    for (int i = 0; i < RK_SEEN_KEYS; i++)
+        if (l->ckn[i][0] && jn_ckn_cut(m->ckn, l->ckn[i]))
+            return true;
+    return false;
+}
+
 /* Participants that are no key of the configuration any more (the preceding one) are told as well. */
 static void
 look_at_mka(struct looker *l)
 {
+    size_t cut = 0;
+
     for (size_t n = 0; n < l->v->n_mka; n++) {
         const struct jn_mka *m = &l->v->mka[n];
         int i = same_iface(m->iface, l->iface) ? asked(l, m->ckn) : -1;
@@ -186,11 +198,15 @@ look_at_mka(struct looker *l)
             l->seen->held[i] |= RK_HELD_RX;
         if (i >= 0)
             l->seen->held[i] |= (sends(m) ? RK_SENDING : 0) | (has_peer(m) ? RK_PEER_USES : 0);
+        else if (part_of(l, m))
+            cut = strlen(m->ckn);
         else if (sends(m))
             l->seen->state |= RK_IF_OTHER;
         if (m->state == JN_MKA_UNSECURED || m->state == JN_MKA_SUSPENDED)
             say(l->seen, "MKA: %s", m->state == JN_MKA_UNSECURED ? "unsecured" : "suspended");
     }
+    if (cut)
+        say(l->seen, "MKA shows only %zu digits of CKNs, in XML and text: which key is in use cannot be confirmed", cut);
 }
 
 /* ---- the interface ---- */

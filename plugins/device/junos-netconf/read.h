@@ -105,11 +105,15 @@ struct jn_mka {
 /* jn_mka_read - get-mka-session-information, XML of any release, or its text in <output>
  * out:  *out[*n], malloced; two routing engines' answers are one list.   ret: RK_OK, RK_E_NOMEM, RK_E_PROTOCOL */
 int jn_mka_read(const xmlNode *root, struct jn_mka **out, size_t *n);
-/* jn_mka_join - fill in what rows lack from another answer about the same sessions, and add its other participants
+/* jn_mka_join - fill in what rows lack from another answer about the same sessions, and add its other participants; a
+ * CKN that is cut in one of them is the whole one of the other, when only one can be meant
  * in/out: *rows[*n], *more[n_more]: all are the caller's, *rows may move.   ret: RK_OK, RK_E_NOMEM, RK_E_PROTOCOL */
 int jn_mka_join(struct jn_mka **rows, size_t *n, const struct jn_mka *more, size_t n_more);
 /* jn_ckn_same - is what is printed this CKN?  Case and agreed padding aside; a short print never matches two */
 bool jn_ckn_same(const char *printed, const char *ckn);
+/* jn_ckn_cut - is what is printed only a part of this CKN: its first digits, or first and last ones about "..."?  Another
+ * CKN may have the same part, so it confirms none */
+bool jn_ckn_cut(const char *printed, const char *ckn);
 
 /* ---- MACsec connections (read_macsec.c) ---- */
 

@@ -13,6 +13,7 @@
 #define VALUE_MAX 160
 #define IFACE_ROWS_MAX 256 /* participants of one interface; 64 of a chain, and a few */
 #define DEPTH_MAX 64
+#define CUT_HEAD_MIN 8 /* digits that a name that is cut begins with, at least */
 
 static const char *const leaf_names[JN_LEAVES] = {
     [JN_L_IFACE] = "interface-name", [JN_L_STATE] = "interface-state", [JN_L_MEMBER] = "member-identifier",
@@ -327,17 +328,16 @@ walk(struct jn_mka_walk *w, const xmlNode *top, int depth)
 
 /* ---- one row for one CAK ---- */
 
-static bool
-agree(const struct jn_mka *a, const struct jn_mka *b)
+bool
+jn_mka_agree(const struct jn_mka *a, const struct jn_mka *b)
 {
-    return strcmp(a->iface, b->iface) == 0 && strcmp(a->ckn, b->ckn) == 0 &&
-           (a->state == b->state || !a->state || !b->state) && (a->type == b->type || !a->type || !b->type) &&
+    return (a->state == b->state || !a->state || !b->state) && (a->type == b->type || !a->type || !b->type) &&
            (a->status == b->status || !a->status || !b->status) &&
            (!a->sak[0] || !b->sak[0] || strcmp(a->sak, b->sak) == 0);
 }
 
-static void
-join(struct jn_mka *to, const struct jn_mka *from)
+void
+jn_mka_merge(struct jn_mka *to, const struct jn_mka *from)
 {
     to->state = to->state ? to->state : from->state;
     to->type = to->type ? to->type : from->type;
@@ -349,6 +349,12 @@ join(struct jn_mka *to, const struct jn_mka *from)
     to->tx = to->tx ? to->tx : from->tx;
     to->rx = to->rx ? to->rx : from->rx;
     to->peers = to->peers > from->peers ? to->peers : from->peers;
+}
+
+static bool
+agree(const struct jn_mka *a, const struct jn_mka *b)
+{
+    return strcmp(a->iface, b->iface) == 0 && strcmp(a->ckn, b->ckn) == 0 && jn_mka_agree(a, b);
 }
 
 /* Rows of an interface that stand together; rows without a name are none.   ret: how many are left */
@@ -366,7 +372,7 @@ tidy(struct jn_mka *m, size_t n)
                !agree(&m[k - 1], &m[i]))
             k--;
         if (k > 0 && agree(&m[k - 1], &m[i]))
-            join(&m[k - 1], &m[i]);
+            jn_mka_merge(&m[k - 1], &m[i]);
         else
             m[kept++] = m[i];
     }
@@ -404,60 +410,6 @@ jn_mka_read(const xmlNode *root, struct jn_mka **out, size_t *n)
     return RK_OK;
 }
 
-/* ---- two answers about the same sessions ---- */
-
-/* Rows come in the same order in both, so what is looked for is near where the last one was. */
-static struct jn_mka *
-find_row(struct jn_mka *rows, size_t n, const struct jn_mka *like, size_t *at)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct jn_mka *m = &rows[(*at + i) % n];
-
-        if (strcmp(m->ckn, like->ckn) == 0 && strcmp(m->iface, like->iface) == 0) {
-            *at = (*at + i) % n;
-            return m;
-        }
-    }
-    return NULL;
-}
-
-static enum jn_mka_state
-state_in(const struct jn_mka *rows, size_t n, const struct jn_mka *like, size_t *at)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(rows[(*at + i) % n].iface, like->iface) == 0) {
-            *at = (*at + i) % n;
-            return rows[*at].state;
-        }
-    return JN_MKA_UNKNOWN;
-}
-
-int
-jn_mka_join(struct jn_mka **rows, size_t *n, const struct jn_mka *more, size_t n_more)
-{
-    struct jn_rows r = {.v = *rows, .n = *n, .cap = *n, .size = sizeof **rows};
-    size_t had = *n, at = 0;
-
-    for (size_t i = 0; i < n_more; i++) {
-        struct jn_mka *m = find_row(r.v, had, &more[i], &at), add = more[i];
-
-        if (m && agree(m, &more[i])) {
-            join(m, &more[i]);
-            continue;
-        }
-        if (!add.state)
-            add.state = state_in(r.v, had, &add, &at);
-        m = jn_rows_add(&r);
-        *rows = r.v;
-        *n = r.n;
-        if (!m)
-            return r.err;
-        *m = add;
-        *rows = r.v;
-    }
-    return RK_OK;
-}
-
 /* ---- CKNs ---- */
 
 /* Digits without the zeros that routers pad a short name with; 0: no hexadecimal digits. */
@@ -479,4 +431,24 @@ jn_ckn_same(const char *printed, const char *ckn)
     size_t a = digits_of(printed), b = digits_of(ckn);
 
     return a > 0 && a == b && strncasecmp(printed, ckn, a) == 0;
+}
+
+/* Digits that the text has from its begin, whatever follows. */
+static size_t
+head_of(const char *text)
+{
+    return strspn(text, "0123456789abcdefABCDEF");
+}
+
+bool
+jn_ckn_cut(const char *printed, const char *ckn)
+{
+    size_t head = head_of(printed), len = strlen(ckn), dots = strspn(printed + head, "."), tail;
+
+    tail = strlen(printed + head + dots);
+    if (head < CUT_HEAD_MIN || head + tail >= len || (!dots && tail) || strncasecmp(printed, ckn, head) != 0)
+        return false;
+    if (!dots)
+        return !jn_ckn_same(printed, ckn);
+    return strcasecmp(printed + head + dots, ckn + len - tail) == 0;
 }

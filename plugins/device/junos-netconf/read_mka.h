@@ -22,6 +22,10 @@ enum jn_mka_leaf jn_mka_leaf_of(const char *name);
 /* jn_mka_put - the next leaf; one that the open row has already opens the next row.   jn_mka_peer - a live peer */
 void jn_mka_put(struct jn_mka_walk *w, enum jn_mka_leaf leaf, const char *value);
 void jn_mka_peer(struct jn_mka_walk *w);
+/* jn_mka_agree - can two rows of an interface be about the same participant, their CKNs aside?
+ * jn_mka_merge - put into a row what it lacks and the other has */
+bool jn_mka_agree(const struct jn_mka *a, const struct jn_mka *b);
+void jn_mka_merge(struct jn_mka *to, const struct jn_mka *from);
 /* jn_mka_text - the text of "show security mka sessions", any form (read_text.c).   text is cut into pieces */
 void jn_mka_text(struct jn_mka_walk *w, char *text);
 /* jn_macsec_text - the text of "show security macsec connections"; rows: struct jn_macsec */

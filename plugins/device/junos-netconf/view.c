@@ -10,9 +10,11 @@
 
 #define FEW 2       /* interfaces that are asked for one by one */
 #define BODY_MAX 512
+#define NAMES_AGAIN 32 /* calls until another form is tried again, where none has whole CKNs */
 
 /* Kinds of requests that have several names; index into jn_device.way. */
-enum kind { K_MKA = 0, K_SUMMARY, K_MACSEC, K_LLDP, K_LLDP_ONE, K_HAKR, K_LINKS };
+enum kind { K_MKA = 0, K_SUMMARY, K_MACSEC, K_LLDP, K_LLDP_ONE, K_HAKR, K_LINKS,
+            K_NAMES /* no request: calls since no form of the answer had whole CKNs */ };
 
 struct way {
     const char *what, *body; /* %s in body: the interface */
@@ -216,6 +218,42 @@ complete_mka(struct ask *a, bool text)
     return err;
 }
 
+/* Is it a key of the interface whose CKN is not printed as a whole? */
+static bool
+is_cut(const struct jn_conf *conf, const struct jn_mka *m)
+{
+    const struct jn_port *port = jn_conf_port(conf, m->iface);
+    const struct jn_ca *ca = port && port->ca[0] ? jn_conf_ca(conf, port->ca) : NULL;
+    const struct jn_chain *chain = ca && ca->chain[0] ? jn_conf_chain(conf, ca->chain) : NULL;
+    bool cut = ca && (jn_ckn_cut(m->ckn, ca->psk.ckn) || jn_ckn_cut(m->ckn, ca->fallback.ckn));
+
+    for (size_t i = 0; !cut && chain && i < chain->n; i++)
+        cut = jn_ckn_cut(m->ckn, chain->key[i].ckn);
+    return cut;
+}
+
+static bool
+lacks_names(const struct jn_view *v)
+{
+    for (size_t i = 0; v->conf && i < v->n_mka; i++)
+        if (is_cut(v->conf, &v->mka[i]))
+            return true;
+    return false;
+}
+
+/* Only a whole CKN confirms a key: where this form prints fewer digits, the text may have all of them.  [U] */
+static int
+complete_names(struct ask *a)
+{
+    unsigned char *calls = &a->d->way[K_NAMES];
+    int err = RK_OK;
+
+    if (*calls == 0)
+        err = complete_mka(a, true);
+    *calls = !err && lacks_names(a->v) ? (unsigned char)((*calls + 1) % NAMES_AGAIN) : 0;
+    return err;
+}
+
 static int
 get_mka(struct ask *a)
 {
@@ -227,8 +265,10 @@ get_mka(struct ask *a)
         err = unread(a, jn_mka_read(reply->root, &a->v->mka, &a->v->n_mka), "get-mka-session-information");
     a->v->n_mka = jn_only_keep(&a->only, a->v->mka, a->v->n_mka, sizeof *a->v->mka);
     nc_reply_free(&reply);
-    if (!err && lacks_sak(a->v) && !text)
+    if (!err && !text && lacks_sak(a->v))
         err = complete_mka(a, true);
+    else if (!err && !text && lacks_names(a->v))
+        err = complete_names(a);
     return !err && lacks_status(a->v) ? complete_mka(a, false) : err;
 }
 
