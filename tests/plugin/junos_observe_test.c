@@ -59,6 +59,35 @@ static const struct scene scenes[] = {
      RK_HELD_RX, 0},
     {"state not told", {{"ge-0/0/1", JN_MKA_UNKNOWN, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}},
      HELD | RK_PEER_USES, RK_HELD_RX, 0},
+    {"two primary ones with a SAK",
+     {{"ge-0/0/1", JN_MKA_PRIMARY, OLD, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false},
+      {"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | USED,
+     RK_HELD_RX | RK_PEER_USES, 0},
+    {"someone else's on its way out",
+     {{"ge-0/0/1", JN_MKA_PRIMARY, ALIEN, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false},
+      {"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD | USED, RK_HELD_RX, 0},
+    {"someone else's, ours not live yet",
+     {{"ge-0/0/1", JN_MKA_PRIMARY, ALIEN, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false},
+      {"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false}}, HELD, RK_HELD_RX,
+     RK_IF_OTHER},
+    {"preceding, called active",
+     {{"ge-0/0/1", JN_MKA_PRECEDING, OLD, JN_CAK_PRECEDING, JN_CAK_ACTIVE, SAK, false}}, HELD, RK_HELD_RX | RK_SENDING,
+     0},
+    {"primary, called active",
+     {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_ACTIVE, SAK, false}}, HELD, RK_HELD_RX, 0},
+    {"preceding that has left, primary in use",
+     {{"ge-0/0/1", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false},
+      {"ge-0/0/1", JN_MKA_PRIMARY, OLD, JN_CAK_PRECEDING, JN_CAK_LIVE, SAK, false}}, HELD | USED,
+     RK_HELD_RX | RK_PEER_USES, 0},
+    {"preceding is someone else's",
+     {{"ge-0/0/1", JN_MKA_PRECEDING, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false},
+      {"ge-0/0/1", JN_MKA_PRECEDING, ALIEN, JN_CAK_PRECEDING, JN_CAK_LIVE, SAK, false}}, HELD, RK_HELD_RX, RK_IF_OTHER},
+    {"unsecured, live", {{"ge-0/0/1", JN_MKA_UNSECURED, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}},
+     HELD | RK_PEER_USES, RK_HELD_RX, 0},
+    {"suspended, preceding",
+     {{"ge-0/0/1", JN_MKA_SUSPENDED, NEW, JN_CAK_PRIMARY, JN_CAK_IN_PROGRESS, NULL, false},
+      {"ge-0/0/1", JN_MKA_SUSPENDED, OLD, JN_CAK_PRECEDING, JN_CAK_LIVE, SAK, false}}, HELD,
+     RK_HELD_RX | RK_PEER_USES, 0},
     {"another interface", {{"ge-0/0/11", JN_MKA_PRIMARY, NEW, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD,
      RK_HELD_RX, 0},
     {"someone else's key", {{"ge-0/0/1", JN_MKA_PRIMARY, ALIEN, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false}}, HELD,
@@ -167,6 +196,29 @@ test_protection(void **state)
     assert_int_equal(jn_ckn(&device, "key-alien", s.ca.psk.ckn), RK_OK);
     seen = observe(&s);
     assert_true(seen.foreign == 1 && seen.held[0] == 0);
+}
+
+/* Class C: the key before is held as long as MKA shows it as the preceding one, and no longer. */
+static void
+test_preceding_alone(void **state)
+{
+    static const struct row before = {"ge-0/0/1", JN_MKA_PRECEDING, OLD, JN_CAK_PRECEDING, JN_CAK_LIVE, SAK, false};
+    static const struct row primary = {"ge-0/0/1", JN_MKA_PRIMARY, OLD, JN_CAK_PRIMARY, JN_CAK_LIVE, SAK, false};
+    struct rk_dev_seen seen;
+    struct set s;
+
+    (void)state;
+    setup(&s);
+    memset(&s.ca.fallback, 0, sizeof s.ca.fallback);
+    seen = observe(&s);
+    assert_true(seen.held[0] == HELD && seen.held[1] == 0 && RK_IF_CLASS_OF(seen.state) == RK_CLASS_C);
+    fill_row(&s.mka[0], &before);
+    s.view.n_mka = 1;
+    seen = observe(&s);
+    assert_true(seen.held[0] == HELD && seen.held[1] == (RK_HELD_RX | USED) && !(seen.state & RK_IF_OTHER));
+    fill_row(&s.mka[0], &primary); /* right after the commit: it is in use, and in no place of the configuration */
+    seen = observe(&s);
+    assert_true(seen.held[0] == HELD && seen.held[1] == (RK_HELD_RX | USED) && !(seen.state & RK_IF_OTHER));
 }
 
 /* Class D: the newest that has begun by the router's clock is the one in the transmit slot. */
@@ -460,7 +512,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scenes), cmocka_unit_test(test_protection), cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_scenes), cmocka_unit_test(test_protection), cmocka_unit_test(test_preceding_alone), cmocka_unit_test(test_chain),
         cmocka_unit_test(test_view), cmocka_unit_test(test_cut_names), cmocka_unit_test(test_offset),
         cmocka_unit_test(test_big),
     };

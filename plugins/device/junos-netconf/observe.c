@@ -172,6 +172,34 @@ sends(const struct jn_mka *m)
     return type != JN_CAK_UNKNOWN && m->type == type && m->has_sak && is_live(m);
 }
 
+/* What MKA shows, and what is told of it (P, F, R: a participant that is primary, fallback, preceding; x: not live yet):
+ *
+ *   interface            participants                told
+ *   Secured - Primary    P new                       new: SENDING
+ *   Secured - Primary    P new x, P old              old: SENDING (right after a commit there are two primary ones)
+ *   Secured - Primary    P new, P old, both a SAK    the one in the transmit slot: SENDING; it had its SAK last  [U]
+ *   Secured - Preceding  P new x, R old              both are held, old: SENDING
+ *   Secured - Fallback   P new x, F old              both are held, old: SENDING
+ *   Secured-Suspended    any                         nobody: SENDING, for nothing shows which SAK is in use; why
+ *   Unsecured            any                         nobody: SENDING; why.  It is protected all the same: frames are
+ *                                                    dropped, unless should-secure is set
+ *   any                  live, no SAK, or another    PEER_USES alone: the peer has the key, no frames by it are seen
+ *                        type than the interface's
+ * A live participant has a peer with the same CAK: PEER_USES.  It, and a preceding one, is held, even when the
+ * configuration has it no more (the old primary one between a commit and MKA's next step).  A CKN that is cut is nobody's. */
+static bool
+slot_sends(const struct looker *l)
+{
+    for (size_t n = 0; n < l->v->n_mka; n++) {
+        const struct jn_mka *m = &l->v->mka[n];
+        int i = same_iface(m->iface, l->iface) && sends(m) ? asked(l, m->ckn) : -1;
+
+        if (i >= 0 && l->seen->held[i] & RK_HELD_TX)
+            return true;
+    }
+    return false;
+}
+
 /* Its CKN is printed short, and may be one that is asked for: it is neither that key nor another one. */
 static bool
 part_of(const struct looker *l, const struct jn_mka *m)
@@ -186,21 +214,23 @@ part_of(const struct looker *l, const struct jn_mka *m)
 static void
 look_at_mka(struct looker *l)
 {
+    bool slot = slot_sends(l);
     size_t cut = 0;
 
     for (size_t n = 0; n < l->v->n_mka; n++) {
         const struct jn_mka *m = &l->v->mka[n];
         int i = same_iface(m->iface, l->iface) ? asked(l, m->ckn) : -1;
+        bool sending = sends(m) && (!slot || (i >= 0 && l->seen->held[i] & RK_HELD_TX));
 
         if (!same_iface(m->iface, l->iface))
             continue;
-        if (i >= 0 && m->type == JN_CAK_PRECEDING)
+        if (i >= 0 && (m->type == JN_CAK_PRECEDING || is_live(m)))
             l->seen->held[i] |= RK_HELD_RX;
         if (i >= 0)
-            l->seen->held[i] |= (sends(m) ? RK_SENDING : 0) | (has_peer(m) ? RK_PEER_USES : 0);
+            l->seen->held[i] |= (sending ? RK_SENDING : 0) | (has_peer(m) ? RK_PEER_USES : 0);
         else if (part_of(l, m))
             cut = strlen(m->ckn);
-        else if (sends(m))
+        else if (sending)
             l->seen->state |= RK_IF_OTHER;
         if (m->state == JN_MKA_UNSECURED || m->state == JN_MKA_SUSPENDED)
             say(l->seen, "MKA: %s", m->state == JN_MKA_UNSECURED ? "unsecured" : "suspended");

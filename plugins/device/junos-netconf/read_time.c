@@ -66,26 +66,44 @@ seconds_of(const struct tm *want, int64_t *s)
     return true;
 }
 
+/* A number of so many digits at most, and what is behind it (NULL once there was none).  A reply may have 64,000 start
+ * times, and sscanf is slow. */
+static const char *
+number(const char *text, int digits, int *n)
+{
+    int got = 0;
+
+    for (*n = 0; text && got < digits && text[got] >= '0' && text[got] <= '9'; got++)
+        *n = *n * 10 + (text[got] - '0');
+    return got ? text + got : NULL;
+}
+
+static const char *
+mark(const char *text, const char *one_of)
+{
+    return text && *text && strchr(one_of, *text) ? text + 1 : NULL;
+}
+
 /* Date and time at the begin of a text, and what is behind them without blanks.  Every number is of digits alone. */
 static bool
 read_date(const char *text, int64_t *local_s, const char **rest)
 {
     struct tm t = {.tm_sec = 0};
-    int end = 0, more = 0;
-    char between;
+    const char *p = number(text, 4, &t.tm_year), *seconds;
 
-    if (text[strspn(text, "0123456789-:.T /ABCDEFGHIJKLMNOPQRSUVWXYZ+")] != '\0' || strstr(text, "--") ||
-        sscanf(text, "%4d-%2d-%2d%c%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &between, &t.tm_hour, &t.tm_min,
-               &end) != 6 || !strchr(".T ", between))
+    p = number(mark(p, "-"), 2, &t.tm_mon);
+    p = number(mark(p, "-"), 2, &t.tm_mday);
+    p = number(mark(p, ".T "), 2, &t.tm_hour);
+    p = number(mark(p, ":"), 2, &t.tm_min);
+    if (!p || t.tm_mon < 1 || t.tm_mday < 1)
         return false;
-    if (text[end] == ':' && strspn(text + end + 1, "0123456789") == 2 &&
-        sscanf(text + end, ":%2d%n", &t.tm_sec, &more) == 1)
-        end += more;
-    if (t.tm_mon < 1 || t.tm_mday < 1 || t.tm_hour < 0 || t.tm_min < 0)
+    seconds = number(mark(p, ":"), 2, &t.tm_sec);
+    if (seconds && seconds != p + 3)
         return false;
+    p = seconds ? seconds : p;
     t.tm_year -= 1900;
     t.tm_mon -= 1;
-    *rest = text + end + strspn(text + end, " ");
+    *rest = p + strspn(p, " ");
     return seconds_of(&t, local_s);
 }
 
