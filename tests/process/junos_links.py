@@ -1,0 +1,130 @@
+# junos_links.py - links of simulated routers that speak NETCONF, from their first key on, in each keying: the key comes from
+# KMEs, each end is another site's, MKA is never without a key, and what is due together is one commit.
+import sys
+
+sys.dont_write_bytecode = True
+import junos_rig  # noqa: E402
+import rig  # noqa: E402
+from rig import expect  # noqa: E402
+
+SOON = {"interval": "2s"}
+TIMED = {"interval": "8s", "start-lead": "4s"}
+OLD = {"like": "srx", "release": "18.4R1.8"}  # has no fallback-key
+# name, class and options of each end's router, options of the link
+LINKS = [("b-b", "B", {}, "B", {"like": "acx-evo"}, SOON), ("c-c", "C", OLD, "C", OLD, SOON),
+         ("d-d", "D", {}, "D", {"like": "acx-evo", "zone": "Europe/Berlin"}, TIMED),
+         ("b-c", "B", {"like": "ex"}, "C", dict(OLD, like="ex"), SOON), ("b-d", "B", {}, "D", {"zone": "Asia/Kolkata"}, TIMED)]
+MANY = 48
+
+
+def keying(letter):
+    return "key-chain" if letter == "D" else "pre-shared-key"
+
+
+def set_up(w):
+    w.rig = rig.Rig(plugins=junos_rig.PLUGINS + ("etsi014",))
+    w.rig.rekeyd_options = ("--log-level", "debug")
+    w.lab = junos_rig.Lab(w.rig)
+    w.kmes = rig.KmePair(w.rig)
+    w.kmes.start()
+    w.a, w.b = w.rig.pair(w.kmes.source, link="none")
+    for site in (w.a, w.b):
+        del site.conf["links"][0]
+        site.conf["devices"].clear()
+    for name, *classes_and_options, link in LINKS:
+        for end, site in enumerate((w.a, w.b)):
+            w.lab.router("%s-%s" % (name, site.name.lower()), keying(classes_and_options[2 * end]),
+                         **classes_and_options[2 * end + 1])
+        ports = w.lab.cable(name, name + "-a", name + "-b")
+        for site, other, port in ((w.a, w.b, ports[0]), (w.b, w.a, ports[1])):
+            site.link(name, device="%s-%s" % (name, site.name.lower()), interface=port, source="keys", channel="box",
+                      **dict(link, **{"peer-sae": other.sae}))
+    hub(w)
+    w.lab.start()
+    for site in (w.a, w.b):
+        for name, router in w.lab.routers.items():
+            if name.endswith("-" + site.name.lower()):
+                router.device(site)
+        site.save()
+        site.start()
+
+
+def hub(w):
+    """Two routers of site A with many cables between them, whose links are due together and never by themselves."""
+    w.a.conf["sources"]["lab"] = {"plugin": "static", "secret": w.a.secret("static.key")}
+    for name in ("hub-1-a", "hub-2-a"):
+        w.lab.router(name)
+    for i in range(MANY):
+        ports = w.lab.cable("hub-%d" % i, "hub-1-a", "hub-2-a")
+        w.a.link("hub-%d" % i, device="hub-1-a", interface=ports[0], channel="local", source="lab", interval="30d",
+                 **{"peer-device": "hub-2-a", "peer-interface": ports[1]})
+
+
+def first_keys(w):
+    """every link gets its first key by itself, and MKA is live on it"""
+    for name, *_ in LINKS:
+        for site in (w.a, w.b):
+            site.wait_end(name, lambda e: e["rotations"] >= 1, "a first key")
+    for i in range(MANY):
+        w.a.wait_end("hub-%d" % i, lambda e: e["rotations"] >= 1, "a first key")
+    w.lab.secured()
+
+
+def rotates(w):
+    """three more keys, the same at both ends, without a moment that is not secured"""
+    for name, left, _, right, _, _ in LINKS:
+        for site, letter in ((w.a, left), (w.b, right)):
+            row = site.wait_rotations(name, 3, timeout=2 * rig.PATIENCE_S)
+            expect(row["class"] == letter, "%s: %s", name, row)
+            bad = {"UNPROVED", "CLOCK-SKEW", "SPLIT", "FOREIGN", "DEVICE", "UNPROTECTED"} & set(row["alarms"])
+            expect(not bad, "%s: %s", name, row)
+    w.lab.check()
+    for name, *_ in LINKS:
+        rig.wait_for(lambda: agrees(w, name), "%s: one key at both ends" % name, rig=w.rig)
+
+
+def agrees(w, name):
+    try:
+        return w.lab.agree(name)
+    except rig.Failed:
+        return None  # a rotation is under way
+
+
+def one_commit(w):
+    """links that are due together are one load and one commit on each device, however many they are"""
+    before = w.lab.commits()
+    rotations = w.a.end("hub-0")["rotations"]
+    w.a.ask("rotate", "hub-")
+    for i in range(MANY):
+        for which in "ab":
+            w.a.wait_end("hub-%d" % i, lambda e: e["rotations"] > rotations and e["phase"] == "idle", "a new key", which)
+    after = w.lab.commits()
+    for name in ("hub-1-a", "hub-2-a"):
+        expect(after[name] - before[name] == 1, "%s: %d commits for %d links", name, after[name] - before[name], MANY)
+    w.lab.secured()
+    w.lab.check()
+    for i in range(MANY):
+        w.lab.agree("hub-%d" % i)
+
+
+def killed(w):
+    """rekeyd is killed at both ends: the stored form of the key is moved, and rotations go on"""
+    for site in (w.a, w.b):
+        site.kill()
+        site.start()
+    for name, *_ in LINKS:
+        for site in (w.a, w.b):
+            site.wait_rotations(name, 2, timeout=2 * rig.PATIENCE_S)
+    w.lab.check()
+
+
+def main():
+    w = rig.World(set_up)
+    cases = [(f.__doc__ or f.__name__, w.case(f)) for f in (first_keys, rotates, one_commit, killed)]
+    try:
+        return rig.run_cases(cases + [("all ends well", w.last_case())], quick_too=True)
+    finally:
+        w.close()
+
+
+sys.exit(main())
