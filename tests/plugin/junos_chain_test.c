@@ -209,6 +209,48 @@ test_zones(void **state)
     }
 }
 
+/* The zone changes between now and the start: the key would begin an hour off, and is taken out in the same call. */
+static void
+test_zone_changes_before_the_start(void **state)
+{
+    static const int32_t later[] = {7200, 0};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        fake_router_end();
+        start(CONF("", ""));
+        router.zone_s = 3600;
+        rotate(1, "k1", "");
+        rotate(2, "k2", "k1");
+        router.zone_change_s = router_s() + 30;
+        router.zone_later_s = later[i];
+        assert_int_equal(try_stage(3, "k3", "k2", router_s() + 20), RK_OK); /* before the change */
+        assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 3, "k3", "keep=k2"), RK_OK);
+        assert_int_equal(router.commits, 4);
+        assert_int_equal(try_stage(4, "k4", "k2", router_s() + 60), RK_E_CONFLICT);
+        assert_non_null(strstr(fake_why(), "the router's zone changes before the start time: use UTC"));
+        assert_non_null(strstr(fake_why(), i == 0 ? "3600 s early" : "3600 s late"));
+        assert_int_equal(router.commits, 6);
+        assert_int_equal(slot("k4"), -1);
+        assert_true(slot("k2") >= 0 && start_of("k2") <= router_s());
+        if (i == 0) /* it had begun, so the peer may use it */
+            assert_fallback("k4");
+    }
+}
+
+/* It cannot be taken out: what is there is to be read. */
+static void
+test_zone_changes_and_the_router_is_gone(void **state)
+{
+    (void)state;
+    rotate(1, "k1", "");
+    router.zone_change_s = router_s() + 30;
+    router.zone_later_s = -3600;
+    fake_on((struct fake_rule){.what = "commit-configuration", .n = 2, .end = FAKE_ERROR, .message = "no"});
+    assert_int_equal(try_stage(2, "k2", "k1", router_s() + 60), RK_E_UNKNOWN);
+    assert_true(slot("k2") >= 0);
+}
+
 static void
 test_given_up_before_its_time(void **state)
 {
@@ -440,6 +482,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         T(first_key), T(ring), T(again_is_no_commit), T(another_start), T(starts_that_are_refused), T(zones),
+        T(zone_changes_before_the_start), T(zone_changes_and_the_router_is_gone),
         T(given_up_before_its_time), T(given_up_after_its_time), T(begins_again), T(back_from_the_fallback),
         T(only_key_is_given_up), T(kept_is_in_use_until_then), T(others_newer_key), T(preceding_key_is_needed),
         T(others_keys_stay), T(others_key_would_begin_later), T(others_key_in_use_is_not_given_up), T(others_fallback),

@@ -593,6 +593,8 @@ read_key(struct jn_key *k, const xmlNode *n, const char *cak, const char *ckn)
     snprintf(k->ckn, sizeof k->ckn, "%s", child_text(n, ckn));
     k->stored = stored_of(n, cak);
     k->bad_start = child(n, "start-time") && !jn_start_read(child_text(n, "start-time"), router.zone_s, &k->start_s);
+    if (router.zone_change_s && k->start_s >= router.zone_change_s) /* as routers print it, with its offset */
+        (void)jn_start_read(child_text(n, "start-time"), router.zone_later_s, &k->start_s);
 }
 
 static void

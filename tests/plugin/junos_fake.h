@@ -54,6 +54,8 @@ struct fake_router {
     char *payload;                  /* the last load, keys as digits: for validation */
     int64_t clock_offset_s;
     int32_t zone_s;
+    int64_t zone_change_s;          /* when not 0: from then on, by the zone of now, the zone is zone_later_s */
+    int32_t zone_later_s;
     const char *sender;             /* interface whose MKA shows sender_ckn as primary, live */
     char sender_ckn[JN_CKN_HEX + 1];
 };

@@ -6,6 +6,7 @@
 #include "../../common/keytext.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -81,6 +82,88 @@ all_shown(const struct jn_plan *plan, const struct jn_conf *conf)
     return true;
 }
 
+/* ---- start times that the router reads otherwise ---- */
+
+static int with_view(struct jn_device *d, struct rk_call *call, const struct jn_view *view, struct rk_dev_op *ops,
+                     size_t n);
+
+/* By how much the new key of a chain begins later than was meant [s].  A start time is written in the router's zone as
+ * it is now; routers print it with the offset of its own date, which is another one after a change of the zone. */
+static int64_t
+start_off_s(const struct jn_step *s, const struct rk_dev_op *op, const struct jn_conf *conf)
+{
+    const struct jn_unit *u = s->unit;
+    const struct jn_chain *chain = s->todo && !u->err && u->chain ? jn_conf_chain(conf, u->chain->name) : NULL;
+
+    if (op->kind != RK_OP_STAGE || !chain)
+        return 0;
+    for (size_t i = 0; i < JN_SLOTS; i++) {
+        const struct jn_key *k = strcmp(u->slot[i].ckn, s->ckn) == 0 ? jn_chain_key(chain, i) : NULL;
+
+        if (k && strcmp(k->ckn, s->ckn) == 0 && !k->bad_start)
+            return k->start_s - u->slot[i].start_s;
+    }
+    return 0;
+}
+
+struct undo {
+    struct rk_dev_op op[OPS_MAX];
+    char terms[OPS_MAX][RK_TERMS_MAX + 1];
+    size_t of[OPS_MAX]; /* number of the STAGE */
+    int64_t off_s[OPS_MAX];
+    size_t n;
+};
+
+static void
+add_undo(struct undo *u, const struct rk_dev_op *op, size_t of, int64_t off_s)
+{
+    char *terms = u->terms[u->n];
+
+    snprintf(terms, sizeof u->terms[0], "%.*s", op->text ? (int)strcspn(op->text, ",") : 0, op->text ? op->text : "");
+    u->op[u->n] = (struct rk_dev_op){.kind = RK_OP_RETIRE, .seq = op->seq, .link = op->link, .iface = op->iface,
+                                     .key_id = op->key_id, .peer_facts = op->peer_facts, .text = terms,
+                                     .err = RK_E_CONTRACT};
+    u->of[u->n] = of;
+    u->off_s[u->n++] = off_s;
+}
+
+static void
+tell_undo(const struct undo *u, int err, struct rk_dev_op *ops)
+{
+    for (size_t i = 0; i < u->n; i++) {
+        const char *early = u->off_s[i] < 0 ? "early" : "late";
+        struct rk_dev_op *op = &ops[u->of[i]];
+
+        if (err || u->op[i].err)
+            jn_refuse(op, RK_E_UNKNOWN, "it begins %lld s %s, for the router's zone changes before, and cannot be "
+                      "taken out again: use UTC", (long long)llabs(u->off_s[i]), early);
+        else
+            jn_refuse(op, RK_E_CONFLICT, "the router's zone changes before the start time: use UTC; the key would "
+                      "begin %lld s %s, and was taken out again", (long long)llabs(u->off_s[i]), early);
+    }
+}
+
+/* Keys that would begin at another time than at the other end are given up at once. */
+static int
+take_out(struct jn_device *d, struct rk_call *call, const struct jn_plan *plan, const struct jn_view *view,
+         struct rk_dev_op *ops)
+{
+    struct undo *u = calloc(1, sizeof *u);
+
+    if (!u)
+        return d->host->fail(call, RK_E_UNKNOWN, "out of memory");
+    for (size_t i = 0; i < plan->n_step; i++) {
+        int64_t off_s = start_off_s(&plan->step[i], &ops[i], view->conf);
+
+        if (off_s)
+            add_undo(u, &ops[i], i, off_s);
+    }
+    if (u->n)
+        tell_undo(u, with_view(d, call, view, u->op, u->n), ops);
+    free(u);
+    return RK_OK;
+}
+
 /* delivered: how the commit ended.   ret: RK_OK: all results are set; else a code */
 static int
 read_back(struct jn_device *d, struct rk_call *call, struct jn_plan *plan, struct rk_dev_op *ops, int delivered)
@@ -98,6 +181,8 @@ read_back(struct jn_device *d, struct rk_call *call, struct jn_plan *plan, struc
     for (size_t i = 0; !err && i < plan->n_step; i++)
         if (plan->step[i].todo)
             set_result(d, &plan->step[i], view->conf, &ops[i]);
+    if (!err)
+        err = take_out(d, call, plan, view, ops);
     jn_view_free(d->host, &view);
     return err;
 }
