@@ -243,6 +243,18 @@ rk_on_start(struct step *s)
     rk_end_go(s, RK_ST_OBSERVE);
 }
 
+/* MKA is not seen to be live on the new CAK: what the device tells about it is the reason for people to read.  With
+ * foreign keys it may be their names. */
+static void
+waits_because(struct step *s, const struct rk_seen *seen)
+{
+    const struct rk_end *e = s->e;
+
+    if (e->d.phase == RK_PH_ACTIVATING && rk_of(e)->cak && seen->why[0] && seen->foreign == 0 &&
+        !(seen->cand & RK_SENDING))
+        rk_end_remember(s, RK_E_AGAIN, seen->why);
+}
+
 void
 rk_on_observed(struct step *s)
 {
@@ -271,6 +283,7 @@ rk_on_observed(struct step *s)
     rk_end_judge_class(e);
     rk_end_judge_clock(e);
     e->verify_at_ns = s->now_ns + e->verify_ns;
+    waits_because(s, seen);
     rk_end_resume(s, seen);
 }
 

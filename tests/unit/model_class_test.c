@@ -18,7 +18,7 @@
 
 struct seen { /* what a device shows; state beside "present and protected" */
     uint32_t cur, prev, cand, peer, state, foreign;
-    const char *facts;
+    const char *facts, *why;
 };
 
 static void
@@ -26,7 +26,7 @@ looks(struct fix *f, struct seen s)
 {
     struct rk_seen seen = {.state = RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED | s.state, .cur = s.cur, .prev = s.prev,
                            .cand = s.cand, .peer = s.peer, .foreign = s.foreign,
-                           .facts = s.facts ? s.facts : f->e.class == RK_CLASS_D ? "clk=20" : "", .why = ""};
+                           .facts = s.facts ? s.facts : f->e.class == RK_CLASS_D ? "clk=20" : "", .why = s.why ? s.why : ""};
 
     assert_int_equal(f->e.state, RK_ST_OBSERVE);
     step(f, (struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});
@@ -210,6 +210,27 @@ slave_answers_all(void **state)
     assert_int_equal(r.say, RK_SAY_WITHDRAWN);
     assert_int_equal(r.seq, 7);
     assert_string_equal(r.key, "k4");
+}
+
+/* What a device says of a CAK that MKA is not live on is told, while it is waited for. */
+static void
+device_says_why(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    waiting(&f, RK_CLASS_B, M);
+    hears(&f, says(&f, RK_SAY_STAGED, 5, "k5"));
+    happens(&f, RK_EV_DONE);
+    looks(&f, (struct seen){.cur = LIVE, .cand = BOTH, .foreign = 1, .why = "key k9"});
+    assert_string_equal(f.e.last_why, "");
+    assert_paused(&f, RK_ST_OBSERVE);
+    looks(&f, (struct seen){.cur = BOTH, .cand = BOTH, .why = "names are cut"});
+    assert_int_equal(f.e.last_err, RK_E_AGAIN);
+    assert_string_equal(f.e.last_why, "names are cut");
+    assert_paused(&f, RK_ST_OBSERVE);
+    looks(&f, (struct seen){.cur = BOTH, .cand = LIVE | BOTH, .why = "else"});
+    assert_string_equal(f.e.last_why, "names are cut");
 }
 
 /* After ACTIVATING only the peer's own word leads back. */
@@ -942,6 +963,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_commit),
         cmocka_unit_test(given_up),
+        cmocka_unit_test(device_says_why),
         cmocka_unit_test(last_word),
         cmocka_unit_test(slave_answers_all),
         cmocka_unit_test(peer_gives_up_late),
