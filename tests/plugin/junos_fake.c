@@ -1,8 +1,6 @@
 /* junos_fake.c - a router for tests of the write side: its tree, its readers, and the requests it answers. */
 #include "junos_fake.h"
 
-#include "plugins/device/junos-netconf/rows.h"
-
 #include "plugins/common/keytext.h"
 
 #include <libxml/parser.h>
@@ -683,14 +681,6 @@ const struct jn_chain *
 jn_conf_chain(const struct jn_conf *c, const char *name)
 {
     FIND(chain, n_chain, name);
-}
-
-/* The fake's names have no unit. */
-bool
-jn_iface_name(const char *text, char *out)
-{
-    snprintf(out, RK_IFACE_MAX + 1, "%s", text);
-    return true;
 }
 
 bool

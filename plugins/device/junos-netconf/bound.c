@@ -1,11 +1,9 @@
-/* bound.c - which connectivity association is an interface's, and the name of the one that prepare makes.  Pure. */
+/* bound.c - which connectivity association an interface has, or will have with its first key.  Pure. */
 #include "read.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "rows.h"
 
 void
 jn_ca_name(const char *iface, char name[JN_CA_MAX + 1])
@@ -38,14 +36,18 @@ jn_conf_bound(const struct jn_conf *c, const char *iface, bool *to_bind)
 {
     const struct jn_port *port = jn_conf_port(c, iface);
     char name[RK_IFACE_MAX + 1], ca[JN_CA_MAX + 1];
+    size_t len = strlen(iface);
 
     *to_bind = false;
     if (port && port->inactive)
         return NULL;
     if (port && port->ca[0])
         return jn_conf_ca(c, port->ca);
-    if (!jn_iface_name(iface, name))
+    if (len > 2 && strcmp(iface + len - 2, ".0") == 0)
+        len -= 2;
+    if (len >= sizeof name)
         return NULL;
+    snprintf(name, sizeof name, "%.*s", (int)len, iface);
     jn_ca_name(name, ca);
     *to_bind = !is_used(c, ca) && jn_conf_ca(c, ca);
     return *to_bind ? jn_conf_ca(c, ca) : NULL;

@@ -1,8 +1,8 @@
 /* write.c - writes a plan as a load-configuration.  Pure.
  *
  * The action is merge, and delete is said only of places and pairs that this plugin filled.  The binding of an
- * interface is not written at all, the security mode only with the first key of an association that has none.  A key is
- * a part of its own, never in the text. */
+ * interface and the security mode are written only with the first key of an association that has none, and a binding
+ * only where there is none.  A key is a part of its own, never in the text. */
 #include "write.h"
 
 #include <stdlib.h>
@@ -18,19 +18,6 @@ struct writer {
     size_t n, cap;
     bool failed;
 };
-
-void
-jn_xml_put(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        unsigned char ch = (unsigned char)*text;
-
-        if (ch == '&' || ch == '<' || ch == '>' || ch == '"' || ch == '\'')
-            fprintf(out, "&#%u;", ch);
-        else if (ch >= 0x20 && ch != 0x7f)
-            fputc(ch, out);
-    }
-}
 
 /* ---- parts ---- */
 

@@ -199,7 +199,7 @@ alone_runs_rekeyd(void **state)
                         "STEP            RESULT      WHAT WAS SEEN, WHAT TO DO\n"
                         "tls             ok          TLSv1.3 with a cipher\n"
                         "\n"
-                        "--config /x.yaml --test-source kme-a --fetch --host /h --peer B --budget 3000\n");
+                        "--config /x.yaml --test-source kme-a --fetch --peer B --host /h --budget 3000\n");
     assert_int_equal(run.code, 0);
 }
 
