@@ -42,6 +42,8 @@ static const struct rk_device_ops ops = {
     .apply = jn_apply,
     .observe = jn_observe,
     .tend = jn_tend,
+    .discover = jn_discover,
+    .prepare = jn_prepare,
 };
 
 __attribute__((visibility("default"))) const struct rk_plugin junos_netconf_LTX_rk_plugin = {
