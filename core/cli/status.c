@@ -152,6 +152,22 @@ detail_sources(const struct rk_cli_io *io, const json_t *row)
     detail(io, used < n ? RK_TONE_WARN : RK_TONE_GOOD, "mixed of", line);
 }
 
+/* A link that never had a key, or has lost all of them: what it waits for, and what helps. */
+static void
+detail_first(const struct rk_cli_io *io, const json_t *row)
+{
+    const json_t *first = json_object_get(row, "first_key");
+    char since[RK_SPAN_MAX], line[700];
+
+    if (!json_is_object(first))
+        return;
+    snprintf(line, sizeof line, "waited for since %s: %s", span(first, "since_ms", "?", since),
+             rk_row_text(first, "waits_for", "?"));
+    detail(io, RK_TONE_WARN, "first key", line);
+    snprintf(line, sizeof line, "%s", rk_row_text(first, "do", ""));
+    detail(io, RK_TONE_PLAIN, "remedy", line);
+}
+
 static void
 detail_stale(const struct rk_cli_io *io, const json_t *row)
 {
@@ -270,6 +286,7 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
     detail_device(io, row);
     detail_sources(io, row);
     detail_key(io, row);
+    detail_first(io, row);
     detail_stale(io, row);
     detail_supply(io, row);
     detail_results(io, row);

@@ -148,6 +148,39 @@ add_sources(json_t *row, const struct end *end)
     json_object_set_new(row, "sources_used", n_used && source[0] ? names_of(source, n_used) : json_null());
 }
 
+/* What helps a link that has no key yet, by what hinders it. */
+static char *
+first_key_remedy(const struct end *end, char *text, size_t size)
+{
+    const struct rk_end *e = end_see(end);
+    const char *device = end->device->conf->name;
+    bool refused = rk_err_class(e->last_err) == RK_CLASS_CONFIG;
+
+    if (rk_end_starved(e))
+        snprintf(text, size, "%s", alarm_remedy(RK_ALARM_SOURCE));
+    else if (refused && inst_offers(end->device, RK_OFFERS_PREPARE))
+        snprintf(text, size, "rekeyctl prepare %s shows what the device needs", device);
+    else if (e->last_err || e->d.role == RK_SLAVE || e->peer.role)
+        snprintf(text, size, "rekeyctl explain %s says what happens next", e->d.link);
+    else
+        snprintf(text, size, "%s", alarm_remedy(RK_ALARM_NO_PEER));
+    return text;
+}
+
+static json_t *
+first_key_of(const struct end *end, int64_t now_ns)
+{
+    const struct rk_end *e = end_see(end);
+    char text[RK_TEXT_MAX];
+    const char *what;
+    int64_t since_ns;
+
+    if (!rk_end_first_key(e, &since_ns, &what))
+        return json_null();
+    return json_pack("{sI ss ss}", "since_ms", (json_int_t)((now_ns - since_ns) / RK_NS_PER_MS), "waits_for", what,
+                     "do", first_key_remedy(end, text, sizeof text));
+}
+
 char *
 ctl_status_row(const struct end *end, int64_t now_ns)
 {
@@ -173,6 +206,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
         add_policy(row, end);
         json_object_set_new(row, "expires", expires_of(expiry_of(end)));
         add_supply(row, end, now_ns);
+        json_object_set_new(row, "first_key", first_key_of(end, now_ns));
     }
     return text_of(row);
 }
@@ -204,9 +238,10 @@ ctl_explain_row(const struct end *end, int64_t now_ns)
     char which[2] = {e->d.end, '\0'}, text[EXPLAIN_BYTES];
 
     rk_end_explain(e, now_ns, text, sizeof text);
-    return text_of(json_pack("{ss ss ss ss ss so}", "link", e->d.link, "end", which, "role",
+    return text_of(json_pack("{ss ss ss ss ss so so}", "link", e->d.link, "end", which, "role",
                              e->d.role == RK_MASTER ? "master" : "slave", "state", end_state(end), "text", text,
-                             "alarms", remedies_of(end, now_ns)));
+                             "alarms", remedies_of(end, now_ns), "first_key",
+                             first_key_of(end, now_ns)));
 }
 
 char *

@@ -308,7 +308,7 @@ const struct rk_end *end_see(const struct end *end);
 /* end_show_alarms - tell of those that have come or gone */
 void end_show_alarms(struct end *end, int64_t now_ns);
 
-/* end_state - what people are shown of its state: "idle", "staged", ..., "held", "shut", "waiting-peer"
+/* end_state - what people are shown of its state: "idle", "staged", ..., "held", "shut", "waiting-peer", "first-key"
  * alarm_remedy - what helps against an alarm, one clause.   alarm_place - the instance that an alarm is about; "" none
  * own: the state's and the remedy's text is static, the place's is the instance's */
 const char *end_state(const struct end *end);

@@ -295,7 +295,9 @@ end_state(const struct end *end)
         return "shut";
     if (rk_end_starved(e))
         return "waiting-source";
-    return e->d.role == RK_MASTER && e->peer.role == 0 ? "waiting-peer" : rk_state_name(e->state);
+    if (e->d.role == RK_MASTER && e->peer.role == 0)
+        return "waiting-peer";
+    return e->d.cur[0] ? rk_state_name(e->state) : "first-key";
 }
 
 /* The reason, as far as there is a better one than the last failure. */

@@ -49,6 +49,39 @@ span(int64_t ns, char out[SPAN_MAX])
     return out;
 }
 
+static const char *what_hinders(const struct rk_end *e);
+static bool waits_for_word(const struct rk_end *e);
+
+bool
+rk_end_first_key(const struct rk_end *e, int64_t *since_ns, const char **waits_for)
+{
+    const char *why = what_hinders(e);
+
+    if (e->d.cur[0])
+        return false;
+    *since_ns = e->cur_since_ns;
+    *waits_for = why                                ? why
+                 : e->last_err                      ? e->last_why
+                 : e->supply && rk_end_starved(e)   ? e->supply->why
+                 : waits_for_word(e)                ? "the slave to say how the last rotation ended there"
+                 : rk_is_master(e)                  ? "its rotation to end"
+                                                    : "the master to offer it";
+    return true;
+}
+
+static void
+explain_first(struct prose *p)
+{
+    const char *what;
+    char ago[SPAN_MAX];
+    int64_t since_ns;
+
+    add(p, "No key of rekeyd is in use.");
+    if (rk_end_first_key(p->e, &since_ns, &what) && !(p->e->d.flags & RK_DF_HELD))
+        add(p, "It waits for its first key since %s, which comes from the source like every other.",
+            span(p->now_ns - since_ns, ago));
+}
+
 static void
 explain_key(struct prose *p)
 {
@@ -59,7 +92,7 @@ explain_key(struct prose *p)
         add(p, "Key %s is in use since %s (rotation %llu).", e->d.cur, span(p->now_ns - e->cur_since_ns, age),
             (unsigned long long)e->d.cur_seq);
     else
-        add(p, "No key of rekeyd is in use.");
+        explain_first(p);
     if (e->d.flags & RK_DF_FALLBACK)
         add(p, "It is from the fallback source, for the first one gave none in time.");
     if (rk_of(e)->cak && e->d.phase == RK_PH_IDLE && (e->seen_prev & RK_SENDING))

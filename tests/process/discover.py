@@ -229,6 +229,24 @@ def wrong_files(w):
         expect(done.returncode == 1 and reason in done.stderr, "%s: %s", links, done.stderr)
 
 
+def first_key(w):
+    """A link that waits for its first key says since when, for what, and what helps."""
+    waits = "SAE_A-port7_SAE_C-port1"
+    say(w.a, w.a.me, "port7 SAE_A SAE_C port1")
+    w.a.ask("reload")
+    wait_links(w.a, NAME, waits)
+    first = w.a.wait_end(waits, lambda e: e["first_key"], "it waits for its first key")["first_key"]
+    expect(first["since_ms"] >= 0 and "peer" in first["waits_for"] and first["do"], "%s", first)
+    expect(w.a.end(NAME)["first_key"] is None, "%s", w.a.end(NAME)["first_key"])
+    code, out, _ = text(w.a, "status", waits)
+    expect(code == 0 and re.search(r"first key +waited for since", out), "%s", out)
+    code, out, _ = text(w.a, "explain", waits)
+    expect(code == 0 and "waits for its first key since" in " ".join(out.split()), "%s", out)
+    say(w.a, w.a.me)
+    w.a.ask("reload")
+    wait_links(w.a, NAME)
+
+
 def by_hand(w):
     """A list with both: what is written down comes first."""
     w.a.conf["links"] = [{"name": "mine", "device": "east", "interface": "port5", "peer-sae": "SAE_Q", "source": "keys",
@@ -247,7 +265,7 @@ def main():
     cases = (("links that are found rotate", live), ("a look that fails, a restart", survives),
              ("links come and go", comes_and_goes), ("links that cannot be used", unusable),
              ("rekeyctl discover", printed), ("hostile names", hostile), ("rekeyctl prepare", prepare),
-             ("1,000 links", many), ("files that are wrong", wrong_files), ("beside links that are written down", by_hand))
+             ("a link without a key", first_key), ("1,000 links", many), ("files that are wrong", wrong_files), ("beside links that are written down", by_hand))
     result = rig.run_cases([(name, w.case(f)) for name, f in cases] + [("all ends well", w.last_case())])
     w.close()
     return result
