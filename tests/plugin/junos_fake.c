@@ -654,7 +654,10 @@ read_conf(void)
         read_chain(&c->chain[c->n_chain++], n);
     for (xmlNode *n = child(child(root, "interfaces"), "interface"); n; n = (xmlNode *)nc_next(n)) {
         snprintf(c->text[c->n_text].name, sizeof c->text->name, "%s", child_text(n, "name"));
-        snprintf(c->text[c->n_text++].description, sizeof c->text->description, "%s", child_text(n, "description"));
+        c->text[c->n_text].hidden = strlen(child_text(n, "description")) >= sizeof c->text->description;
+        if (!c->text[c->n_text].hidden)
+            snprintf(c->text[c->n_text].description, sizeof c->text->description, "%s", child_text(n, "description"));
+        c->n_text++;
     }
     return c;
 }

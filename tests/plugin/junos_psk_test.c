@@ -402,6 +402,23 @@ test_describe_needs_room(void **state)
     assert_int_equal(strlen(fake_description(IF1)), 255);
 }
 
+/* What the operator wrote is not known whole, so nothing is written over it. */
+static void
+test_describe_needs_the_text(void **state)
+{
+    char text[257], conf[2000];
+
+    (void)state;
+    memset(text, 'o', sizeof text - 1);
+    text[256] = '\0';
+    snprintf(conf, sizeof conf, CONF(CA("CA1", "") PORT(IF1, "CA1"), TEXT(IF1, "%s")), text);
+    restart(conf);
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "rk1|t"), RK_E_CONFIG);
+    assert_non_null(strstr(fake_why(), "longer than 255 characters"));
+    assert_string_equal(fake_description(IF1), text);
+    assert_int_equal(router.commits, 0);
+}
+
 /* Operations of one call, in order, in one commit; one that is refused leaves the others. */
 static void
 test_several(void **state)
@@ -436,7 +453,7 @@ main(void)
         T(others_fallback_is_never_touched), T(others_primary_beside_ours), T(class_c), T(class_c_after_a_restart),
         T(class_c_only_key), T(cipher_decides_the_length), T(what_is_to_be_prepared), T(first_key_brings_the_mode),
         T(should_secure_by_force),
-        T(terms), T(describe), T(describe_needs_room), T(several),
+        T(terms), T(describe), T(describe_needs_room), T(describe_needs_the_text), T(several),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -269,6 +269,33 @@ test_conf(void **state)
     assert_null(c);
 }
 
+/* A description that is too long, or inactive, is not read as none: the record would be written over it. */
+static void
+test_hidden_descriptions(void **state)
+{
+    static const char head[] = "<configuration><interfaces><interface><name>a</name><description>";
+    static const char tail[] = "</description></interface>"
+                               "<interface><name>b</name><description inactive=\"inactive\">b</description></interface>"
+                               "<interface><name>c</name><description/></interface></interfaces></configuration>";
+
+    (void)state;
+    for (size_t len = 255; len <= 900; len += len == 255 ? 1 : 644) {
+        char text[1400], *at = stpcpy(text, head);
+        struct jn_conf *c;
+        xmlDoc *doc;
+
+        memset(at, 'o', len);
+        strcpy(at + len, tail);
+        doc = rig_text(text);
+        assert_int_equal(jn_conf_read(&fake_host, xmlDocGetRootElement(doc), 0, &c), RK_OK);
+        assert_int_equal(c->n_text, 3);
+        assert_int_equal(strlen(c->text[0].description), len == 255 ? 255 : 0);
+        assert_true(c->text[0].hidden == (len > 255) && c->text[1].hidden && !c->text[2].hidden);
+        jn_conf_free(&fake_host, &c);
+        xmlFreeDoc(doc);
+    }
+}
+
 static void
 test_start(void **state)
 {
@@ -432,6 +459,7 @@ main(void)
         cmocka_unit_test(test_mka_join), cmocka_unit_test(test_ckn_same), cmocka_unit_test(test_macsec),
         cmocka_unit_test(test_ckn_cut), cmocka_unit_test(test_join_cut),
         cmocka_unit_test(test_lldp), cmocka_unit_test(test_conf), cmocka_unit_test(test_start),
+        cmocka_unit_test(test_hidden_descriptions),
         cmocka_unit_test(test_clock), cmocka_unit_test(test_facts_commits), cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_ckn_cak),
     };

@@ -197,13 +197,16 @@ take_ca(struct jn_unit *u)
     take_own(u);
 }
 
-static const char *
-description(const struct jn_conf *conf, const char *iface)
+static void
+take_text(struct jn_unit *u, const struct jn_conf *conf)
 {
+    u->was_text = "";
     for (size_t i = 0; i < conf->n_text; i++)
-        if (strcmp(conf->text[i].name, iface) == 0)
-            return conf->text[i].description;
-    return "";
+        if (strcmp(conf->text[i].name, u->iface) == 0) {
+            u->was_text = conf->text[i].description;
+            u->text_hidden = conf->text[i].hidden;
+            return;
+        }
 }
 
 static struct jn_unit *
@@ -216,7 +219,7 @@ unit_of(struct jn_plan *plan, const struct jn_conf *conf, const char *iface)
             return &plan->unit[i];
     u = &plan->unit[plan->n_unit++];
     snprintf(u->iface, sizeof u->iface, "%s", iface);
-    u->was_text = description(conf, iface);
+    take_text(u, conf);
     return u;
 }
 
@@ -385,6 +388,9 @@ describe(struct jn_case *c)
     size_t len = ours ? (size_t)(ours - now) : strlen(now);
     char want[JN_TEXT_MAX + 1];
 
+    if (c->u->text_hidden)
+        return jn_refuse(c->op, RK_E_CONFIG, "the description of %.64s is longer than %d characters, or inactive: "
+                         "shorten or activate it", c->u->iface, JN_TEXT_MAX);
     if (text[0] && record_in(text) != text)
         return jn_refuse(c->op, RK_E_CONTRACT, "a text to be shown that is no record");
     while (len > 0 && now[len - 1] == ' ')

@@ -45,6 +45,7 @@ struct jn_unit {
     bool described;               /* text is wanted as the description */
     char text[JN_TEXT_MAX + 1];
     const char *was_text;         /* the description now, "" none */
+    bool text_hidden;             /* there is one that cannot be told (struct jn_text) */
     bool skip;                    /* commit.c: not to be written now */
     int err;                      /* commit.c: the router refused this unit */
     char why[RK_WHY_MAX];

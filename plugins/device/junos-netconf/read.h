@@ -47,6 +47,7 @@ struct jn_port { /* one entry of security macsec interfaces */
 };
 struct jn_text { /* interfaces NAME description */
     char name[RK_IFACE_MAX + 1], description[256];
+    bool hidden; /* it has a description that is not here, as it is longer, or inactive */
 };
 struct jn_names { /* names of a list in order: pointers to its elements (read_find.c) */
     const char **at;           /* NULL: there is none */

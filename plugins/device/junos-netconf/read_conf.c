@@ -251,6 +251,15 @@ read_chains(struct reader *r, const xmlNode *top, bool inactive, struct jn_conf 
 
 /* ---- all of it ---- */
 
+static bool
+has_text(const xmlNode *node)
+{
+    for (const xmlNode *x = node->children; x; x = x->next)
+        if ((x->type == XML_TEXT_NODE || x->type == XML_CDATA_SECTION_NODE) && !xmlIsBlankNode(x))
+            return true;
+    return false;
+}
+
 static void
 read_texts(struct reader *r, const xmlNode *interfaces, struct jn_conf *c)
 {
@@ -261,12 +270,12 @@ read_texts(struct reader *r, const xmlNode *interfaces, struct jn_conf *c)
         char name[RK_IFACE_MAX + 1];
         struct jn_text *t;
 
-        if (!d || is_inactive(d) || !jn_iface_of(n, "name", name))
+        if (!d || !jn_iface_of(n, "name", name))
             continue;
         t = jn_rows_add(&rows);
         if (t) {
             memcpy(t->name, name, sizeof t->name);
-            nc_text(d, t->description, sizeof t->description);
+            t->hidden = is_inactive(d) || (!nc_text(d, t->description, sizeof t->description) && has_text(d));
         }
         r->err = r->err ? r->err : rows.err;
     }
