@@ -84,9 +84,6 @@ all_shown(const struct jn_plan *plan, const struct jn_conf *conf)
 
 /* ---- start times that the router reads otherwise ---- */
 
-static int with_view(struct jn_device *d, struct rk_call *call, const struct jn_view *view, struct rk_dev_op *ops,
-                     size_t n);
-
 /* By how much the new key of a chain begins later than was meant [s].  A start time is written in the router's zone as
  * it is now; routers print it with the offset of its own date, which is another one after a change of the zone. */
 static int64_t
@@ -143,7 +140,7 @@ tell_undo(const struct undo *u, int err, struct rk_dev_op *ops)
     }
 }
 
-/* Keys that would begin at another time than at the other end are given up at once. */
+/* Keys that would begin at another time than at the other end are given up at once, in a commit of their own. */
 static int
 take_out(struct jn_device *d, struct rk_call *call, const struct jn_plan *plan, const struct jn_view *view,
          struct rk_dev_op *ops)
@@ -159,7 +156,7 @@ take_out(struct jn_device *d, struct rk_call *call, const struct jn_plan *plan, 
             add_undo(u, &ops[i], i, off_s);
     }
     if (u->n)
-        tell_undo(u, with_view(d, call, view, u->op, u->n), ops);
+        tell_undo(u, jn_apply(d, call, u->op, u->n), ops);
     free(u);
     return RK_OK;
 }
