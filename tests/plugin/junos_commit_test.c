@@ -145,18 +145,6 @@ test_syntax_error_names_the_element(void **state)
     assert_int_equal(router.commits, 0);
 }
 
-/* What a router repeats of a refused value must not be shown. */
-static void
-test_no_key_in_a_reason(void **state)
-{
-    (void)state;
-    fake_on((struct fake_rule){"load-configuration", 0, FAKE_ERROR,
-                               "cak: '00112233445566778899aabbccddeeff': no; $9$abc/def. was", ""});
-    assert_int_equal(one(), RK_E_REJECTED);
-    assert_non_null(strstr(fake_why(), "cak: '...': no; ... was"));
-    assert_null(strstr(fake_why(), "$9$"));
-}
-
 /* One link's error, by the path that the router names: the others are committed, with one more commit. */
 static void
 test_one_refused_by_name(void **state)
@@ -390,8 +378,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(48_links_are_one_commit), T(warning_is_success), T(refusals_of_all), T(syntax_error_names_the_element),
-        T(no_key_in_a_reason), T(one_refused_by_name), T(load_refused_for_one), T(one_refused_without_a_name),
+        T(48_links_are_one_commit), T(warning_is_success), T(refusals_of_all), T(syntax_error_names_the_element), T(one_refused_by_name), T(load_refused_for_one), T(one_refused_without_a_name),
         T(refused_twice), T(all_refused), T(done_and_in_the_history), T(not_done), T(done_by_the_keys),
         T(unknown_for_ever), T(unknown_when_nothing_can_be_read), T(cancel_ends_the_looking), T(not_read_back),
         T(session_ends_earlier), T(load_without_evidence), T(exclusive),

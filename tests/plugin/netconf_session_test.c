@@ -99,6 +99,47 @@ test_secrets_are_sent_and_not_logged(void **state)
     assert_non_null(strstr(srv.got, "<cak>deadbeef01</cak><s>$9$a&lt;b&amp;&quot;&apos;&gt;</s></rpc>"));
 }
 
+/* A router repeats what it refuses: the key is in no text, log or struct, wherever the text is cut. */
+static void
+test_refused_secrets_are_not_repeated(void **state)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    char said[900], pad[260];
+    struct srv_step script[] = {HELLO, ASKED, {SRV_SEND, said, 0}, {SRV_HANG, NULL, 0}};
+    struct rk_secret *cak = fake_secret("\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef", 16);
+    const struct nc_part parts[] = {{.text = "<cak>"}, {NC_SECRET_HEX, NULL, cak}, {.text = "</cak>"}};
+    const struct nc_request request = {.what = "load", .parts = parts, .n = 3};
+
+    (void)state;
+    memset(pad, ' ', sizeof pad);
+    for (size_t i = 0; i < sizeof pad; i += 2)
+        pad[i] = '-';
+    for (int cut = 0; cut < 2; cut++) {
+        snprintf(said, sizeof said,
+                 "<rpc-reply message-id=\"1\"><rpc-error><error-severity>error</error-severity><error-info>"
+                 "<bad-element>%s</bad-element></error-info><error-message>%.*s '%s' is wrong, %s</error-message>"
+                 "</rpc-error></rpc-reply>]]>]]>", digits, cut ? 225 : 1, pad, digits, "$6$abcdefgh");
+        start(script);
+        must_open();
+        assert_int_equal(nc_rpc(nc, &call, &request, &reply), RK_E_REJECTED);
+        assert_non_null(strstr(call.text, "load was refused: -"));
+        for (size_t at = 0; digits[at + 4]; at++) {
+            char piece[6] = "";
+
+            memcpy(piece, digits + at, 5);
+            assert_null(strcasestr(call.text, piece));
+            assert_null(strcasestr(fake_log(), piece));
+            assert_null(strcasestr(reply->errors[0].message, piece));
+            assert_null(strcasestr(reply->errors[0].element, piece));
+        }
+        assert_null(strstr(call.text, "$6$"));
+        nc_reply_free(&reply);
+        nc_close(&nc, NULL);
+        stop();
+    }
+    fake_host.secret_free(&cak);
+}
+
 static void
 test_what_cannot_be_sent(void **state)
 {
@@ -620,6 +661,7 @@ main(void)
     const struct CMUnitTest tests[] = {T(test_delimited),
                                        T(test_chunked),
                                        T(test_secrets_are_sent_and_not_logged),
+                                       T(test_refused_secrets_are_not_repeated),
                                        T(test_what_cannot_be_sent),
                                        T(test_large_both_ways),
                                        T(test_not_there),

@@ -37,7 +37,7 @@ nc_mask(char *text, size_t digits)
 {
     while (*text) {
         size_t hex = strspn(text, "0123456789abcdefABCDEF");
-        bool stored = text[0] == '$' && (text[1] == '8' || text[1] == '9') && text[2] == '$';
+        bool stored = text[0] == '$' && text[1] >= '0' && text[1] <= '9' && text[2] == '$';
         size_t word = stored ? strcspn(text, " \"'<>;,") : 0;
 
         if (hex >= digits)
@@ -45,6 +45,19 @@ nc_mask(char *text, size_t digits)
         stars(text, word);
         text += word ? word : hex ? hex : 1;
     }
+}
+
+/* A key that the end of a text has cut is shorter than one, and half a key is too much. */
+static void
+mask_end(char *text, size_t size)
+{
+    size_t len = strlen(text), hex = 0;
+
+    if (len + 2 < size) /* it was not cut */
+        return;
+    while (hex < len && strchr("0123456789abcdefABCDEF", text[len - 1 - hex]))
+        hex++;
+    stars(text + len - hex, hex);
 }
 
 static void
@@ -57,6 +70,7 @@ take_line(const xmlNode *error, const char *name, char *out, size_t size, size_t
         return;
     nc_xml_line(node, out, size);
     nc_mask(out, digits);
+    mask_end(out, size);
 }
 
 /* ---- errors ---- */

@@ -17,7 +17,7 @@ struct nc_id {
 struct nc_id nc_reply_id(const struct nc_reply *reply);
 
 /* nc_mask - replace what may be a key in text by '*', in place: runs of at least `digits` hexadecimal digits, and words
- * that begin with $8$ or $9$ */
+ * that begin with $9$ or another digit */
 void nc_mask(char *text, size_t digits);
 
 #endif

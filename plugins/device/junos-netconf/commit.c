@@ -44,38 +44,13 @@ jn_refused_code(const struct nc_error *e)
     return RK_E_REJECTED;
 }
 
-/* Runs that are long enough for a key, and the router's own form of secrets, are not shown. */
-static size_t
-secret_run(const char *p)
-{
-    size_t n = strspn(p, "0123456789abcdefABCDEF");
-
-    if (n >= 24)
-        return n;
-    if (p[0] == '$' && p[1] >= '0' && p[1] <= '9' && p[2] == '$')
-        return strcspn(p, " \"';,<>");
-    return 0;
-}
-
 void
 jn_refused_text(const struct nc_error *e, char text[RK_WHY_MAX])
 {
-    size_t n = 0;
-
-    for (const char *p = e->message; *p && n + 1 < RK_WHY_MAX;) {
-        size_t run = secret_run(p);
-
-        if (run && n + 4 < RK_WHY_MAX) {
-            memcpy(text + n, "...", 3);
-            n += 3;
-        } else if (!run) {
-            text[n++] = *p >= 0x20 && *p < 0x7f ? *p : ' ';
-        }
-        p += run ? run : 1;
-    }
-    text[n] = '\0';
-    if (e->element[0] && n + 24 < RK_WHY_MAX)
-        snprintf(text + n, RK_WHY_MAX - n, " (element %.40s)", secret_run(e->element) ? "..." : e->element);
+    if (e->element[0])
+        snprintf(text, RK_WHY_MAX, "%.120s (element %.25s)", e->message, e->element);
+    else
+        snprintf(text, RK_WHY_MAX, "%.159s", e->message);
 }
 
 int

@@ -33,7 +33,7 @@ void jn_commit_find(struct jn_device *d, struct rk_call *call, const char *txn, 
 
 /* jn_refused_code - a code for what the router answered: RK_E_BUSY (locked, another commit), RK_E_AUTH (no permission),
  * else RK_E_REJECTED
- * jn_refused_text - its words on one line, without anything that may be a key
+ * jn_refused_text - its words on one line; nc_rpc has taken out what may be a key
  * jn_refusal - both, stated by fail.   ret: the code */
 int jn_refused_code(const struct nc_error *error);
 void jn_refused_text(const struct nc_error *error, char text[RK_WHY_MAX]);
