@@ -1,6 +1,6 @@
 /* prepare.c - rekeyctl prepare: what a device needs before keys can be installed, printed or, with --apply, done.
  *
- * Runs in rekeyctl.  What is to be changed on a device is shown first, and asked for, unless --yes says that it was seen.
+ * Runs in rekeyctl.  What is to be changed on a device is shown first, and asked for, unless --yes says it was seen.
  */
 #include "alone.h"
 #include "row.h"

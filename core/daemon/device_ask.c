@@ -170,7 +170,8 @@ on_done(void *arg, int err, const char *why)
     if (err)
         snprintf(a->why, sizeof a->why, "%s",
                  a->err == RK_E_TIMEOUT && a->late
-                     ? "the device was busy with other calls all the time; try again, or give more with --timeout" : why);
+                     ? "the device was busy with other calls all the time; try again, or give more with --timeout"
+                     : why);
     a->wake.fn = a->err || !a->to.row || a->at >= a->n ? ended : part;
     wake_at(a->d, &a->wake, rk_now_ns()); /* not from within the end of a call */
 }

@@ -8,8 +8,8 @@ struct device_ask;
 /* device_ask_begin - ask; rows come from the loop, and over once
  * ret: NULL with a text in why: there is no such device, its plugin does not offer it, no memory
  * device_ask_forget - its hearer goes: what is under way is canceled, and ends unheard
- * device_ask_only - rekeyd --discover, --prepare: of the configuration, without journal or links; rows to stdout, each a
- *                   line, at the end {"over": ...}.   ret: exit status
+ * device_ask_only - rekeyd --discover, --prepare: of the configuration, without journal or links; rows to stdout, each
+ *                   a line, at the end {"over": ...}.   ret: exit status
  * do_discover, do_prepare - the commands of the control socket */
 struct device_ask *device_ask_begin(struct daemon *d, const struct device_ask_want *want,
                                     const struct source_test_hearer *to, char *why, size_t size);

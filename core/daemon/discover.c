@@ -100,8 +100,8 @@ spare(struct discover *v, struct rk_found_link *old, const struct rk_found_link 
         rk_log(RK_LOG_NOTICE, "ev=discover-gone device=%s interface=%s link=%s looks=%u why=\"%s\"", v->device,
                old->iface, old->name, old->missed, v->prune ? "not found at a reload" : "not found several times");
     else if (old->missed == 1)
-        rk_log(RK_LOG_WARNING, "ev=discover-missed device=%s interface=%s link=%s why=\"%.*s\" note=\"it stays unless %d "
-               "looks in a row say so, or rekeyctl reload\"", v->device, old->iface, old->name, RK_WHY_MAX,
+        rk_log(RK_LOG_WARNING, "ev=discover-missed device=%s interface=%s link=%s why=\"%.*s\" note=\"it stays unless "
+               "%d looks in a row say so, or rekeyctl reload\"", v->device, old->iface, old->name, RK_WHY_MAX,
                !now ? "the device does not name it now" : now->why[0] ? now->why : "its neighbour is another one now",
                RK_DISCOVER_ROUNDS);
     return stays;

@@ -1,7 +1,7 @@
 /* errand.c - tend, discover and prepare: calls on devices beside those of the ends.
  *
- * Runs in the loop.  There may be thousands of devices, each tended every half a minute: spread over that time, and only
- * those that have nothing to do.
+ * Runs in the loop.  There may be thousands of devices, each tended every half a minute: spread over that time, and
+ * only those that have nothing to do.
  */
 #include "errand.h"
 

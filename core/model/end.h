@@ -208,8 +208,8 @@ size_t rk_end_missing(const struct rk_end *e);
 /* rk_end_alarms - all alarms as of now_ns, RK_ALARM_... */
 uint32_t rk_end_alarms(const struct rk_end *e, int64_t now_ns);
 
-/* rk_end_first_key - does it wait for its first key, or for one again after all were lost; since_ns: since when, at most
- *                    since this process began.   waits_for: for what, one clause, valid as long as e is as it is */
+/* rk_end_first_key - does it wait for its first key, or for one again after all were lost; since_ns: since when, at
+ *                    most since this process began.   waits_for: for what, one clause, valid while e is as it is */
 bool rk_end_first_key(const struct rk_end *e, int64_t *since_ns, const char **waits_for);
 
 /* rk_end_explain - why the end is in its state, and what happens next and when, in a few sentences

@@ -378,7 +378,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(48_links_are_one_commit), T(warning_is_success), T(refusals_of_all), T(syntax_error_names_the_element), T(one_refused_by_name), T(load_refused_for_one), T(one_refused_without_a_name),
+        T(48_links_are_one_commit), T(warning_is_success), T(refusals_of_all), T(syntax_error_names_the_element),
+        T(one_refused_by_name), T(load_refused_for_one), T(one_refused_without_a_name),
         T(refused_twice), T(all_refused), T(done_and_in_the_history), T(not_done), T(done_by_the_keys),
         T(unknown_for_ever), T(unknown_when_nothing_can_be_read), T(cancel_ends_the_looking), T(not_read_back),
         T(session_ends_earlier), T(load_without_evidence), T(exclusive),

@@ -1,4 +1,4 @@
-/* junos_found_test.c - links of a router by its configuration and its neighbours; what it lacks, as text and as a load */
+/* junos_found_test.c - links of a router by its configuration and neighbours; what it lacks, as text and as a load */
 #include "plugins/device/junos-netconf/prepare.h"
 
 #include "junos_readrig.h"

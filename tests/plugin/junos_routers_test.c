@@ -1,5 +1,5 @@
-/* junos_routers_test.c - routers of several kinds and releases: what is told of each is the same, whatever its words; and
- * lists that the readers must bear. */
+/* junos_routers_test.c - routers of several kinds and releases: what is told of each is the same, whatever its words;
+ * and lists that the readers must bear. */
 #include "junos_readrig.h"
 
 #include <setjmp.h>
@@ -35,8 +35,9 @@ with_keys(const struct jn_device *d, char *text)
         const char *mark, *id;
         size_t from, to;
         bool upper;
-    } marks[] = {{"@NEW@", "key-new", 0, 64, true}, {"@OLD@", "key-old", 0, 64, true}, {"@new@", "key-new", 0, 64, false},
-                 {"@old@", "key-old", 0, 64, false}, {"@NEW8@", "key-new", 0, 8, true}, {"@NEW5@", "key-new", 59, 64, true}};
+    } marks[] = {{"@NEW@", "key-new", 0, 64, true},  {"@OLD@", "key-old", 0, 64, true},
+                 {"@new@", "key-new", 0, 64, false}, {"@old@", "key-old", 0, 64, false},
+                 {"@NEW8@", "key-new", 0, 8, true},  {"@NEW5@", "key-new", 59, 64, true}};
     size_t len = strlen(text) + 1, size = len + 4096;
     char ckn[JN_CKN_HEX + 1], *out = malloc(size);
 
@@ -153,7 +154,8 @@ check_rest(struct jn_device *d, const struct router *r)
     assert_true(v->links[0].admin_up && v->links[0].oper_up && v->lldp[0].age_s == 7 && v->lldp[0].ttl_s == 120);
     assert_string_equal(v->macsec[0].ca, "CA1");
     assert_string_equal(v->macsec[0].cipher, "GCM-AES-XPN-256");
-    assert_true(v->macsec[0].encrypts && v->macsec[0].out_inuse && v->macsec[0].in_inuse && v->macsec[0].out_pn > 12000);
+    assert_true(v->macsec[0].encrypts && v->macsec[0].out_inuse && v->macsec[0].in_inuse);
+    assert_true(v->macsec[0].out_pn > 12000);
     assert_string_equal(v->conf->host_name, "r1");
     assert_string_equal(v->conf->text[0].description, "to r2");
     jn_view_free(&fake_host, &v);
@@ -191,7 +193,8 @@ test_routers(void **state)
 static void
 test_hakr(void **state)
 {
-    xmlDoc *doc = rig_text("<rpc-reply><hakr-keychain-information><hakr-keychain><hakr-keychain-name>A</hakr-keychain-name>"
+    xmlDoc *doc = rig_text("<rpc-reply><hakr-keychain-information><hakr-keychain>"
+                           "<hakr-keychain-name>A</hakr-keychain-name>"
                            "<hakr-keychain-active-send-key> 63 </hakr-keychain-active-send-key>"
                            "<hakr-keychain-active-receive-key>64</hakr-keychain-active-receive-key>"
                            "<hakr-keychain-next-send-key>-1</hakr-keychain-next-send-key>"
@@ -469,8 +472,9 @@ test_lookup(void **state)
     struct jn_conf plain = {.port = port, .n_port = 4}, empty = {.n_port = 0};
     xmlDoc *doc = rig_text("<configuration><security><macsec><interfaces><name>ge-0/0/10</name></interfaces>"
                            "<interfaces><name>ge-0/0/1</name><connectivity-association>b</connectivity-association>"
-                           "</interfaces><interfaces><name>ge-0/0/1</name></interfaces><interfaces><name>et-0/0/1</name>"
-                           "<unit><name>5</name></unit></interfaces></macsec></security></configuration>");
+                           "</interfaces><interfaces><name>ge-0/0/1</name></interfaces><interfaces>"
+                           "<name>et-0/0/1</name><unit><name>5</name></unit></interfaces></macsec></security>"
+                           "</configuration>");
     struct jn_conf *read;
 
     (void)state;

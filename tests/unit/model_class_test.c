@@ -26,7 +26,8 @@ looks(struct fix *f, struct seen s)
 {
     struct rk_seen seen = {.state = RK_IF_PRESENT | RK_IF_UP | RK_IF_PROTECTED | s.state, .cur = s.cur, .prev = s.prev,
                            .cand = s.cand, .peer = s.peer, .foreign = s.foreign,
-                           .facts = s.facts ? s.facts : f->e.class == RK_CLASS_D ? "clk=20" : "", .why = s.why ? s.why : ""};
+                           .facts = s.facts ? s.facts : f->e.class == RK_CLASS_D ? "clk=20" : "",
+                           .why = s.why ? s.why : ""};
 
     assert_int_equal(f->e.state, RK_ST_OBSERVE);
     step(f, (struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});

@@ -1,4 +1,4 @@
-/* discover.c - the links of a router as the old script found them: interfaces with apply-macro qkd, and their neighbours.
+/* discover.c - the links of a router as the old script found them: interfaces with apply-macro qkd, and neighbours.
  *
  * The SAE IDs are host names.  What LLDP says of a neighbour is passed on as it is: the core decides what is a name.
  */
@@ -38,7 +38,7 @@ is_iface(const char *text)
     return n > 0 && n < RK_IFACE_MAX - 8 && isdigit((unsigned char)*text) && (!text[n] || text[n] == ' ');
 }
 
-/* Junos sends the interface's name as port ID when it is told to; else its description is the name, unless it has one. */
+/* Junos sends the interface's name as port ID when it is told to; else its description is the name, if it has none. */
 static void
 peer_iface(const struct jn_neighbour *n, char out[RK_IFACE_MAX + 1])
 {

@@ -172,7 +172,7 @@ sends(const struct jn_mka *m)
     return type != JN_CAK_UNKNOWN && m->type == type && m->has_sak && is_live(m);
 }
 
-/* What MKA shows, and what is told of it (P, F, R: a participant that is primary, fallback, preceding; x: not live yet):
+/* What MKA shows, and what is told of it (P, F, R: a participant that is primary, fallback, preceding; x: not yet live)
  *
  *   interface            participants                told
  *   Secured - Primary    P new                       new: SENDING
@@ -186,7 +186,8 @@ sends(const struct jn_mka *m)
  *   any                  live, no SAK, or another    PEER_USES alone: the peer has the key, no frames by it are seen
  *                        type than the interface's
  * A live participant has a peer with the same CAK: PEER_USES.  It, and a preceding one, is held, even when the
- * configuration has it no more (the old primary one between a commit and MKA's next step).  A CKN that is cut is nobody's. */
+ * configuration has it no more (the old primary one between a commit and MKA's next step).  A CKN that is cut is
+ * nobody's. */
 static bool
 slot_sends(const struct looker *l)
 {
@@ -236,7 +237,8 @@ look_at_mka(struct looker *l)
             say(l->seen, "MKA: %s", m->state == JN_MKA_UNSECURED ? "unsecured" : "suspended");
     }
     if (cut)
-        say(l->seen, "MKA shows only %zu digits of CKNs, in XML and text: which key is in use cannot be confirmed", cut);
+        say(l->seen, "MKA shows only %zu digits of CKNs, in XML and text: which key is in use cannot be confirmed",
+            cut);
 }
 
 /* ---- the interface ---- */

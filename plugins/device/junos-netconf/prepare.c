@@ -218,13 +218,13 @@ old_ca(struct jn_need *need, const struct jn_device *d, const struct jn_conf *c,
     bool chain = d->opt.keying == JN_CHAIN;
 
     if (users_of(c, ca->name) > 1) {
-        remark(need, "# several interfaces share one connectivity association, %.64s among them: give each one of its own"
-               " by hand, for that changes how they are protected now", iface);
+        remark(need, "# several interfaces share one connectivity association, %.64s among them: give each one of its "
+               "own by hand, for that changes how they are protected now", iface);
         return;
     }
     if (chain && !ca->chain[0] && has_keys(ca))
-        remark(need, "# %.64s has a pre-shared-key, so it gets no key chain here: use keying: pre-shared-key, or replace "
-               "the key by hand", iface);
+        remark(need, "# %.64s has a pre-shared-key, so it gets no key chain here: use keying: pre-shared-key, or "
+               "replace the key by hand", iface);
     else if (chain && !ca->chain[0]) {
         need_chain(need, c, ca->name, ca->name);
         if (!ca->mode[0])

@@ -58,7 +58,8 @@ check(struct jn_device *d, struct rk_call *call)
     int err = jn_commit_check(d, call, &reply);
 
     if (err == RK_E_UNKNOWN)
-        err = d->host->fail(call, RK_E_UNREACHABLE, "commit check: no answer from %s; nothing was changed", d->opt.host);
+        err = d->host->fail(call, RK_E_UNREACHABLE, "commit check: no answer from %s; nothing was changed",
+                            d->opt.host);
     return refused(d, call, "commit check", err, &reply);
 }
 

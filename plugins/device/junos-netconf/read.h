@@ -75,7 +75,7 @@ const struct jn_port *jn_conf_port(const struct jn_conf *c, const char *iface); 
 const struct jn_ca *jn_conf_ca(const struct jn_conf *c, const char *name);
 /* jn_ca_name - the name of the association that prepare makes for an interface
  * jn_conf_bound - the association of an interface: the one that it is bound to, or, while it is bound to none, the one
- * that was prepared for it and is bound by the commit of its first key (to_bind).   NULL: there is none, or it is not there */
+ * that was prepared for it and is bound by the commit of its first key (to_bind).   NULL: none, or it is not there */
 void jn_ca_name(const char *iface, char name[JN_CA_MAX + 1]);
 const struct jn_ca *jn_conf_bound(const struct jn_conf *c, const char *iface, bool *to_bind);
 const struct jn_chain *jn_conf_chain(const struct jn_conf *c, const char *name);
@@ -112,8 +112,8 @@ int jn_mka_read(const xmlNode *root, struct jn_mka **out, size_t *n);
 int jn_mka_join(struct jn_mka **rows, size_t *n, const struct jn_mka *more, size_t n_more);
 /* jn_ckn_same - is what is printed this CKN?  Case and agreed padding aside; a short print never matches two */
 bool jn_ckn_same(const char *printed, const char *ckn);
-/* jn_ckn_cut - is what is printed only a part of this CKN: its first digits, or first and last ones about "..."?  Another
- * CKN may have the same part, so it confirms none */
+/* jn_ckn_cut - is what is printed only a part of this CKN: its first digits, or first and last ones about "..."?
+ * Another CKN may have the same part, so it confirms none */
 bool jn_ckn_cut(const char *printed, const char *ckn);
 
 /* ---- MACsec connections (read_macsec.c) ---- */
@@ -199,8 +199,8 @@ struct jn_view {
  * out:  *out, owned by the caller (jn_view_free wipes).   ret: RK_OK, or the code of the first part that failed
  * A router that does not know an RPC of an optional part (MACSEC, HAKR, LLDP) gives an empty one. */
 int jn_view_get(struct jn_device *d, struct rk_call *call, unsigned want, struct jn_view **out);
-/* jn_view_get_for - the same, when only these interfaces matter (n 0: all do): few of them are asked for one by one where
- * a reply for all would be long.  Rows of others are left out; the configuration is all of it */
+/* jn_view_get_for - the same, when only these interfaces matter (n 0: all do): few of them are asked for one by one
+ * where a reply for all would be long.  Rows of others are left out; the configuration is all of it */
 int jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const char *const *ifaces, size_t n,
                     struct jn_view **out);
 /* jn_observe_one - what a view shows of one interface, into seen (zeroed but for its in members); pure

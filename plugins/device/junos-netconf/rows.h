@@ -24,7 +24,7 @@ struct jn_only {
     bool all;                       /* every one */
 };
 /* jn_only_make - from names as they are asked for.   ret: RK_OK, RK_E_NOMEM.   jn_only_free - free it
- * jn_only_keep - of rows[n], whose first member is the name of an interface, those of these, in their order: how many */
+ * jn_only_keep - of rows[n], whose first member is the name of an interface, those of these, in order: how many */
 int jn_only_make(struct jn_only *only, const char *const *ifaces, size_t n);
 void jn_only_free(struct jn_only *only);
 size_t jn_only_keep(const struct jn_only *only, void *rows, size_t n, size_t size);

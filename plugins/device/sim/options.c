@@ -39,7 +39,7 @@ const struct rk_opt sim_opts[] = {
     {.name = "discover", .type = RK_OPT_STRING, .flags = RK_OPT_LIST, .unit = "bytes", .min = 1, .max = 1000,
      .help = "A link that discover finds: INTERFACE SAE PEER-SAE PEER-INTERFACE [OPTION=VALUE ...] [!WHY]; - for none"},
     {.name = "discover-file", .type = RK_OPT_PATH,
-     .help = "File with more of them, one a line, read at each discover; it is unreachable while the file is not there"},
+     .help = "File with more of them, one a line, read at each discover; while it is not there, sim is unreachable"},
     {.name = "prepared-file", .type = RK_OPT_PATH,
      .help = "File in which prepare --apply writes down for which interfaces it was done"},
     {.name = NULL},
