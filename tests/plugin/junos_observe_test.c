@@ -513,8 +513,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scenes), cmocka_unit_test(test_protection), cmocka_unit_test(test_preceding_alone),
-        cmocka_unit_test(test_chain), cmocka_unit_test(test_view), cmocka_unit_test(test_cut_names),
-        cmocka_unit_test(test_offset), cmocka_unit_test(test_big),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_view), cmocka_unit_test(test_cut_names), cmocka_unit_test(test_offset),
+        cmocka_unit_test(test_big),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

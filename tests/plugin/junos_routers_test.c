@@ -276,6 +276,17 @@ test_macsec_text(void **state)
     assert_string_equal(m[1].cipher, "GCM-AES-128");
     assert_true(m[1].out_pn == 0 && m[1].encrypts && m[1].out_inuse && !m[1].in_inuse);
     free(m);
+    doc = rig_text("<macsec-connection-information><macsec-interface-common-information>"
+                   "<interface-name>ge-1</interface-name></macsec-interface-common-information>"
+                   "<outbound-secure-channel><outbound-secure-association>"
+                   "<association-number-status>standby</association-number-status>"
+                   "</outbound-secure-association></outbound-secure-channel><inbound-secure-channel>"
+                   "<outbound-secure-association><association-number-status>inuse</association-number-status>"
+                   "</outbound-secure-association></inbound-secure-channel></macsec-connection-information>");
+    assert_int_equal(jn_macsec_read(xmlDocGetRootElement(doc), &m, &n), RK_OK);
+    xmlFreeDoc(doc);
+    assert_true(n == 1 && !m[0].out_inuse && !m[0].in_inuse);
+    free(m);
 }
 
 /* Counters are no sessions, connections, neighbours or interfaces: a reply to another question is not understood. */
@@ -463,6 +474,63 @@ test_missing_names(void **state)
     xmlFreeDoc(doc);
 }
 
+/* A container ends what it is about; one interface has not hundreds of participants. */
+static void
+test_mka_bounds(void **state)
+{
+    xmlDoc *doc = rig_text("<rpc-reply><mka-session-information><mka-session><interface-name>ge-1</interface-name>"
+                           "<cak-name>aa</cak-name></mka-session><cak-name>bb</cak-name>"
+                           "</mka-session-information></rpc-reply>");
+    struct jn_mka *m;
+    size_t n;
+
+    (void)state;
+    assert_int_equal(jn_mka_read(xmlDocGetRootElement(doc), &m, &n), RK_OK);
+    assert_true(n == 1 && strcmp(m[0].ckn, "aa") == 0);
+    free(m);
+    xmlFreeDoc(doc);
+    for (size_t rows = 256; rows <= 257; rows++) {
+        doc = repeat("<rpc-reply><mka-session-information><interface-name>ge-1</interface-name>",
+                     "<cak-name>aa</cak-name>", rows, "</mka-session-information></rpc-reply>");
+        assert_int_equal(jn_mka_read(xmlDocGetRootElement(doc), &m, &n), rows == 256 ? RK_OK : RK_E_PROTOCOL);
+        free(m);
+        xmlFreeDoc(doc);
+    }
+}
+
+#define OFF " inactive=\"inactive\""
+
+/* What is deactivated is not there for the router, neither for good nor for bad. */
+static void
+test_inactive(void **state)
+{
+    xmlDoc *doc = rig_text("<configuration><security><macsec><connectivity-association><name>CA1</name>"
+                           "<no-encryption" OFF "/><mka><should-secure" OFF "/></mka><disable-preceding-key" OFF "/>"
+                           "<exclude-protocol" OFF "><name>lldp</name></exclude-protocol>"
+                           "<pre-shared-key-chain" OFF ">KC1</pre-shared-key-chain>"
+                           "<apply-macro" OFF "><name>rekey</name></apply-macro>"
+                           "<pre-shared-key" OFF "><ckn>aa</ckn></pre-shared-key>"
+                           "<fallback-key><ckn>bb</ckn></fallback-key></connectivity-association>"
+                           "<connectivity-association><name>CA2</name>"
+                           "<mka" OFF "><should-secure/></mka></connectivity-association></macsec>"
+                           "<authentication-key-chains" OFF "><key-chain><name>KC1</name><key><name>0</name>"
+                           "<key-name>cc</key-name></key></key-chain></authentication-key-chains></security>"
+                           "<interfaces><interface><name>ge-1</name><description" OFF ">x</description></interface>"
+                           "</interfaces></configuration>");
+    const struct jn_ca *ca;
+    struct jn_conf *c;
+
+    (void)state;
+    assert_int_equal(jn_conf_read(&fake_host, xmlDocGetRootElement(doc), 0, &c), RK_OK);
+    xmlFreeDoc(doc);
+    ca = jn_conf_ca(c, "CA1");
+    assert_true(!ca->no_encryption && !ca->should_secure && !ca->no_preceding && !ca->excludes_lldp);
+    assert_true(!ca->chain[0] && !ca->rekey.there && ca->psk.inactive && !ca->fallback.inactive && !ca->inactive);
+    assert_false(jn_conf_ca(c, "CA2")->should_secure);
+    assert_true(jn_conf_chain(c, "KC1")->key[0].inactive && c->n_text == 0);
+    jn_conf_free(&fake_host, &c);
+}
+
 /* Of several of one name the first is it, with and without an index; names that are alike are not the same. */
 static void
 test_lookup(void **state)
@@ -503,7 +571,7 @@ main(void)
         cmocka_unit_test(test_routers), cmocka_unit_test(test_hakr), cmocka_unit_test(test_links),
         cmocka_unit_test(test_macsec_text), cmocka_unit_test(test_other_reply), cmocka_unit_test(test_lldp_files),
         cmocka_unit_test(test_million), cmocka_unit_test(test_long_values), cmocka_unit_test(test_missing_names),
-        cmocka_unit_test(test_lookup),
+        cmocka_unit_test(test_lookup), cmocka_unit_test(test_mka_bounds), cmocka_unit_test(test_inactive),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

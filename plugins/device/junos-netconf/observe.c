@@ -172,7 +172,7 @@ sends(const struct jn_mka *m)
     return type != JN_CAK_UNKNOWN && m->type == type && m->has_sak && is_live(m);
 }
 
-/* What MKA shows, and what is told of it (P, F, R: a participant that is primary, fallback, preceding; x: not yet live)
+/* What MKA shows, and what is told of it (P, F, R: a participant that is primary, fallback, preceding; x: not live):
  *
  *   interface            participants                told
  *   Secured - Primary    P new                       new: SENDING
@@ -237,8 +237,7 @@ look_at_mka(struct looker *l)
             say(l->seen, "MKA: %s", m->state == JN_MKA_UNSECURED ? "unsecured" : "suspended");
     }
     if (cut)
-        say(l->seen, "MKA shows only %zu digits of CKNs, in XML and text: which key is in use cannot be confirmed",
-            cut);
+        say(l->seen, "MKA shows only %zu digits of CKNs, in XML and text: no key can be confirmed", cut);
 }
 
 /* ---- the interface ---- */

@@ -14,7 +14,7 @@ struct jn_rows {
 /* jn_rows_add - a zeroed row; NULL: see err.  Pointers to rows are void after it */
 void *jn_rows_add(struct jn_rows *r);
 
-/* jn_conf_sort - make the names of a configuration that is read ready to be looked up.   ret: RK_OK, RK_E_NOMEM */
+/* jn_conf_sort - make names of a configuration that is read ready to be looked up.   ret: RK_OK, RK_E_NOMEM */
 int jn_conf_sort(struct jn_conf *c);
 
 /* The interfaces that a view is about. */
@@ -24,7 +24,7 @@ struct jn_only {
     bool all;                       /* every one */
 };
 /* jn_only_make - from names as they are asked for.   ret: RK_OK, RK_E_NOMEM.   jn_only_free - free it
- * jn_only_keep - of rows[n], whose first member is the name of an interface, those of these, in order: how many */
+ * jn_only_keep - leave those of these in rows[n], whose first member is the name of an interface.   ret: how many */
 int jn_only_make(struct jn_only *only, const char *const *ifaces, size_t n);
 void jn_only_free(struct jn_only *only);
 size_t jn_only_keep(const struct jn_only *only, void *rows, size_t n, size_t size);
