@@ -1,6 +1,6 @@
 # bench.py - what rekeyd costs, as a table.  It prints and never judges: times depend on the machine.
 #
-# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources; and callgrind, only when named.
+# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources, junos; and callgrind, only when named.
 # Devices are sim with no latency, keys come from static, those of "sources" from KMEs, links are local: both ends are
 # driven by the one rekeyd, and one rotation is all of it, at both ends.  doc/performance.md says how to read the figures.
 import os
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import junos
 import peers
 import rig
 import sources
@@ -243,6 +244,99 @@ def source(folder):
         source_memory(kme)
 
 
+# ---- routers ----
+
+def router_rate(folder, commit, verify):
+    """100 routers with 10 links each, as fast as they can, and a loop that takes one router after the other."""
+    with junos.Lab(folder, 100, 10, commit) as lab:
+        r = junos.run(lab, "100ms", verify, 2 * RUN_S)
+    if r is None:
+        row("commits of " + commit, "-", "not all links got their first key in time")
+        return
+    row("commits of %s: rekeyd" % commit, "%.0f/s" % r["rate"], "%.0f us: %s; junos-sim %.0f; %.2f commits a rotation" %
+        (r["all"], ", ".join("%s %.0f" % (n, r["us"][n]) for n in sorted(r["us"], reverse=True)), r["sim"],
+         r["commits"]))
+    bare = 10 / (2 * (float(commit[:-2]) / 1000 if commit.endswith("ms") else float(commit[:-1])))
+    row("  a loop of nothing but commits, in series", "%.1f/s" % bare, "%.1f x; one commit a router and round" %
+        (r["rate"] / bare))
+    row("  one link a commit", "%.1f/s" % (bare / 10), "%.0f x" % (10 * r["rate"] / bare))
+    if junos.python():
+        with junos.Lab(folder, 8, 10, commit) as lab:
+            rate = junos.script(lab, "serial", 2 * RUN_S, 4)[1]
+        row("  ncclient, one router after the other", "%.1f/s" % rate, "%.0f x" % (r["rate"] / rate))
+
+
+def router_skew(folder, commit, interval):
+    with junos.Lab(folder, 100, 10, commit) as lab:
+        r = junos.run(lab, interval, "10s", max(3 * RUN_S, 24))
+    if r is None:
+        row("commits of " + commit, "-", "not all links got their first key in time")
+        return
+    row("commits of %s, each %s" % (commit, interval), "%.0f ms" % junos.quantile(r["skew"], 0.5),
+        "p99 %.0f, most %.0f, of %d rotations; %.2f commits a rotation" %
+        (junos.quantile(r["skew"], 0.99), max(r["skew"], default=0), len(r["skew"]), r["commits"]))
+
+
+def router_others(folder):
+    title("a script with ncclient in turns with rekeyd, 20 routers, 10 links each: processor time of a rotation")
+    if not junos.python():
+        row("ncclient", "-", "python3-ncclient is not there: contrib/install-deps installs it")
+        return
+    turns = []
+    for _ in range(PAIRS):
+        with junos.Lab(folder, 20, 10, "20ms") as lab:
+            ours = junos.run(lab, "2s", "10s", RUN_S)
+        with junos.Lab(folder, 20, 10, "20ms") as lab:
+            each = junos.script(lab, "each", RUN_S, 10)
+        with junos.Lab(folder, 20, 10, "20ms") as lab:
+            pool = junos.script(lab, "pool", RUN_S, 10)
+        if ours:
+            turns.append((ours["all"], each[0], pool[0], ours["us"]))
+    if not turns:
+        row("rekeyd", "-", "not all links got their first key in time")
+        return
+    row("rekeyd", "%.0f us" % statistics.median(t[0] for t in turns),
+        ", ".join("%s %.0f" % (n, statistics.median(t[3][n] for t in turns)) for n in sorted(turns[0][3], reverse=True)))
+    for i, name in ((1, "a commit for each rotation, 10 threads"), (2, "one commit for all links of a router")):
+        row(name, "%.0f us" % statistics.median(t[i] for t in turns),
+            "%.1f x rekeyd" % statistics.median(t[i] / t[0] for t in turns))
+
+
+def router_sessions(folder):
+    title("open sessions, links at rest, for %.0f s: Pss that each adds, processor time" % max(65, RUN_S))
+    found = {}
+    for boxes in (10, 1000):
+        with junos.Lab(folder, boxes, 1, "20ms", "2s") as lab:
+            found[boxes] = junos.idle(lab, max(65, RUN_S) if boxes == 1000 else 1)
+    few, many = found[10], found[1000]
+    if not few or not many:
+        row("1000 sessions", "-", "not all links got their first key in time")
+        return
+    for name in sorted(many, reverse=True):
+        row(name, "%.1f KiB" % ((many[name][0] - few[name][0]) / 990), "%.2f %% of a core" % many[name][1])
+
+
+def routers(folder):
+    why = junos.missing()
+    if why:
+        title("routers")
+        row("junos", "-", why)
+        return
+    title("100 routers, 10 links each between two of them, MKA hellos of 50 ms: rotations, as many as they can; %.0f s" %
+          (2 * RUN_S))
+    router_rate(folder, "2s", "500ms")
+    router_rate(folder, "20ms", "100ms")
+    title("time between the ends of both routers' commits of a key, median")
+    router_skew(folder, "2s", "20s")
+    router_skew(folder, "20ms", "20s")
+    title("48 links of one router, due together")
+    with junos.Lab(folder, 2, 48, "20ms") as lab:
+        r = junos.run(lab, "2s", "10s", RUN_S)
+        row("commits of each router and rotation of all", "%.2f" % (r["commits"] * 48 / 2) if r else "-")
+    router_others(folder)
+    router_sessions(folder)
+
+
 # ---- configuration ----
 
 def check(folder):
@@ -293,7 +387,7 @@ def callgrind(folder):
 
 
 CHOICES = {"start": start, "memory": memory, "links": links, "cpu": cpu, "peers": compare, "check": check,
-           "sources": source, "callgrind": callgrind}
+           "sources": source, "junos": routers, "callgrind": callgrind}
 
 
 def main():
