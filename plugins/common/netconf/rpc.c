@@ -1,6 +1,6 @@
 /* rpc.c - one request and its reply.
  *
- * The request is put together in memory that is locked and wiped, and goes out in one run.  A request that is out whole
+ * A request is put together in memory that is locked and wiped when it has a secret, and goes out in one run.  A request that is out whole
  * and has no reply may have been done: that is RK_E_UNKNOWN, whatever the reason.  Neither request nor reply is logged.
  */
 #include "reply.h"
@@ -26,6 +26,7 @@ struct message {
     char *bytes;
     size_t len, room; /* room: what is mapped */
     size_t body;      /* where the message begins: before are a chunk's size */
+    bool secret;      /* in locked memory */
 };
 
 struct filling {
@@ -128,7 +129,9 @@ build(struct nc_session *s, const struct nc_request *r, struct message *m)
     int err, n;
 
     m->room = room_for(s->host, r);
-    m->bytes = nc_secret_memory(m->room);
+    for (size_t i = 0; i < r->n; i++)
+        m->secret |= r->parts[i].kind != NC_TEXT;
+    m->bytes = m->secret ? nc_secret_memory(m->room) : malloc(m->room);
     if (!m->bytes)
         return s->host->fail(s->call, RK_E_NOMEM, "%s: out of memory for %s", s->where, r->what);
     m->len = m->body = 24;
@@ -280,7 +283,10 @@ call_peer(struct nc_session *s, const struct nc_request *r, struct waiting *w)
         err = nc_stop(s);
         err = err ? nc_gave_up(s, err) : exchange(s, r, &m, w);
     }
-    nc_secret_memory_free(m.bytes, m.room);
+    if (m.secret)
+        nc_secret_memory_free(m.bytes, m.room);
+    else
+        free(m.bytes);
     return err;
 }
 

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_FLAGS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA)
+/* Indentation makes no nodes, short texts no memory of their own: most of what a reply would cost. */
+#define READ_FLAGS \
+    (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA | XML_PARSE_NOBLANKS | XML_PARSE_COMPACT)
 
 /* ---- bytes ---- */
 
