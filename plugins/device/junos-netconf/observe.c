@@ -11,6 +11,8 @@
 #include <strings.h>
 #include <time.h>
 
+#define ENCRYPTS_MS 9000 /* less than the usual verify, more than the looks of one rotation */
+
 struct looker {
     const struct jn_device *d;
     const struct jn_view *v;
@@ -251,6 +253,16 @@ link_of(const struct looker *l)
     return NULL;
 }
 
+/* A live peer is heard: then the interface is up, whoever else is asked. */
+static bool
+hears_peer(const struct jn_view *v, const char *iface)
+{
+    for (size_t i = 0; i < v->n_mka; i++)
+        if (same_iface(v->mka[i].iface, iface) && sends(&v->mka[i]) && has_peer(&v->mka[i]))
+            return true;
+    return false;
+}
+
 static bool
 in_clear(const struct looker *l)
 {
@@ -339,7 +351,8 @@ jn_observe_one(const struct jn_device *d, const struct jn_view *view, int64_t no
     link = link_of(&l);
     ca = find_ca(&l);
     class = jn_class(d, l.ca);
-    seen->state = RK_IF_CLASS(class) | (ca || link ? RK_IF_PRESENT : 0) | (link && link->oper_up ? RK_IF_UP : 0);
+    seen->state = RK_IF_CLASS(class) | (ca || link ? RK_IF_PRESENT : 0) |
+                  ((link ? link->oper_up : hears_peer(view, l.iface)) ? RK_IF_UP : 0);
     if (class == RK_CLASS_D)
         look_at_clock(&l);
     if (!ca)
@@ -355,6 +368,15 @@ jn_observe_one(const struct jn_device *d, const struct jn_view *view, int64_t no
 /* ---- the operation ---- */
 
 static int64_t
+monotonic_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t
 unix_ms(void)
 {
     struct timespec ts;
@@ -363,13 +385,46 @@ unix_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static bool
+all_hear(const struct jn_view *v, const struct rk_dev_seen *seen, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!hears_peer(v, seen[i].iface))
+            return false;
+    return true;
+}
+
+/* Carriers are asked for only where MKA does not tell that there is one. */
+static int
+add_links(struct jn_device *d, struct rk_call *call, const char *const *ifaces, size_t n, struct jn_view *view)
+{
+    struct jn_view *more = NULL;
+    int err = jn_view_get_for(d, call, JN_WANT_LINKS, ifaces, n, &more);
+
+    if (!err) {
+        view->links = more->links;
+        view->n_links = more->n_links;
+        more->links = NULL;
+    }
+    jn_view_free(d->host, &more);
+    return err;
+}
+
+/* What a look asks for.  That all connections encrypt is looked at again only after a while: what turns it off is in the
+ * configuration, which is read each time. */
+static unsigned
+wants(const struct jn_device *d, int64_t now_ms)
+{
+    return JN_WANT_CONF | JN_WANT_MKA | (now_ms - d->encrypts_ms >= ENCRYPTS_MS ? JN_WANT_MACSEC : 0) |
+           (d->opt.keying == JN_CHAIN ? JN_WANT_CLOCK | JN_WANT_HAKR : 0);
+}
+
 int
 jn_observe(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_t n)
 {
     struct jn_device *d = inst;
-    unsigned want = JN_WANT_CONF | JN_WANT_MKA | JN_WANT_MACSEC | JN_WANT_LINKS |
-                    (d->opt.keying == JN_CHAIN ? JN_WANT_CLOCK | JN_WANT_HAKR : 0);
     const char **ifaces = calloc(n ? n : 1, sizeof *ifaces);
+    int64_t now_ms = monotonic_ms();
     struct jn_view *view = NULL;
     int err;
 
@@ -379,7 +434,11 @@ jn_observe(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_t n)
         ifaces[i] = seen[i].iface;
     err = jn_know(d, call);
     if (!err)
-        err = jn_view_get_for(d, call, want, ifaces, n, &view);
+        err = jn_view_get_for(d, call, wants(d, now_ms), ifaces, n, &view);
+    if (!err && view->all_encrypt)
+        d->encrypts_ms = now_ms;
+    if (!err && !all_hear(view, seen, n))
+        err = add_links(d, call, ifaces, n, view);
     free(ifaces);
     for (size_t i = 0; !err && i < n; i++)
         jn_observe_one(d, view, unix_ms(), &seen[i]);

@@ -192,6 +192,7 @@ struct jn_view {
     struct jn_neighbour *lldp;
     struct jn_link_state *links;
     size_t n_mka, n_macsec, n_hakr, n_lldp, n_links;
+    bool all_encrypt;            /* no MACsec connection of any interface is in clear; MACSEC was wanted */
     struct jn_clock clock;
     int64_t clock_offset_ms;     /* the device's clock minus this host's, taken in the middle of the request */
 };

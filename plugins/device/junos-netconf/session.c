@@ -28,6 +28,7 @@ jn_hang_up(struct jn_device *d)
     d->nc = NULL;
     d->model[0] = d->release[0] = d->host_name[0] = '\0';
     d->known = false;
+    d->encrypts_ms = 0;
 }
 
 /* ---- opening ---- */

@@ -435,6 +435,15 @@ get_links(struct ask *a)
 
 /* ---- all of it ---- */
 
+static bool
+all_encrypt(const struct jn_macsec *m, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (m[i].out_inuse && !m[i].encrypts)
+            return false;
+    return true;
+}
+
 static int
 get_lists(struct ask *a, unsigned want)
 {
@@ -445,6 +454,7 @@ get_lists(struct ask *a, unsigned want)
     if (want & JN_WANT_MACSEC) {
         err = get_list(a, K_MACSEC, read_macsec, &list, &v->n_macsec);
         v->macsec = list;
+        v->all_encrypt = !err && all_encrypt(list, v->n_macsec);
         v->n_macsec = jn_only_keep(&a->only, list, v->n_macsec, sizeof *v->macsec);
         list = NULL;
     }
