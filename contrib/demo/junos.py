@@ -1,0 +1,107 @@
+"""junos: two sites, two KMEs, two simulated routers with two links, whose keys change all the time; a live table, and one
+line of sums at the end.
+
+    junos.py BUILD SECONDS [FOLDER]
+
+Run by contrib/demo/run --junos.  FOLDER: where logs and configuration are left.  Exit status 1 when MKA was unsecured or
+frames could have gone in clear for a moment, or nothing rotated.
+"""
+import os
+import shutil
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+os.environ["top_builddir"], os.environ["top_srcdir"] = sys.argv[1], TOP
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(TOP, "tests", "process"))
+import junos_rig  # noqa: E402
+import rig  # noqa: E402
+
+LINKS = ("link-1", "link-2")
+HEAD = "%6s  %-8s %-7s %-6s %-9s %-18s %-18s %6s %9s %7s %9s" % (
+    "time", "router", "link", "role", "MKA", "CKN", "fallback CKN", "age", "rotations", "commits", "unsecured")
+
+
+def set_up(r):
+    lab, kmes = junos_rig.Lab(r, hello="100ms", commit="200ms"), rig.KmePair(r)
+    kmes.start()
+    a, b = r.pair(kmes.source, link="none")
+    names = {"A": "mx-east", "B": "acx-west"}
+    lab.router("mx-east", like="mx")
+    lab.router("acx-west", like="acx-evo", zone="Europe/Berlin")
+    for site in (a, b):
+        site.conf["links"].clear()
+        site.conf["devices"].clear()
+    for link in LINKS:
+        ports = lab.cable(link, *names.values())
+        for site, other, port in ((a, b, ports[0]), (b, a, ports[1])):
+            site.link(link, device=names[site.name], interface=port, source="keys", channel="box", interval="3s",
+                      **{"peer-sae": other.sae})
+    lab.start()
+    for site in (a, b):
+        lab.routers[names[site.name]].device(site)
+        site.save()
+        site.start()
+    for site in (a, b):
+        for link in LINKS:
+            site.wait_end(link, lambda e: e["rotations"] >= 1, "a first key")
+    lab.secured()
+    return lab, (a, b), names
+
+
+def show(lab, sites, names, seconds):
+    state = lab.state()
+    for site in sites:
+        for row in site.status()["links"]:
+            box = state[names[site.name]]
+            end = box["ports"][row["interface"]]
+            age = "%.1fs" % (row["key_age_ms"] / 1000) if row["key_age_ms"] is not None else "-"
+            print("%5.0fs  %-8s %-7s %-6s %-9s %-18s %-18s %6s %9d %7d %8.1fs %s" % (
+                seconds, names[site.name], row["link"], row["role"], end["state"], end["in_use"][:16] + "..",
+                end["fallback"][:16] + ".." if end["fallback"] else "-", age, row["rotations"], box["commits"],
+                end["unsecured_ms"] / 1000, " ".join(row["alarms"])), flush=True)
+
+
+def sums(lab, sites, first):
+    done = sum(row["rotations"] for row in sites[0].status()["links"]) - first
+    ends = [end for link in LINKS for end in lab.ends(link)]
+    boxes = lab.state().values()
+    bad = {what: sum(end[what] for end in ends) for what in ("unsecured_ms", "clear_ms", "lost_ms")}
+    print("rotations done %d, commits %d, %g seconds unsecured, %g seconds in clear" % (
+        done, sum(box["commits"] for box in boxes), bad["unsecured_ms"] / 1000, bad["clear_ms"] / 1000), flush=True)
+    return 0 if done > 0 and not any(bad.values()) and not any(box["violations"] for box in boxes) else 1
+
+
+def main(seconds, keep):
+    os.umask(0o077)
+    with rig.Rig(plugins=junos_rig.PLUGINS + ("etsi014",)) as r:
+        try:
+            begin = time.monotonic()
+            lab, sites, names = set_up(r)
+            print("two sites are up (simulated Junos routers, NETCONF over SSH, MKA with GCM-AES-256), first keys in use "
+                  "after %.1f s" % (time.monotonic() - begin), flush=True)
+            begin, line = time.monotonic(), 0
+            first = sum(row["rotations"] for row in sites[0].status()["links"])
+            while time.monotonic() - begin < seconds:
+                now = time.monotonic() - begin
+                if line % 10 == 0:
+                    print(HEAD, flush=True)
+                line += 1
+                show(lab, sites, names, now)
+                r.still_well()
+                time.sleep(max(0, 1 - (time.monotonic() - begin - now)))
+            code = sums(lab, sites, first)
+            for site in sites:
+                site.stop()
+            return code
+        finally:
+            if keep:
+                shutil.copytree(r.dir, keep, dirs_exist_ok=True, ignore=lambda d, names: [
+                    n for n in names if n == "ctl" or n.endswith(".key") or n in ("id", "auth.key", "static.key")])
+
+
+try:
+    sys.exit(main(int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None))
+except (rig.Failed, rig.Skip) as why:
+    sys.exit("demo: %s" % why)
