@@ -5,7 +5,7 @@
 #include "alone.h"
 #include "row.h"
 #include "show.h"
-#include "yaml.h"
+#include "paste.h"
 
 #include "../base/limits.h"
 

@@ -67,6 +67,17 @@ sentences(const struct rk_cli_io *io, const json_t *row)
     return safe;
 }
 
+/* What helps a link that has no key yet. */
+static void
+print_first(const struct rk_cli_io *io, const json_t *first)
+{
+    char *what = rk_show_safe(rk_row_text(first, "do", ""), io->utf8);
+
+    if (json_is_object(first) && what && what[0])
+        fprintf(io->out, "  first key: %s\n", what);
+    free(what);
+}
+
 static void
 print_end(const struct rk_cli_io *io, const json_t *row)
 {
@@ -84,6 +95,7 @@ print_end(const struct rk_cli_io *io, const json_t *row)
     free(end);
     free(role);
     free(text);
+    print_first(io, json_object_get(row, "first_key"));
     for (size_t i = 0; i < json_array_size(alarms); i++)
         print_alarm(io, json_array_get(alarms, i));
 }

@@ -78,8 +78,8 @@ explain_first(struct prose *p)
 
     add(p, "No key of rekeyd is in use.");
     if (rk_end_first_key(p->e, &since_ns, &what) && !(p->e->d.flags & RK_DF_HELD))
-        add(p, "It waits for its first key since %s, which comes from the source like every other.",
-            span(p->now_ns - since_ns, ago));
+        add(p, "It waits for %s since %s, which comes from the source like every other.",
+            p->e->d.seq > 1 ? "a key" : "its first key", span(p->now_ns - since_ns, ago));
 }
 
 static void

@@ -213,8 +213,13 @@ keys(void **state)
     sees(&f, 0, 0);
     happens(&f, RK_EV_DONE);
     sees(&f, 0, 0); /* nor does it transmit on what the peer does */
-    explained(&f, SLAVE "No key of rekeyd is in use. It waits for the master's next offer. Last result, 0 s ago: "
+    explained(&f, SLAVE "No key of rekeyd is in use. It waits for a key since 60 s, which comes from the source like "
+                        "every other. It waits for the master's next offer. Last result, 0 s ago: "
                         "key-not-installed: the device does not hold the key in use any more.");
+    f.e.d.seq = 0;
+    tells(&f, " It waits for its first key since");
+    f.e.d.flags |= RK_DF_HELD; /* an operator's key is in use, and protects it */
+    tells_not(&f, "waits for its first key");
     ready(&f, RK_CLASS_A, SL);
     f.e.d.flags |= RK_DF_FALLBACK;
     explained(&f, SLAVE KEY " It is from the fallback source, for the first one gave none in time. It waits for the "

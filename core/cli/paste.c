@@ -1,9 +1,9 @@
-/* yaml.c - links that a device found, as YAML that rekeyd reads.
+/* paste.c - links that a device found, as YAML that rekeyd reads.
  *
  * Runs in rekeyctl.  The names come from a device and its neighbours: none of them may end a line, a quotation or a
  * comment.
  */
-#include "yaml.h"
+#include "paste.h"
 
 #include "row.h"
 #include "show.h"

@@ -1,6 +1,6 @@
-/* yaml.h - links that were found, as YAML to be pasted into the configuration */
-#ifndef RK_CLI_YAML_H
-#define RK_CLI_YAML_H
+/* paste.h - links that were found, as YAML to be pasted into the configuration */
+#ifndef RK_CLI_PASTE_H
+#define RK_CLI_PASTE_H
 
 #include "ask.h"
 
