@@ -2,7 +2,8 @@
 #
 # BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources, junos; and callgrind, only when named.
 # Devices are sim with no latency, keys come from static, those of "sources" from KMEs, links are local: both ends are
-# driven by the one rekeyd, and one rotation is all of it, at both ends.  doc/performance.md says how to read the figures.
+# driven by the one rekeyd, and one rotation is all of it, at both ends.  doc/performance.md says how to read the
+# figures.
 import os
 import shutil
 import statistics
@@ -231,8 +232,8 @@ def source_others(kme):
 
 
 def source(folder):
-    title("keys by etsi014 over mutual TLS, %d SAE pairs: processor time of one rotation, both ends, without the KMEs; %.0f s"
-          % (sources.PAIRS, RUN_S))
+    title("keys by etsi014 over mutual TLS, %d SAE pairs: processor time of one rotation, both ends, without the KMEs; "
+          "%.0f s" % (sources.PAIRS, RUN_S))
     why = sources.missing()
     if why:
         row("sources", "-", why)
@@ -296,7 +297,8 @@ def router_others(folder):
         row("rekeyd", "-", "not all links got their first key in time")
         return
     row("rekeyd", "%.0f us" % statistics.median(t[0] for t in turns),
-        ", ".join("%s %.0f" % (n, statistics.median(t[3][n] for t in turns)) for n in sorted(turns[0][3], reverse=True)))
+        ", ".join("%s %.0f" % (n, statistics.median(t[3][n] for t in turns))
+                  for n in sorted(turns[0][3], reverse=True)))
     for i, name in ((1, "a commit for each rotation, 10 threads"), (2, "one commit for all links of a router")):
         row(name, "%.0f us" % statistics.median(t[i] for t in turns),
             "%.1f x rekeyd" % statistics.median(t[i] / t[0] for t in turns))
@@ -322,8 +324,8 @@ def routers(folder):
         title("routers")
         row("junos", "-", why)
         return
-    title("100 routers, 10 links each between two of them, MKA hellos of 50 ms: rotations, as many as they can; %.0f s" %
-          (2 * RUN_S))
+    title("100 routers, 10 links each between two of them, MKA hellos of 50 ms: rotations, as many as they can; "
+          "%.0f s" % (2 * RUN_S))
     router_rate(folder, "2s", "500ms")
     router_rate(folder, "20ms", "100ms")
     title("time between the ends of both routers' commits of a key, median")

@@ -136,8 +136,8 @@ def config(lab, interval, verify, level="info"):
     lines.append("links:")
     for i in range(0, lab.boxes, 2):
         for k in range(lab.links):
-            lines.append("  - { name: l%04d-%02d, device: r%04d, interface: %s, peer-device: r%04d, peer-interface: %s }"
-                         % (i, k, i, port_name(k), i + 1, port_name(k)))
+            lines.append("  - { name: l%04d-%02d, device: r%04d, interface: %s, peer-device: r%04d, "
+                         "peer-interface: %s }" % (i, k, i, port_name(k), i + 1, port_name(k)))
     rig.fresh(lab.dir, lines)
 
 
@@ -170,7 +170,7 @@ def quantile(values, q):
 
 
 def idle(lab, seconds):
-    """Pss [KiB] and processor time [% of a core] of each process, when all links have their first key and rest; None."""
+    """Pss [KiB] and processor time [% of a core] of each process, when all links have a key and rest; None."""
     config(lab, "24h", "1h")
     path = lab.dir + "/log"
     with open(path, "wb") as out, rig.Daemon(lab.dir, stderr=out) as daemon:
@@ -189,8 +189,10 @@ def idle(lab, seconds):
 def python():
     """One that has ncclient; None."""
     for path in (sys.executable, "/usr/bin/python3"):
-        if os.path.exists(path) and not subprocess.run([path, "-c", "import ncclient"], stderr=subprocess.DEVNULL).returncode:
-            return path
+        if os.path.exists(path):
+            done = subprocess.run([path, "-c", "import ncclient"], stderr=subprocess.DEVNULL)
+            if done.returncode == 0:
+                return path
     return None
 
 
