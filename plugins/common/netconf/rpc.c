@@ -1,7 +1,8 @@
 /* rpc.c - one request and its reply.
  *
- * A request is put together in memory that is locked and wiped when it has a secret, and goes out in one run.  A request that is out whole
- * and has no reply may have been done: that is RK_E_UNKNOWN, whatever the reason.  Neither request nor reply is logged.
+ * A request with a secret is put together in memory that is locked and wiped.  Each goes out in one run.  One that is
+ * out whole and has no reply may have been done: that is RK_E_UNKNOWN, whatever the reason.  Neither request nor reply
+ * is logged.
  */
 #include "reply.h"
 #include "session.h"

@@ -9,7 +9,8 @@
 
 /* Indentation makes no nodes, short texts no memory of their own: most of what a reply would cost. */
 #define READ_FLAGS \
-    (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA | XML_PARSE_NOBLANKS | XML_PARSE_COMPACT)
+    (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA | XML_PARSE_NOBLANKS | \
+     XML_PARSE_COMPACT)
 
 /* ---- bytes ---- */
 
@@ -164,10 +165,18 @@ nc_xml_local(const xmlNode *node)
     return colon ? colon + 1 : name; /* the prefix of no namespace stays in the name */
 }
 
+/* Most are not: that is seen without a look for a prefix, which only stays in the name of what has no namespace. */
 bool
 nc_is(const xmlNode *node, const char *name)
 {
-    return node && node->type == XML_ELEMENT_NODE && strcmp(nc_xml_local(node), name) == 0;
+    const char *all;
+
+    if (!node || node->type != XML_ELEMENT_NODE)
+        return false;
+    all = (const char *)node->name;
+    if (strcmp(all, name) == 0)
+        return true;
+    return !node->ns && strcmp(nc_xml_local(node), name) == 0;
 }
 
 const xmlAttr *
