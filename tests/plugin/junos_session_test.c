@@ -242,7 +242,7 @@ test_idle_sessions_are_closed(void **state)
     d.used_ms -= 120000;
     assert_int_equal(jn_tend(&d, &call), RK_OK);
     assert_non_null(d.nc);
-    nc.n_sessions = 1000; /* many: sooner */
+    nc.n_sessions = 3000; /* many: sooner */
     assert_int_equal(jn_tend(&d, &call), RK_OK);
     assert_null(d.nc);
     assert_int_equal(nc.polite, 1);

@@ -47,7 +47,7 @@ struct jn_device {
     bool known;               /* they were asked for */
     struct jn_sealed *sealed;
     unsigned char way[8];     /* view.c: which of the names of a request this router knows */
-    int64_t encrypts_ms;      /* observe.c: when all of its MACsec connections were seen to encrypt, monotonic; 0 never */
+    int64_t encrypts_ms;      /* observe.c: when all MACsec connections were seen to encrypt, monotonic; 0 never */
 };
 
 /* jn_rpc - one request on the device's session, which is opened or opened again when need be

@@ -410,8 +410,8 @@ add_links(struct jn_device *d, struct rk_call *call, const char *const *ifaces, 
     return err;
 }
 
-/* What a look asks for.  That all connections encrypt is looked at again only after a while: what turns it off is in the
- * configuration, which is read each time. */
+/* What a look asks for.  That all connections encrypt is looked at again only after a while: what turns it off is in
+ * the configuration, which is read each time. */
 static unsigned
 wants(const struct jn_device *d, int64_t now_ms)
 {

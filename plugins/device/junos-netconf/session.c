@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#define MANY_SESSIONS 512    /* of this process: then idle ones are closed sooner */
+#define MANY_SESSIONS 2048   /* of this process: then idle ones are closed sooner */
 #define MANY_IDLE_MS 60000
 #define OLD_MS (24 * 3600000LL) /* libssh2 does not renew the keys of a session: it is replaced daily */
 
