@@ -1,12 +1,15 @@
 # junos_faults.py - each fault of junos-sim at one end of a link of its own, and what becomes of the link: it keeps the key
 # that it has, gets the new one as soon as it can be had, is never unsecured by it, and nothing is committed twice.
 import os
+import re
 import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
 import junos_rig  # noqa: E402
+import marker  # noqa: E402
+import mixing  # noqa: E402
 import rig  # noqa: E402
 from rig import expect  # noqa: E402
 
@@ -44,7 +47,9 @@ def set_up(w):
     w.a = w.rig.site("A", "SAE_A")
     w.a.conf["call-budget"] = "8s"
     w.a.conf["defaults"].update(interval="30d")
-    w.a.conf["sources"]["lab"] = {"plugin": "static", "secret": w.a.secret("static.key")}
+    w.rig.rekeyd_options = ("--log-level", "debug")
+    w.secret = rig.new_secret()
+    w.a.conf["sources"]["lab"] = {"plugin": "static", "secret": w.a.secret("static.key", w.secret)}
     for row in ROWS:
         names = [word(row) + "-1", word(row) + "-2"]
         for name in names:
@@ -136,6 +141,51 @@ def unharmed(w, row):
         expect(state["violations"] == 0, "%s: %s", box, state["violation"])
 
 
+def cak_of(w, link, key_id):
+    """As plugins/device/junos-netconf/ckn.c has it."""
+    key = mixing.static_key(w.secret, key_id)
+    return key, mixing.hkdf(key, b"rekey cak v1\0" + link.encode() + b"\0" + key_id.encode() + b"\0")
+
+
+def no_key_shown(w):
+    """no key in a log, an argument, an environment, or a file of the plugin's process, of rekeyd, or of junos-sim"""
+    markers, n = marker.Markers(), 0
+    for row in ROWS:
+        name = word(row)
+        for key_id in {e["key_id"] for e in w.a.ask("history", name, "--limit", "1000") if e["key_id"]}:
+            n += 1
+            for what, text in zip(("key", "CAK"), cak_of(w, name, key_id)):
+                markers.add("%s of %s" % (what, key_id), text)
+    is_the_right_one(w, word(ROWS[0]))
+    expect(n >= 2 * len(ROWS), "only %d keys", n)
+    seen = 0
+    for folder, _, names in os.walk(w.rig.dir):
+        for path in (os.path.join(folder, name) for name in names):
+            if os.path.isfile(path) and not path.endswith("/static.key"):
+                seen += 1
+                found = marker.scan_file(markers, path)
+                expect(not found, "%s: %s", path, found[:5])
+                with open(path, "rb") as f:
+                    expect(b"$9$" not in f.read(), "%s: a stored key", path)
+    pids = [w.lab.process.pid, w.a.process.pid, *rig.children(w.a.process.pid)]
+    expect(w.a.plugin("junos-netconf")["pid"] in pids, "%s", pids)
+    for pid in pids:
+        for what in ("environ", "cmdline"):
+            with open("/proc/%d/%s" % (pid, what), "rb") as f:
+                found = markers.find(f.read())
+                expect(not found, "/proc/%d/%s: %s", pid, what, found)
+    expect(w.a.log().count(" debug ") > 100 and w.lab.log().count(" debug ") > 100, "the logs are too short")
+    print("# %d keys, %d forms, looked for in %d files" % (n, len(markers.list), seen))
+
+
+def is_the_right_one(w, link):
+    """The CAK that the test computes is the one that the router has."""
+    said = w.lab.netconf(link + "-1", '<get-configuration database="committed"/>')
+    stored = re.findall(r"<pre-shared-key>\s*<ckn>\w+</ckn>\s*<cak>([^<]+)</cak>", said)
+    _, cak = cak_of(w, link, w.a.end(link)["key_id"])
+    expect([junos_rig.open_9(text) for text in stored] == [cak.hex()], "the test computes another CAK than %s has", link)
+
+
 def all_of_them(w):
     """junos-sim has no fault that is not tried here"""
     said = subprocess.run([junos_rig.SIM, "--list-faults"], capture_output=True, text=True, check=True).stdout
@@ -152,7 +202,7 @@ def main():
     else:
         cases = [(all_of_them.__doc__, all_of_them)]
     w = rig.World(set_up)
-    cases += [case(row) for row in ROWS]
+    cases += [case(row) for row in ROWS] + [(no_key_shown.__doc__, no_key_shown)]
     try:
         return rig.run_cases([(name, w.case(f)) for name, f in cases] + [("all ends well", w.last_case())], quick_too=True)
     finally:

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 
 import rig
 from rig import expect
@@ -17,6 +18,28 @@ def need():
     rig.need_file(SIM)
     rig.need_file(rig.PLUGINS + "/junos-netconf.so")
     rig.need("ssh-keygen")
+
+
+# The form in which Junos keeps secrets, which anybody can read: its letters, and what the gaps between them are worth.
+FAMILIES = ("QzF3n6/9CAtpu0O", "B1IREhcSyrleKvMW8LXx", "7N-dVbwsY2g4oaJZGUDj", "iHkq.mPf5T")
+LETTERS = "".join(FAMILIES)
+WEIGHTS = ((1, 4, 32), (1, 16, 32), (1, 8, 32), (1, 64), (1, 32), (1, 4, 16, 128), (1, 32, 64))
+
+
+def open_9(stored):
+    """The clear text of $9$..."""
+    text = stored[3:]
+    salt = 3 - [text[0] in family for family in FAMILIES].index(True)
+    last, at, out = text[0], 1 + salt, ""
+    while at < len(text):
+        weights = WEIGHTS[len(out) % len(WEIGHTS)]
+        value = 0
+        for weight, letter in zip(weights, text[at:]):
+            value += weight * ((LETTERS.index(letter) - LETTERS.index(last)) % len(LETTERS) - 1)
+            last = letter
+        out += chr(value % 256)
+        at += len(weights)
+    return out
 
 
 class Router:
@@ -134,6 +157,25 @@ class Lab:
         expect(done, "not all links are secured by their primary keys: %s", [
             (link, [(e["state"], e["primary"][:8], e["primary_status"]) for e in self.ends(link)])
             for link in self.link_ports if not all(e["state"] == "primary" for e in self.ends(link))])
+
+    def netconf(self, router, *requests):
+        """Ask a router as anybody may who has the key, by OpenSSH's client: all that it says."""
+        rig.need("ssh")
+        mark = "]]>]]>"
+        hello = '<hello xmlns="%s"><capabilities><capability>%s</capability></capabilities></hello>' % (
+            "urn:ietf:params:xml:ns:netconf:base:1.0", "urn:ietf:params:netconf:base:1.0")
+        rpcs = ['<rpc message-id="%d">%s</rpc>' % (i, r) for i, r in enumerate(requests + ("<close-session/>",), 1)]
+        argv = ["ssh", "-F", "none", "-i", self.key, "-o", "UserKnownHostsFile=" + self.known_hosts, "-o", "BatchMode=yes",
+                "-p", str(self.port), "-s", "rekeyd@" + self.routers[router].host, "netconf"]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ssh:
+            timer = threading.Timer(rig.PATIENCE_S, ssh.kill)
+            timer.start()
+            ssh.stdin.write("".join(text + mark for text in [hello] + rpcs).encode())
+            ssh.stdin.flush()
+            said = ssh.stdout.read().decode()  # to its end, which close-session brings
+            timer.cancel()
+        expect("rpc-reply" in said, "ssh: %s", said)
+        return said
 
     # ---- what must hold ----
 

@@ -403,4 +403,5 @@ def main():
         w.close()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
