@@ -136,9 +136,24 @@ def killed(w):
     w.lab.check()
 
 
+def clocks_off(w):
+    """the clocks of both routers of a key chain are wrong: no key is given a start time until they are right"""
+    for name, off in (("d-d-a", "3s"), ("d-d-b", "-3s")):
+        w.lab.do("fault", name, "clock:" + off)
+    for site in (w.a, w.b):
+        site.wait_alarm("d-d", "CLOCK-SKEW")
+    w.lab.check()
+    for name in ("d-d-a", "d-d-b"):
+        w.lab.do("clear", name)
+    for site in (w.a, w.b):
+        site.wait_alarm("d-d", "CLOCK-SKEW", on=False)
+        site.wait_rotations("d-d", 1, timeout=2 * rig.PATIENCE_S)
+    w.lab.check()
+
+
 def main():
     w = rig.World(set_up)
-    cases = [(f.__doc__ or f.__name__, w.case(f)) for f in (first_keys, rotates, one_commit, killed)[:3 if QUICK else 4]]
+    cases = [(f.__doc__ or f.__name__, w.case(f)) for f in (first_keys, rotates, one_commit, killed, clocks_off)[:3 if QUICK else 5]]
     try:
         return rig.run_cases(cases + [("all ends well", w.last_case())], quick_too=True)
     finally:

@@ -29,7 +29,7 @@ NOT_HERE = ("reboot-empty", "no-licence", "dirty")
 ONE = {"commit-silent": "60s:1", "slow-commit": "1s:1", "locked": "1s:1", "reboot": "500ms:1", "reboot-before": "500ms:1",
        "slow": "300ms", "slow-hello": "1s:1", "slow-connect": "1s:1", "clock": "20s", "split": "", "bytes": "", "wrong-key": "",
        "rsa-only": "", "short-ckn": ""}
-STORM_S = 5 if os.environ.get("REKEY_QUICK") == "1" else 20
+STORM_S = 5 if os.environ.get("REKEY_QUICK") == "1" else 8
 ROTATIONS = int(os.environ.get("REKEY_ROTATIONS") or (500 if os.environ.get("REKEY_LONG") == "1" else 0))
 SEED = int(os.environ.get("REKEY_SEED") or random.SystemRandom().randrange(1 << 32))
 chance = random.Random(SEED)
