@@ -29,7 +29,7 @@ NOT_HERE = ("reboot-empty", "no-licence", "dirty")
 ONE = {"commit-silent": "60s:1", "slow-commit": "1s:1", "locked": "1s:1", "reboot": "500ms:1", "reboot-before": "500ms:1",
        "slow": "300ms", "slow-hello": "1s:1", "slow-connect": "1s:1", "clock": "20s", "split": "", "bytes": "", "wrong-key": "",
        "rsa-only": "", "short-ckn": ""}
-STORM_S = 5 if os.environ.get("REKEY_QUICK") == "1" else 8
+STORM_S = 8
 ROTATIONS = int(os.environ.get("REKEY_ROTATIONS") or (500 if os.environ.get("REKEY_LONG") == "1" else 0))
 SEED = int(os.environ.get("REKEY_SEED") or random.SystemRandom().randrange(1 << 32))
 chance = random.Random(SEED)
@@ -126,7 +126,7 @@ def main():
     w = rig.World(set_up)
     cases = [(f.__doc__, w.case(f)) for f in (first_keys, storm, calm)]
     try:
-        return rig.run_cases(cases + [("all ends well", w.last_case())], quick_too=True)
+        return rig.run_cases(cases + [("all ends well", w.last_case())])
     finally:
         w.close()
 
