@@ -18,6 +18,7 @@
 
 #define SIM "contrib/junos-sim/junos-sim"
 #define IF1 "et-0/0/1"
+#define IF2 "et-0/0/2"
 
 static struct scratch scratch;
 static char known[128], key[128], conf[128], allowed[128], *host = (char *)"127.9.8.7";
@@ -158,6 +159,13 @@ assert_keys(const char *primary, const char *fallback)
 }
 
 static void
+count(void *arg, const char *line)
+{
+    assert_null(strstr(line, "secret \""));
+    ++*(unsigned *)arg;
+}
+
+static void
 test_pre_shared_keys(void **state)
 {
     (void)state;
@@ -206,10 +214,41 @@ test_chain(void **state)
     end();
 }
 
+/* What prepare leaves: an association without mode and key, and no binding; the first key brings all of it. */
+static void
+test_first_key(void **state)
+{
+    struct rk_prepare want = {.size = sizeof want, .apply = 1, .ifaces = (const char *const[]){IF2, NULL}};
+    struct rk_secret *secret = fake_secret("0123456789abcdef0123456789abcdef", 32);
+    struct rk_dev_op op = {.kind = RK_OP_STAGE, .seq = 1, .link = "l2", .iface = IF2, .key_id = "k1", .peer_facts = "",
+                           .key = secret, .text = "keep=", .err = RK_E_CONTRACT};
+    struct jn_view *v;
+    unsigned lines = 0;
+
+    (void)state;
+    begin(false);
+    assert_int_equal(jn_prepare(&d, &call, &want, count, &lines), RK_OK);
+    assert_true(lines > 5);
+    v = view();
+    assert_true(!jn_conf_port(v->conf, IF2) || !jn_conf_port(v->conf, IF2)->ca[0]);
+    jn_view_free(&fake_host, &v);
+    if (jn_apply(&d, &call, &op, 1) != RK_OK || op.err != RK_OK)
+        fail_msg("%s; %s", call.text, op.why);
+    v = view();
+    assert_non_null(jn_conf_port(v->conf, IF2));
+    assert_string_equal(jn_conf_port(v->conf, IF2)->ca, "rk-et-0-0-2");
+    assert_string_equal(jn_conf_ca(v->conf, "rk-et-0-0-2")->mode, "static-cak");
+    assert_int_equal(strlen(jn_conf_ca(v->conf, "rk-et-0-0-2")->psk.ckn), JN_CKN_HEX);
+    jn_view_free(&fake_host, &v);
+    fake_host.secret_free(&secret);
+    end();
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pre_shared_keys), cmocka_unit_test(test_chain)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_key), cmocka_unit_test(test_pre_shared_keys),
+                                       cmocka_unit_test(test_chain)};
 
     if (access(SIM, X_OK) != 0 || system("command -v ssh-keygen >/dev/null") != 0) {
         puts("1..0 # SKIP junos-sim is not built, or ssh-keygen is not there");
