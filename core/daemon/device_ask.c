@@ -198,8 +198,8 @@ part(struct daemon *d, struct wake *w)
     a->part = a->n - a->at < RK_BATCH_MAX ? a->n - a->at : RK_BATCH_MAX;
     a->errand = (struct errand){.inst = inst, .verb = a->prepare ? RK_V_PREPARE : RK_V_DISCOVER,
                                 .budget_ms = left_ms, .apply = a->apply,
-                                .ifaces = (const char *const *)(a->ifaces + a->at), .n = a->part, .line = on_line,
-                                .found = on_found, .done = on_done, .arg = a};
+                                .ifaces = a->part ? (const char *const *)&a->ifaces[a->at] : NULL, .n = a->part,
+                                .line = on_line, .found = on_found, .done = on_done, .arg = a};
     if (!inst || left_ms <= 0) {
         on_done(a, inst ? RK_E_TIMEOUT : RK_E_CANCELED,
                 inst ? "there was no time left for all its interfaces; give more with --timeout"

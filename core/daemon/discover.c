@@ -139,7 +139,7 @@ merge(struct discover *v, bool *changed)
     for (size_t i = 0; i < v->n; i++) {
         if (!v->seen[i].device[0])
             continue;
-        *changed |= !find(all->list + first, n_old, v->device, v->seen[i].iface);
+        *changed |= n_old == 0 || !find(&all->list[first], n_old, v->device, v->seen[i].iface);
         list[n++] = v->seen[i];
     }
     free(all->list);

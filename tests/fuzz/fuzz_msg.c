@@ -135,11 +135,22 @@ check_control(const uint8_t *frame, size_t len)
     struct rk_ask ask, ask_again;
     struct rk_done done, done_again;
     struct rk_step step, step_again;
+    struct rk_found_msg found, found_again;
     char row[4096], row_again[4096];
 
     if (rk_step_get(frame, len, &step) == RK_OK) {
         demand(rk_step_get(first, rk_step_put(first, &step), &step_again) == RK_OK);
         demand(memcmp(&step, &step_again, sizeof step) == 0);
+    }
+    if (rk_found_get(frame, len, &found) == RK_OK) {
+        size_t again = rk_found_put(first, &found);
+
+        if (again) { /* what came in one frame fits in one, but for empty settings without end */
+            demand(rk_found_get(first, again, &found_again) == RK_OK);
+            demand(found_again.n == found.n && strcmp(found_again.peer_sae, found.peer_sae) == 0);
+            free(found_again.settings);
+        }
+        free(found.settings);
     }
     if (rk_ask_get(frame, len, &ask) == RK_OK) {
         demand(rk_ask_get(first, rk_ask_put(first, &ask), &ask_again) == RK_OK);

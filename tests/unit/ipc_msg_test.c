@@ -441,6 +441,8 @@ test_control(void **state)
 {
     struct rk_ask ask = {.limit = 12, .fetch = 1, .budget_ms = 7}, ask_got;
     struct rk_step step = {.number = 9, .result = RK_E_AUTH}, step_got;
+    struct rk_setting options[2] = {{"plugin", "etsi014"}, {"kme-host", ""}};
+    struct rk_found_msg found = {.number = 9, .settings = options, .n = 2}, found_got;
     struct rk_done done = {.exit_code = 3}, done_got;
     char row[64];
     uint32_t type, number;
@@ -454,6 +456,17 @@ test_control(void **state)
     fill(step.text, sizeof step.text, 't');
     assert_int_equal(rk_step_get(frame, rk_step_put(frame, &step), &step_got), RK_OK);
     assert_memory_equal(&step, &step_got, sizeof step);
+    fill(found.iface, sizeof found.iface, 'i');
+    fill(found.peer_sae, sizeof found.peer_sae, 'p');
+    fill(found.why, sizeof found.why, 'w');
+    fill(options[1].value, sizeof options[1].value, 'v');
+    assert_int_equal(rk_found_get(frame, rk_found_put(frame, &found), &found_got), RK_OK);
+    assert_int_equal(found_got.number, 9);
+    assert_int_equal(found_got.n, 2);
+    assert_memory_equal(found_got.settings, options, sizeof options);
+    assert_string_equal(found_got.iface, found.iface);
+    assert_string_equal(found_got.why, found.why);
+    free(found_got.settings);
     fill(done.text, sizeof done.text, 'd');
     assert_int_equal(rk_ask_get(frame, rk_ask_put(frame, &ask), &ask_got), RK_OK);
     assert_memory_equal(&ask, &ask_got, sizeof ask);
@@ -478,6 +491,7 @@ test_wrong_type(void **state)
     struct rk_ask ask;
     struct rk_done done;
     struct rk_step step;
+    struct rk_found_msg found;
     char row[8];
     size_t len = rk_number_put(frame, RK_MSG_DROP, 1);
 
@@ -487,6 +501,7 @@ test_wrong_type(void **state)
     assert_int_equal(rk_call_get(frame, len, fds, 0, &call), RK_E_PROTOCOL);
     assert_int_equal(rk_reply_get(frame, len, fds, 0, &reply), RK_E_PROTOCOL);
     assert_int_equal(rk_step_get(frame, len, &step), RK_E_PROTOCOL);
+    assert_int_equal(rk_found_get(frame, len, &found), RK_E_PROTOCOL);
     assert_int_equal(rk_ask_get(frame, len, &ask), RK_E_PROTOCOL);
     assert_int_equal(rk_done_get(frame, len, &done), RK_E_PROTOCOL);
     assert_int_equal(rk_row_get(frame, len, row, sizeof row), RK_E_PROTOCOL);
