@@ -480,6 +480,22 @@ start_time_that_does_not_fit(void **state)
     tells(&f, " The start time that the master offered does not fit the clock here.");
 }
 
+static void
+first_key_is_asked_of_ends_without_one(void **state)
+{
+    const char *what = NULL;
+    int64_t since_ns = -1;
+    struct fix f;
+
+    (void)state;
+    bring(&f, M, RK_ST_STAGED);
+    assert_false(rk_end_first_key(&f.e, &since_ns, &what));
+    assert_true(since_ns == -1 && !what);
+    f.e.d.cur[0] = '\0';
+    assert_true(rk_end_first_key(&f.e, &since_ns, &what));
+    assert_non_null(what);
+}
+
 /* Whoever has less room gets the beginning. */
 static void
 cut(void **state)
@@ -520,6 +536,7 @@ main(void)
         cmocka_unit_test(peer_is_shut),
         cmocka_unit_test(alarms),
         cmocka_unit_test(start_time_that_does_not_fit),
+        cmocka_unit_test(first_key_is_asked_of_ends_without_one),
         cmocka_unit_test(cut),
     };
 
