@@ -142,6 +142,7 @@ test_ckn_cut(void **state)
             fail_msg("\"%s\"", rows[i].printed);
     assert_false(jn_ckn_cut("badc0ffe01", "badc0ffe01000000000000000000000000000000000000000000000000000000"));
     assert_false(jn_ckn_cut("abcd1234", ""));
+    assert_false(jn_ckn_cut("abcd1234abcd1234.abcd", "abcd1234abcd1234.abcd")); /* one that is cut is not the whole */
 }
 
 /* Two keys that begin alike: which one is meant is not guessed.  Another interface's rows are not touched. */

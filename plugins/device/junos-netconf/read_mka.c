@@ -446,6 +446,8 @@ jn_ckn_cut(const char *printed, const char *ckn)
     size_t head = head_of(printed), len = strlen(ckn), dots = strspn(printed + head, "."), tail;
 
     tail = strlen(printed + head + dots);
+    if (head_of(ckn) != len) /* it is cut itself */
+        return false;
     if (head < CUT_HEAD_MIN || head + tail >= len || (!dots && tail) || strncasecmp(printed, ckn, head) != 0)
         return false;
     if (!dots)
