@@ -149,7 +149,8 @@ def stops(w):
         site.start()
     for site in (a, b):
         row = site.wait_end("link-1", lambda e, n=before[site.name]: e["rotations"] > n, "rotations go on")
-        expect(row["failed"] == 0, "%s: %d rotations failed over the restart", site.name, row["failed"])
+        # One that was going on, and whose key was not staged yet, is given up by the stop.
+        expect(row["failed"] <= 1, "%s: %d rotations failed over the restart", site.name, row["failed"])
     a.stop()
     b.stop()
     r.verify()
