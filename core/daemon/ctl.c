@@ -26,7 +26,6 @@
 #define CLIENT_QUIET_MS 60000 /* a client that asks nothing and reads nothing for so long is let go */
 
 /* Exit codes of rekeyctl that the daemon chooses. */
-enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 
 struct ctl_client {
     struct wake wake; /* quiet for too long */

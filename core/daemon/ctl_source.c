@@ -4,20 +4,6 @@
  */
 #include "daemon.h"
 
-enum { CTL_OK = 0, CTL_FAILED = 1 }; /* as in ctl.c */
-
-static void
-take_row(void *arg, char *row)
-{
-    ctl_push(arg, row);
-}
-
-static void
-take_over(void *arg, bool ok, const char *text)
-{
-    ctl_over(arg, ok ? CTL_OK : CTL_FAILED, text);
-}
-
 static void
 forget(void *arg)
 {
@@ -28,7 +14,7 @@ void
 do_source_test(struct daemon *d, struct ctl_client *c, const struct rk_ask *ask)
 {
     const struct source_test_want want = {ask->arg, ask->peer, ask->fetch != 0, ask->budget_ms};
-    const struct source_test_hearer to = {take_row, take_over, c};
+    const struct hearer to = hearer_of_ctl(c);
     char why[RK_TEXT_MAX] = "";
     struct source_test *t = source_test_begin(d, &want, &to, why, sizeof why);
 

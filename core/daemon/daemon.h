@@ -16,6 +16,7 @@
 #include "../model/end.h"
 #include "../sched/bucket.h"
 #include "../sched/heap.h"
+#include "hearer.h"
 #include "journal.h"
 
 #include <stdbool.h>
@@ -408,20 +409,13 @@ struct source_test_want {
     uint32_t budget_ms; /* of all together */
 };
 
-/* Who hears of it: each row is the hearer's (free); over comes once, and then nothing more. */
-struct source_test_hearer {
-    void (*row)(void *arg, char *row);
-    void (*over)(void *arg, bool ok, const char *text);
-    void *arg;
-};
-
 struct source_test;
 /* source_test_begin - go the way to a key with each peer, as the source's plugin does; rows come from the loop
  *                     ret: NULL with a text in why: there is no such source, no memory
  * source_test_forget - its hearer goes: what is under way is canceled, and ends unheard
  * source_test_find - the source of a configuration, by name; NULL with why: none, and what it may have meant */
 struct source_test *source_test_begin(struct daemon *d, const struct source_test_want *want,
-                                      const struct source_test_hearer *to, char *why, size_t size);
+                                      const struct hearer *to, char *why, size_t size);
 void source_test_forget(struct source_test *t);
 const struct rk_instance_conf *source_test_find(const struct rk_conf_set *set, const char *name, char *why,
                                                 size_t size);
@@ -433,6 +427,8 @@ int source_test_only(struct daemon *d);
 /* ---- ctl.c, ctl_rows.c, ctl_source.c: the control socket ---- */
 
 struct ctl_client;
+enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 }; /* exit codes of rekeyctl */
+
 /* ctl_wait - the answer is made later: rows by ctl_push() (taken), its end by ctl_over();  forget(arg) is called when
  *            the client goes before that
  * do_source_test - the command source-test

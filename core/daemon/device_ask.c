@@ -16,13 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CTL_OK = 0, CTL_FAILED = 1 }; /* as in ctl.c */
-
 struct device_ask {
     struct wake wake; /* the next part, or the end of its time: first member */
     struct daemon *d;
     char device[RK_NAME_MAX + 1];
-    struct source_test_hearer to; /* row NULL: nobody hears */
+    struct hearer to; /* row NULL: nobody hears */
     bool prepare, apply;
     int64_t deadline_ns;
     struct errand errand;
@@ -280,7 +278,7 @@ budget_of(const struct daemon *d, const struct device_ask_want *want)
 }
 
 struct device_ask *
-device_ask_begin(struct daemon *d, const struct device_ask_want *want, const struct source_test_hearer *to, char *why,
+device_ask_begin(struct daemon *d, const struct device_ask_want *want, const struct hearer *to, char *why,
                  size_t size)
 {
     uint32_t what = want->prepare ? RK_OFFERS_PREPARE : RK_OFFERS_DISCOVER;
@@ -306,7 +304,7 @@ device_ask_begin(struct daemon *d, const struct device_ask_want *want, const str
     (void)rk_copy(a->device, sizeof a->device, conf->name);
     a->deadline_ns = rk_now_ns() + budget_of(d, want) * RK_NS_PER_MS;
     if (!add_ifaces(a)) {
-        a->to = (struct source_test_hearer){NULL, NULL, NULL};
+        a->to = (struct hearer){NULL, NULL, NULL};
         end(a);
         return NULL;
     }
@@ -318,24 +316,12 @@ device_ask_begin(struct daemon *d, const struct device_ask_want *want, const str
 void
 device_ask_forget(struct device_ask *a)
 {
-    a->to = (struct source_test_hearer){NULL, NULL, NULL};
+    a->to = (struct hearer){NULL, NULL, NULL};
     if (a->under_way)
         errand_stop(&a->errand);
 }
 
 /* ---- the control socket ---- */
-
-static void
-take_row(void *arg, char *row)
-{
-    ctl_push(arg, row);
-}
-
-static void
-take_over(void *arg, bool ok, const char *text)
-{
-    ctl_over(arg, ok ? CTL_OK : CTL_FAILED, text);
-}
 
 static void
 forget(void *arg)
@@ -346,7 +332,7 @@ forget(void *arg)
 static void
 ask_device(struct daemon *d, struct ctl_client *c, const struct device_ask_want *want)
 {
-    const struct source_test_hearer to = {take_row, take_over, c};
+    const struct hearer to = hearer_of_ctl(c);
     char why[RK_TEXT_MAX] = "";
     struct device_ask *a = device_ask_begin(d, want, &to, why, sizeof why);
 
@@ -371,39 +357,11 @@ do_prepare(struct daemon *d, struct ctl_client *c, const struct rk_ask *ask)
 
 /* ---- without a running daemon ---- */
 
-struct alone {
-    struct daemon *d;
-    bool ok;
-};
-
-static void
-print_row(void *arg, char *row)
-{
-    (void)arg;
-    if (row)
-        puts(row);
-    fflush(stdout);
-    free(row);
-}
-
-static void
-print_over(void *arg, bool ok, const char *text)
-{
-    json_t *row = json_pack("{s:{sb ss}}", "over", "ok", ok, "text", text);
-    struct alone *a = arg;
-
-    print_row(NULL, row ? json_dumps(row, JSON_COMPACT) : NULL);
-    json_decref(row);
-    a->ok = ok;
-    if (a->d->base)
-        event_base_loopbreak(a->d->base);
-}
-
 int
 device_ask_only(struct daemon *d)
 {
     struct alone a = {.d = d};
-    const struct source_test_hearer to = {print_row, print_over, &a};
+    const struct hearer to = hearer_of_stdout(&a);
     struct rk_conf_errors errors = {.n = 0};
     struct rk_conf_set *set = NULL;
     char why[600] = "out of memory";
@@ -413,7 +371,7 @@ device_ask_only(struct daemon *d)
     if (setup_check(d, d->opt.config, &set, &errors) != RK_OK) {
         if (errors.n)
             rk_conf_error_text(&errors, 0, why, sizeof why);
-        print_over(&a, false, why);
+        to.over(to.arg, false, why);
         rk_conf_errors_free(&errors);
         return 1;
     }
@@ -424,6 +382,6 @@ device_ask_only(struct daemon *d)
     if (inst && device_ask_begin(d, &d->opt.device, &to, why, sizeof why))
         event_base_dispatch(d->base);
     else
-        print_over(&a, false, why);
+        to.over(to.arg, false, why);
     return a.ok ? 0 : 1;
 }

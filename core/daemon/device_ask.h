@@ -12,7 +12,7 @@ struct device_ask;
  *                   a line, at the end {"over": ...}.   ret: exit status
  * do_discover, do_prepare - the commands of the control socket */
 struct device_ask *device_ask_begin(struct daemon *d, const struct device_ask_want *want,
-                                    const struct source_test_hearer *to, char *why, size_t size);
+                                    const struct hearer *to, char *why, size_t size);
 void device_ask_forget(struct device_ask *a);
 int device_ask_only(struct daemon *d);
 void do_discover(struct daemon *d, struct ctl_client *c, const struct rk_ask *ask);

@@ -27,7 +27,7 @@ struct source_test {
     struct wake wake; /* the next look, or the next peer: first member */
     struct daemon *d;
     struct inst *inst;
-    struct source_test_hearer to; /* row NULL: nobody hears */
+    struct hearer to; /* row NULL: nobody hears */
     struct peer *peers;           /* n, at: the one that is tested */
     size_t n, at;
     uint32_t call; /* under way; 0: none */
@@ -317,7 +317,7 @@ sae_ok(const char *sae)
 }
 
 struct source_test *
-source_test_begin(struct daemon *d, const struct source_test_want *want, const struct source_test_hearer *to, char *why,
+source_test_begin(struct daemon *d, const struct source_test_want *want, const struct hearer *to, char *why,
                   size_t size)
 {
     int64_t budget_ms = want->budget_ms ? want->budget_ms : RK_SOURCE_TEST_MS;
@@ -353,44 +353,16 @@ source_test_begin(struct daemon *d, const struct source_test_want *want, const s
 void
 source_test_forget(struct source_test *t)
 {
-    t->to = (struct source_test_hearer){NULL, NULL, NULL};
+    t->to = (struct hearer){NULL, NULL, NULL};
     if (t->call)
         sup_cancel(t->inst, t->call);
 }
 
 /* ---- without a running daemon ---- */
 
-struct alone {
-    struct daemon *d;
-    bool ok;
-};
-
-static void
-print_row(void *arg, char *row)
-{
-    (void)arg;
-    if (row)
-        puts(row);
-    fflush(stdout);
-    free(row);
-}
-
-static void
-print_over(void *arg, bool ok, const char *text)
-{
-    json_t *row = json_pack("{s:{sb ss}}", "over", "ok", ok, "text", text);
-    struct alone *a = arg;
-
-    print_row(NULL, row ? json_dumps(row, JSON_COMPACT) : NULL);
-    json_decref(row);
-    a->ok = ok;
-    if (a->d->base)
-        event_base_loopbreak(a->d->base);
-}
-
 /* What is wrong in the file, as rows: nothing was begun. */
 static void
-print_errors(const struct daemon *d, const struct rk_conf_errors *errors, struct alone *a)
+print_errors(const struct daemon *d, const struct rk_conf_errors *errors, const struct hearer *to)
 {
     char line[600], text[RK_TEXT_MAX];
 
@@ -400,18 +372,18 @@ print_errors(const struct daemon *d, const struct rk_conf_errors *errors, struct
         rk_conf_error_text(errors, i, line, sizeof line);
         row = json_pack("{ss sn ss ss ss}", "source", d->opt.test.name, "peer", "step", "configuration", "result",
                         "config", "text", line);
-        print_row(NULL, row ? json_dumps(row, JSON_COMPACT) : NULL);
+        to->row(to->arg, row ? json_dumps(row, JSON_COMPACT) : NULL);
         json_decref(row);
     }
     snprintf(text, sizeof text, "%.300s: nothing was tested", d->opt.config);
-    print_over(a, false, text);
+    to->over(to->arg, false, text);
 }
 
 int
 source_test_only(struct daemon *d)
 {
     struct alone a = {.d = d};
-    const struct source_test_hearer to = {print_row, print_over, &a};
+    const struct hearer to = hearer_of_stdout(&a);
     struct rk_conf_errors errors = {.n = 0};
     struct rk_conf_set *set = NULL;
     const struct rk_instance_conf *conf;
@@ -419,7 +391,7 @@ source_test_only(struct daemon *d)
     struct inst *inst;
 
     if (setup_check(d, d->opt.config, &set, &errors) != RK_OK) {
-        print_errors(d, &errors, &a);
+        print_errors(d, &errors, &to);
         rk_conf_errors_free(&errors);
         return 1;
     }
@@ -430,6 +402,6 @@ source_test_only(struct daemon *d)
     if (inst && source_test_begin(d, &d->opt.test, &to, why, sizeof why))
         event_base_dispatch(d->base);
     else
-        print_over(&a, false, why);
+        to.over(to.arg, false, why);
     return a.ok ? 0 : 1;
 }
