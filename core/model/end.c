@@ -49,7 +49,7 @@ rk_end_poll(struct step *s)
 {
     s->e->state = RK_ST_OBSERVE;
     s->e->retrying = true;
-    s->e->wake_ns = s->now_ns + rk_poll_ns(s->e);
+    s->e->wake_ns = rk_end_next(s->e, rk_poll_ns(s->e), s->now_ns);
 }
 
 void
@@ -217,10 +217,10 @@ rk_end_go(struct step *s, enum rk_state state)
 
 /* ---- answers ---- */
 
-static int64_t
-next_slot(const struct rk_end *e, int64_t now_ns)
+int64_t
+rk_end_next(const struct rk_end *e, int64_t step_ns, int64_t now_ns)
 {
-    return rk_pace_slot(e->slot ? e->slot : rk_hash(e->d.link), e->interval_ns, now_ns);
+    return rk_pace_slot(e->slot ? e->slot : rk_hash(e->d.link), step_ns, now_ns);
 }
 
 void
@@ -231,7 +231,7 @@ rk_on_start(struct step *s)
     int64_t age_ms = s->ev->wall.unix_ms - d->cur_since.unix_ms, left_ms = d->start_ms - s->ev->wall.unix_ms;
     int64_t lead_ms = e->lead_ns / RK_NS_PER_MS;
 
-    e->due_ns = next_slot(e, s->now_ns);
+    e->due_ns = rk_end_next(e, e->interval_ns, s->now_ns);
     e->heard_ns = s->now_ns;
     e->cur_since_ns = s->now_ns;
     if (d->cur_boot && d->cur_boot == s->ev->boot && d->cur_boot_ns <= s->now_ns)
@@ -282,7 +282,7 @@ rk_on_observed(struct step *s)
     e->seen_foreign = seen->foreign;
     rk_end_judge_class(e);
     rk_end_judge_clock(e);
-    e->verify_at_ns = s->now_ns + e->verify_ns;
+    e->verify_at_ns = rk_end_next(e, e->verify_ns, s->now_ns);
     waits_because(s, seen);
     rk_end_resume(s, seen);
 }
@@ -405,7 +405,7 @@ rk_end_finish(struct step *s)
         rk_end_pause(s); /* else a slave that cannot hold keys would take one after the other */
     } else {
         e->failures = 0;
-        e->due_ns = next_slot(e, s->now_ns);
+        e->due_ns = rk_end_next(e, e->interval_ns, s->now_ns);
         rk_end_remember(s, RK_OK, "");
     }
     rk_end_note(s, "rotated", e->d.cur);

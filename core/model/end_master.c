@@ -72,7 +72,7 @@ master_due(struct step *s)
     if (rk_of(e)->cak && e->seen_ns != s->now_ns) {
         rk_end_go(s, RK_ST_OBSERVE);
     } else if (!usable(e, s->now_ns)) {
-        rk_end_wake_at(s, s->now_ns + rk_poll_ns(e));
+        rk_end_wake_at(s, rk_end_next(e, rk_poll_ns(e), s->now_ns));
     } else {
         take_named(e);
         rk_end_begin(s, rk_end_next_seq(e), "");

@@ -218,7 +218,7 @@ resume_staged(struct step *s, const struct rk_seen *seen)
     e->want = e->want && !cur_gone; /* this rotation is the cure */
     set_give_up(s);
     if (rk_of(e)->one_way)
-        e->verify_at_ns = s->now_ns + rk_poll_ns(e);
+        e->verify_at_ns = rk_end_next(e, rk_poll_ns(e), s->now_ns);
     if (cur_gone) {
         rk_end_go(s, RK_ST_J_STAGED);
     } else {

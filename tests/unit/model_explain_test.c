@@ -355,9 +355,9 @@ awaits_mka(void **state)
         uint32_t class;
         const char *text;
     } rows[] = {
-        {RK_CLASS_B, " Key k5 is installed at both ends; it waits for MKA to be live on it. That is in 2 s."},
+        {RK_CLASS_B, " Key k5 is installed at both ends; it waits for MKA to be live on it. That is in 1 s."},
         {RK_CLASS_D, " Key k5 is installed at both ends; it waits for MKA to be live on it. Its start time is in 60 s. "
-                     "That is in 2 s."},
+                     "That is in 1 s."},
     };
     struct fix f;
 

@@ -9,6 +9,9 @@
 
 #include <cmocka.h>
 
+/* The slot of which second 1000 is a time to begin a rotation, and a time to look at the device. */
+#define ON_SECOND_1000 UINT64_C(0x7f59de6c58e5e928)
+
 void
 fresh(struct fix *f, uint32_t role)
 {
@@ -22,6 +25,7 @@ fresh(struct fix *f, uint32_t role)
     f->e.interval_ns = INTERVAL;
     f->e.drain_ns = DRAIN;
     f->e.verify_ns = VERIFY;
+    f->e.slot = ON_SECOND_1000;
     f->now_ns = 1000 * S;
 }
 
