@@ -81,8 +81,8 @@ void rk_end_choose_start(struct step *s);
 void rk_end_staged(struct step *s);
 /* rk_end_finish - the rotation is done: the old key is gone, or stays as the fallback */
 void rk_end_finish(struct step *s);
-/* rk_end_next - when to do the next of what is done each step_ns, within that time: ends that are due together also look
- * at their device together, which takes one call then, and none is busy with a look of its own when all are due */
+/* rk_end_next - when to do the next of what is done each step_ns, within that time: ends that are due together also
+ * look at their device together, which takes one call then, and none is busy with a look of its own when all are due */
 int64_t rk_end_next(const struct rk_end *e, int64_t step_ns, int64_t now_ns);
 /* rk_end_wake_at - wake it then, unless it wakes sooner */
 void rk_end_wake_at(struct step *s, int64_t at_ns);
