@@ -74,6 +74,9 @@
 #define RK_SOURCE_BUDGET_MS 10000
 #define RK_APPLY_BUDGET_MS 60000
 #define RK_OBSERVE_BUDGET_MS 30000
+/* How old an answer of a device may be that came with a change of it [ms]: one entry of the journal is written between
+ * the two, and a disk that takes longer than this is ill.  A device of then may be another one by now. */
+#define RK_READING_MAX_MS 1000
 /* The host mixes keys by itself, and at once. */
 #define RK_MIX_BUDGET_MS 5000
 #define RK_PUBLISH_BUDGET_MS 10000

@@ -29,6 +29,7 @@ struct inst;
 struct call;
 struct source;
 struct source_pair;
+struct reading;
 
 /* A thing that wants to be woken: first member of what the timer belongs to. */
 struct wake {
@@ -222,6 +223,7 @@ struct live { /* what an end is and does, while it is not at rest */
     int64_t queued_ns;             /* when it came into the queue of its source */
     int64_t fetch_ns;              /* slave: how far its key requests are ahead of their rate; inst.c */
     struct rk_journal_place place; /* in the journal */
+    struct reading *reading;       /* of the device, made with the last change of it; NULL */
     struct rk_end e; /* the last: it is long, and who looks through a queue wants what is before it */
 };
 

@@ -3,6 +3,7 @@
  * Runs in the loop.  The candidate's key is here only as the descriptor of a sealed memfd, between the source's answer
  * and the device's call.
  */
+#include "reading.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -391,6 +392,8 @@ begin_act(struct end *end, const struct rk_todo *todo)
     end->live->act = todo->act;
     end->live->act_seq = todo->seq;
     memcpy(end->live->act_key, todo->key_id, sizeof end->live->act_key);
+    if (todo->act != RK_ACT_OBSERVE && todo->act != RK_ACT_JOURNAL)
+        reading_drop(end); /* it is of before what is asked now */
     if (todo->terms[0] && !(end->act_terms = strdup(todo->terms))) {
         end_failed(end, RK_E_NOMEM, "out of memory");
         return;
@@ -400,6 +403,10 @@ begin_act(struct end *end, const struct rk_todo *todo)
         break;
     case RK_ACT_JOURNAL:
         store_put(end);
+        break;
+    case RK_ACT_OBSERVE:
+        if (!reading_answers(end, rk_now_ns()))
+            inst_enqueue(end->device, end);
         break;
     case RK_ACT_GET_NEW:
     case RK_ACT_GET_BY_ID:

@@ -4,6 +4,7 @@
  * keys of all links that wait for the same peer at once.
  */
 #include "errand.h"
+#include "reading.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -345,22 +346,6 @@ op_of(enum rk_act act)
 }
 
 static void
-ask_observe(const struct end *end, struct rk_item *item)
-{
-    const struct rk_end *e = &end->live->e;
-    const struct rk_durable *d = &e->d;
-    const struct {
-        const char *id;
-        uint64_t seq;
-    } keys[] = {{d->cur, d->cur_seq}, {d->prev, d->prev_seq}, {d->cand, d->seq}, {e->peer_active, e->peer_active_seq}};
-
-    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-        rk_copy(item->key[k].id, sizeof item->key[k].id, keys[k].id);
-        item->key[k].seq = keys[k].seq;
-    }
-}
-
-static void
 request(struct end *end, uint32_t verb, struct rk_item *item)
 {
     rk_copy(item->link, sizeof item->link, end->conf->name);
@@ -376,9 +361,10 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
     rk_copy(item->iface, sizeof item->iface, end_iface(end));
     rk_copy(item->facts, sizeof item->facts, end->live->e.peer.facts);
     if (verb == RK_V_OBSERVE) {
-        ask_observe(end, item);
+        reading_ask(end, item);
         return;
     }
+    reading_ask_too(end, item);
     item->op = op_of(end->live->act);
     item->seq = end->live->act_seq;
     item->role = end->live->e.d.role;
@@ -392,21 +378,6 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
 /* ---- answers ---- */
 
 static void
-answer_observe(struct end *end, const struct rk_item *item)
-{
-    struct rk_seen seen = {.state = item->state,
-                           .cur = item->key[0].held,
-                           .prev = item->key[1].held,
-                           .cand = item->key[2].held,
-                           .peer = item->key[3].held,
-                           .foreign = item->foreign,
-                           .facts = item->facts,
-                           .why = item->text};
-
-    end_answer(end, &(struct rk_event){.type = RK_EV_OBSERVED, .seen = &seen});
-}
-
-static void
 answer(struct end *end, uint32_t verb, struct rk_item *item)
 {
     const char *why;
@@ -415,8 +386,9 @@ answer(struct end *end, uint32_t verb, struct rk_item *item)
     if (item->err) {
         end_failed(end, item->err, item->text);
     } else if (verb == RK_V_OBSERVE) {
-        answer_observe(end, item);
+        reading_answer(end, item);
     } else if (verb == RK_V_APPLY) {
+        reading_keep(end, item, rk_now_ns());
         end_answer(end, &(struct rk_event){.type = RK_EV_DONE, .mine = item->mine, .theirs = item->theirs});
     } else if (item->fd < 0) {
         end_failed(end, RK_E_CONTRACT, "the source said ok and gave no key");
@@ -492,6 +464,8 @@ send_batch(struct batch *b)
     m.items = rk_items_new(b->n);
     if (!m.items)
         return RK_E_NOMEM;
+    if (b->verb == RK_V_APPLY)
+        m.read_ms = (uint32_t)budget_ms(b->inst, RK_V_OBSERVE);
     if (b->verb == RK_V_GET_NEW || b->verb == RK_V_GET_BY_ID) {
         m.bits = b->end[0]->conf->bits;
         snprintf(m.peer_sae, sizeof m.peer_sae, "%s", end_peer_sae(b->end[0]));

@@ -114,6 +114,7 @@ live_free(struct live *live)
 
     if (!live)
         return;
+    free(live->reading);
     slot = (struct slot *)(void *)((char *)live - offsetof(struct slot, u));
     c = slot->chunk;
     if (c->used == SLOTS)
@@ -190,6 +191,7 @@ leave_out(struct live *live)
     live->act_seq = 0;
     live->queued_ns = 0;
     live->put_err = 0;
+    live->reading = NULL; /* freed with the room */
     live->next_may_rest = NULL;
     clear_behind(e->d.cur, sizeof e->d.cur);
     clear_behind(e->d.prev, sizeof e->d.prev);

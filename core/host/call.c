@@ -26,6 +26,7 @@ rk_call_new(uint32_t number, uint32_t verb, uint32_t budget_ms)
     c->number = number;
     c->verb = verb;
     c->deadline_ns = rk_now_ns() + budget_ms * RK_NS_PER_MS;
+    c->most_end_ns = RK_NEVER;
     c->cancel_fd = -1;
     c->reply.number = number;
     c->steps_end = &c->steps;
@@ -82,17 +83,28 @@ int
 rk_call_left_ms(const struct rk_call *call)
 {
     struct rk_call *c = (struct rk_call *)(size_t)call;
-    int64_t left_ms = (c->deadline_ns - rk_now_ns()) / RK_NS_PER_MS;
+    int64_t end_ns = c->deadline_ns, left_ms;
     bool canceled;
 
     if (c->verb == RK_V_SOURCE_TEST) /* it ends by itself, before it is canceled: then it can say where it hung */
-        left_ms -= TEST_END_MS;
+        end_ns -= TEST_END_MS * RK_NS_PER_MS;
     pthread_mutex_lock(&c->lock);
     canceled = c->canceled;
+    if (c->most_end_ns < end_ns)
+        end_ns = c->most_end_ns;
     pthread_mutex_unlock(&c->lock);
+    left_ms = (end_ns - rk_now_ns()) / RK_NS_PER_MS;
     if (canceled || left_ms <= 0)
         return 0;
     return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
+}
+
+void
+rk_call_bound(struct rk_call *c, uint32_t most_ms)
+{
+    pthread_mutex_lock(&c->lock);
+    c->most_end_ns = rk_now_ns() + most_ms * RK_NS_PER_MS;
+    pthread_mutex_unlock(&c->lock);
 }
 
 int

@@ -40,6 +40,7 @@ struct rk_call {
     int64_t begun_ns, grace_end_ns;
     pthread_mutex_t lock;
     bool canceled;                 /* under lock */
+    int64_t most_end_ns;           /* under lock; RK_NEVER, or nothing is left after it although the budget goes on */
     int cancel_fd;                 /* under lock; eventfd, -1 until the plugin asks for it */
     struct rk_call_msg msg;        /* CALL */
     struct rk_config config;       /* RK_V_INIT */
@@ -62,6 +63,10 @@ void rk_call_free(struct rk_call **call);
 
 /* rk_call_cancel - make its cancel descriptor readable, and nothing left of its budget.   thread: any */
 void rk_call_cancel(struct rk_call *call);
+
+/* rk_call_bound - from now on at most so much is left, however much of the budget there is
+ * note: what waits for the cancel descriptor alone is told at the end of the budget.   thread: the call's worker */
+void rk_call_bound(struct rk_call *call, uint32_t most_ms);
 
 /* rk_call_fail - struct rk_host.fail
  * rk_call_left_ms, rk_call_cancel_fd - struct rk_host.left_ms, .cancel_fd; documented in rekey/plugin.h */

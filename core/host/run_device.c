@@ -102,28 +102,6 @@ batch_result(struct rk_call *c, const struct batch *b, int err)
     }
 }
 
-int
-rk_run_apply(struct rk_call *c)
-{
-    const struct rk_device_ops *ops = &c->inst->module->device;
-    struct batch b = {0};
-    int err = batch_fill(c, &b);
-
-    if (err)
-        goto out;
-    c->reply.items = rk_items_new(b.n);
-    if (!c->reply.items) {
-        err = rk_call_fail(c, RK_E_NOMEM, "out of memory");
-        goto out;
-    }
-    c->reply.n = b.n;
-    err = ops->apply(c->inst->data, c, b.ops, b.n);
-    batch_result(c, &b, err);
-out:
-    batch_free(&b);
-    return err;
-}
-
 /* ---- observe ---- */
 
 static void
@@ -145,32 +123,35 @@ facts_ok(const char *facts)
            facts[strspn(facts, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:=,.-")] == '\0';
 }
 
-static void
-tell(const struct rk_item *in, struct rk_dev_seen *seen, struct rk_item *out)
+/* What the plugin says of an interface, as far as it is believed: seen->err and why then say so. */
+static int
+judge(struct rk_dev_seen *seen)
 {
-    out->err = rk_safe_err(seen->err);
+    const char *wrong = NULL;
+
+    seen->err = rk_safe_err(seen->err);
     rk_safe_text(seen->why, sizeof seen->why);
-    strcpy(out->text, seen->why);
-    if (!out->err && !facts_ok(seen->facts)) {
-        out->err = RK_E_CONTRACT;
-        strcpy(out->text, "the plugin gave facts that are none");
+    if (!seen->err && !facts_ok(seen->facts))
+        wrong = "the plugin gave facts that are none";
+    else if (!seen->err && RK_IF_CLASS_OF(seen->state) > RK_CLASS_E)
+        wrong = "the plugin gave a device class that is none";
+    if (wrong) {
+        seen->err = RK_E_CONTRACT;
+        strcpy(seen->why, wrong);
     }
-    if (!out->err && RK_IF_CLASS_OF(seen->state) > RK_CLASS_E) {
-        out->err = RK_E_CONTRACT;
-        strcpy(out->text, "the plugin gave a device class that is none");
-    }
-    if (out->err)
-        return;
+    return seen->err;
+}
+
+static void
+tell(const struct rk_item *in, const struct rk_dev_seen *seen, struct rk_item *out)
+{
     out->state = seen->state & STATE_BITS;
     out->foreign = seen->foreign;
     strcpy(out->facts, seen->facts);
-    for (size_t k = 0; k < RK_SEEN_KEYS; k++) {
-        if (!in->key[k].id[0])
-            continue;
-        strcpy(out->key[k].id, in->key[k].id);
-        out->key[k].seq = in->key[k].seq;
-        out->key[k].held = seen->held[k] & (RK_HELD_RX | RK_HELD_TX | RK_SENDING | RK_PEER_USES);
-    }
+    strcpy(out->text, seen->why);
+    for (size_t k = 0; k < RK_SEEN_KEYS; k++)
+        if (in->key[k].id[0])
+            out->key[k].held = seen->held[k] & (RK_HELD_RX | RK_HELD_TX | RK_SENDING | RK_PEER_USES);
 }
 
 int
@@ -191,10 +172,71 @@ rk_run_observe(struct rk_call *c)
         ask(&c->msg.items[i], &seen[i]);
     err = ops->observe(c->inst->data, c, seen, n);
     for (size_t i = 0; i < n; i++) {
+        struct rk_item *out = &c->reply.items[i];
+
         if (err)
             seen[i].err = err;
-        tell(&c->msg.items[i], &seen[i], &c->reply.items[i]);
+        out->err = judge(&seen[i]);
+        if (out->err)
+            strcpy(out->text, seen[i].why);
+        else
+            tell(&c->msg.items[i], &seen[i], out);
     }
     free(seen);
+    return err;
+}
+
+/* ---- apply, with what rekeyd would ask next ---- */
+
+/* Where operations were done the interfaces are read in the same call.  What cannot be read, or not in time, is not
+ * told: rekeyd asks for it then, and hears why. */
+static void
+read_back(struct rk_call *c)
+{
+    const struct rk_device_ops *ops = &c->inst->module->device;
+    struct rk_dev_seen *seen = rk_call_left_ms(c) > 0 ? calloc(c->reply.n, sizeof *seen) : NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; seen && i < c->reply.n; i++)
+        if (c->reply.items[i].err == RK_OK)
+            ask(&c->msg.items[i], &seen[n++]);
+    if (n == 0)
+        goto out;
+    rk_call_bound(c, c->msg.read_ms);
+    if (ops->observe(c->inst->data, c, seen, n) != RK_OK)
+        goto out;
+    for (size_t i = 0, s = 0; i < c->reply.n; i++) {
+        struct rk_item *out = &c->reply.items[i];
+
+        if (out->err || judge(&seen[s++]))
+            continue;
+        tell(&c->msg.items[i], &seen[s - 1], out);
+        out->read = 1;
+    }
+out:
+    free(seen);
+}
+
+int
+rk_run_apply(struct rk_call *c)
+{
+    const struct rk_device_ops *ops = &c->inst->module->device;
+    struct batch b = {0};
+    int err = batch_fill(c, &b);
+
+    if (err)
+        goto out;
+    c->reply.items = rk_items_new(b.n);
+    if (!c->reply.items) {
+        err = rk_call_fail(c, RK_E_NOMEM, "out of memory");
+        goto out;
+    }
+    c->reply.n = b.n;
+    err = ops->apply(c->inst->data, c, b.ops, b.n);
+    batch_result(c, &b, err);
+out:
+    batch_free(&b); /* what is read needs no key */
+    if (!err && c->msg.read_ms > 0)
+        read_back(c);
     return err;
 }

@@ -33,6 +33,7 @@ static const struct field item_fields[] = {
     F(rk_item, 7, STR, iface),    F(rk_item, 8, STR, sae),     F(rk_item, 9, STR, key_id),
     F(rk_item, 10, STR, facts),   F(rk_item, 11, STR, text),   F(rk_item, 12, STR, mine),
     F(rk_item, 13, STR, theirs),  F(rk_item, 14, U32, role),
+    F(rk_item, 15, U32, read),
 };
 
 struct seen_key { /* one element of rk_item.key, which has no name of its own */
@@ -49,7 +50,7 @@ static const struct field key_fields[] = {
 static const struct field call_fields[] = {
     F(rk_call_msg, 1, U32, verb), F(rk_call_msg, 2, U32, inst), F(rk_call_msg, 3, U32, budget_ms),
     F(rk_call_msg, 4, U32, bits), F(rk_call_msg, 5, STR, peer_sae), F(rk_call_msg, 6, U32, min_bits),
-    F(rk_call_msg, 7, U32, fetch), F(rk_call_msg, 8, U32, apply),
+    F(rk_call_msg, 7, U32, fetch), F(rk_call_msg, 8, U32, apply),   F(rk_call_msg, 9, U32, read_ms),
 };
 
 static const struct field reply_fields[] = {

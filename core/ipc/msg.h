@@ -61,8 +61,8 @@ struct rk_config {
 /* One element of a call, or of its reply.  A verb uses the members named behind it; the others are zero. */
 struct rk_item {
     uint32_t op;                       /* APPLY: enum rk_dev_op_kind */
-    uint32_t state;                    /* OBSERVE reply: RK_IF_... */
-    uint32_t foreign;                  /* OBSERVE reply */
+    uint32_t state;                    /* OBSERVE reply, APPLY reply with read: RK_IF_... */
+    uint32_t foreign;                  /* the same */
     int32_t err;                       /* reply */
     uint64_t seq;                      /* APPLY */
     int fd;                            /* -1, or a sealed memfd: GET_* reply, APPLY STAGE; owned by the item.
@@ -71,17 +71,18 @@ struct rk_item {
     char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE */
     char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, BIND: peer SAE.  MIX (first item): own SAE */
     char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY.  MIX: of a part, "" left out; its reply: of the key */
-    char facts[RK_FACTS_MAX + 1];      /* APPLY, OBSERVE: the peer's; OBSERVE reply: own */
+    char facts[RK_FACTS_MAX + 1];      /* APPLY, OBSERVE: the peer's; OBSERVE reply, APPLY reply with read: own */
     char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; reply: why; APPLY: text of DESCRIBE,
                                         * terms of STAGE and RETIRE (at most RK_TERMS_MAX, "" none) */
     char mine[RK_CONFIRM_HEX + 1];     /* APPLY STAGE reply: the confirm tag of this end ... */
     char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show; GET_NEW, MIX reply: this one too */
     uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave.
                                         * GET_NEW, MIX (first item): the same, with link and seq; 0: no tag asked */
+    uint32_t read;                     /* APPLY reply: 1: it was done, and then read: what an OBSERVE answers is here */
     struct {
-        char id[RK_KEY_ID_MAX + 1];    /* OBSERVE: key ID to look for, "" none */
+        char id[RK_KEY_ID_MAX + 1];    /* OBSERVE, APPLY with read_ms: key ID to look for, "" none */
         uint64_t seq;
-        uint32_t held;                 /* OBSERVE reply: RK_HELD_... */
+        uint32_t held;                 /* their replies: RK_HELD_... */
     } key[RK_SEEN_KEYS];
 };
 
@@ -92,6 +93,7 @@ struct rk_call_msg {
     uint32_t min_bits;                 /* SOURCE_TEST: the shortest */
     uint32_t fetch;                    /* SOURCE_TEST: 1: take a key at the end, and drop it */
     uint32_t apply;                    /* PREPARE: 1: do it, not only tell it */
+    uint32_t read_ms;                  /* APPLY: read the interfaces when it is done, at most so long [ms]; 0: not */
     char peer_sae[RK_SAE_MAX + 1];     /* GET_*, MIX, SOURCE_STATUS, SOURCE_TEST */
     struct rk_item *items;             /* n of them, one block */
     size_t n;

@@ -147,6 +147,7 @@ struct rk_device_ops {
      * in:    seen[n]: link, iface, peer_facts, key_ids, seqs;  n 1..64
      * out:   seen[n]: err, state, held, foreign, facts, why; zeroed before the call
      * ret:   RK_OK when every entry has its own result; else a code
+     * note:  also called right after an apply, in its call and within its budget, where operations were done
      * thread: one call at a time per instance.  blocks: within the budget
      */
     int (*observe)(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_t n);

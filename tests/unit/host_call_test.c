@@ -70,6 +70,23 @@ test_left_ms(void **state)
     rk_call_free(&c);
 }
 
+/* A part of a call may have less than the call has, and never more. */
+static void
+test_bound(void **state)
+{
+    struct rk_call *c = rk_call_new(1, RK_V_APPLY, 60000);
+
+    (void)state;
+    rk_call_bound(c, 1800000);
+    assert_in_range(rk_call_left_ms(c), 50000, 60000);
+    rk_call_bound(c, 30000);
+    assert_in_range(rk_call_left_ms(c), 20000, 30000);
+    rk_call_bound(c, 0);
+    assert_int_equal(rk_call_left_ms(c), 0);
+    assert_false(readable(rk_call_cancel_fd(c)));
+    rk_call_free(&c);
+}
+
 /* The earliest end counts, and its name is shown as text of a plugin is. */
 static void
 test_expires(void **state)
@@ -352,7 +369,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cancel_fd),  cmocka_unit_test(test_cancel_before_fd),
-        cmocka_unit_test(test_left_ms),    cmocka_unit_test(test_expires), cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_left_ms), cmocka_unit_test(test_bound), cmocka_unit_test(test_expires),
+        cmocka_unit_test(test_texts),
         cmocka_unit_test(test_wasted),
         cmocka_unit_test(test_safe),       cmocka_unit_test(test_lists),
         cmocka_unit_test(test_bindings),   cmocka_unit_test(test_instances),

@@ -256,6 +256,7 @@ fill_item(struct rk_item *i, uint32_t n)
     i->err = -1000 - (int32_t)n;
     i->seq = UINT64_MAX - n;
     i->role = 1;
+    i->read = 4 + n;
     fill(i->link, sizeof i->link, 'l');
     fill(i->iface, sizeof i->iface, 'i');
     fill(i->sae, sizeof i->sae, 's');
@@ -282,7 +283,8 @@ assert_item(struct rk_item a, struct rk_item b)
 static void
 test_call_full(void **state)
 {
-    struct rk_call_msg m = {.number = 5, .verb = RK_V_APPLY, .inst = 7, .budget_ms = UINT32_MAX, .bits = 256}, got;
+    struct rk_call_msg m = {.number = 5, .verb = RK_V_APPLY, .inst = 7, .budget_ms = UINT32_MAX, .bits = 256,
+                            .read_ms = 30000}, got;
     size_t len, n;
 
     (void)state;
@@ -302,6 +304,7 @@ test_call_full(void **state)
     assert_int_equal(got.inst, 7);
     assert_int_equal(got.budget_ms, UINT32_MAX);
     assert_int_equal(got.bits, 256);
+    assert_int_equal(got.read_ms, 30000);
     assert_string_equal(got.peer_sae, m.peer_sae);
     assert_int_equal(got.n, RK_BATCH_MAX);
     for (size_t i = 0; i < got.n; i++) {

@@ -49,6 +49,17 @@ do_op(const struct inst *inst, struct rk_dev_op *op)
     }
 }
 
+/* Until nothing is left, or it is canceled. */
+static int
+use_it_up(const struct inst *inst, struct rk_call *call)
+{
+    struct pollfd p = {.fd = inst->host->cancel_fd(call), .events = POLLIN};
+
+    while (inst->host->left_ms(call) > 0 && poll(&p, 1, inst->host->left_ms(call)) == 0)
+        ;
+    return RK_E_TIMEOUT;
+}
+
 static int
 device_apply(void *arg, struct rk_call *call, struct rk_dev_op *ops, size_t n)
 {
@@ -60,6 +71,8 @@ device_apply(void *arg, struct rk_call *call, struct rk_dev_op *ops, size_t n)
         if (err)
             return err;
         do_op(inst, &ops[i]);
+        if (mode_is(ops[i].iface, "late"))
+            (void)use_it_up(inst, call);
         if (mode_is(ops[i].iface, "unknown"))
             return inst->host->fail(call, RK_E_UNKNOWN, "the answer was lost");
     }
@@ -76,6 +89,12 @@ device_observe(void *arg, struct rk_call *call, struct rk_dev_seen *seen, size_t
 
         if (err)
             return err;
+        if (mode_is(seen[i].iface, "blind"))
+            return inst->host->fail(call, RK_E_UNREACHABLE, "not now");
+        if (mode_is(seen[i].iface, "slow-eyes"))
+            return use_it_up(inst, call);
+        if (mode_is(seen[i].iface, "late"))
+            inst->host->log(NULL, RK_LOG_INFO, "ev=observe-late");
         seen[i].state = RK_IF_PRESENT | RK_IF_UP | 0x8000;
         seen[i].foreign = 3;
         for (size_t k = 0; k < RK_SEEN_KEYS; k++)
