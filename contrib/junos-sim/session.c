@@ -168,14 +168,15 @@ consume(struct session *s, size_t n)
 static bool
 message_10(struct session *s)
 {
-    size_t from = s->in_scanned > 5 ? s->in_scanned - 5 : 0;
+    size_t from = s->in_scanned > 5 ? s->in_scanned - 5 : 0, n;
     char *end = s->in_n > from ? memmem(s->in + from, s->in_n - from, DELIMITER, 6) : NULL;
 
     s->in_scanned = s->in_n;
     if (!end)
         return false;
-    session_message(s, s->in, (size_t)(end - s->in));
-    consume(s, (size_t)(end - s->in) + 6);
+    n = (size_t)(end - s->in);
+    session_message(s, s->in, n); /* more may come meanwhile, and s->in move */
+    consume(s, n + 6);
     return true;
 }
 

@@ -41,7 +41,8 @@ bool session_wait(struct session *s, int64_t ms);
 /* session_send - one message in the framing agreed on, with the faults of hit */
 void session_send(struct session *s, const char *message, size_t n, const struct sim_fault_hit *hit);
 
-/* session_hello - send our hello.   session_message - answer one message (rpc.c) */
+/* session_hello - send our hello.   session_message - answer one message (rpc.c);
+ * text is read before anything is waited for, and not after: the buffer that it is in may move then */
 void session_hello(struct session *s);
 void session_message(struct session *s, const char *text, size_t n);
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -74,6 +75,25 @@ class Lab:
     def log_text(self):
         with open(self.dir + "/log", errors="replace") as f:
             return f.read()
+
+    def netconf(self, name, requests):
+        """Requests sent at once, by OpenSSH's client: the messages that come, the hello among them."""
+        argv = ["ssh", "-F", "none", "-i", self.dir + "/id", "-o", "UserKnownHostsFile=" + self.dir + "/known_hosts", "-o",
+                "BatchMode=yes", "-p", str(self.port), "-s", "lab@" + self.address(name), "netconf"]
+        hello = '<hello xmlns="%s"><capabilities/></hello>' % "urn:ietf:params:xml:ns:netconf:base:1.0"
+        rpcs = ['<rpc message-id="%d">%s</rpc>' % (i, r) for i, r in enumerate(requests + ["<close-session/>"])]
+        text = "".join(t + "]]>]]>" for t in [hello] + rpcs)
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True) as ssh:
+            timer = threading.Timer(WAIT_S, ssh.kill)
+            timer.start()
+            try:
+                ssh.stdin.write(text)
+                ssh.stdin.flush()
+                said = ssh.stdout.read().split("]]>]]>")  # to its end, which close-session brings
+            finally:
+                timer.cancel()
+        expect(len(said) == len(rpcs) + 2, "%d messages: %s", len(said), said)
+        return said[:-2]  # not what answers close-session, nor what comes behind it
 
     def stop(self):
         """The exit status."""

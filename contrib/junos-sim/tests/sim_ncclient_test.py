@@ -258,6 +258,14 @@ def confirmed_commit():
         raise junos_lab.Failed("it was not rolled back")
 
 
+def many_at_once():
+    """Requests that come while a commit takes its time (ncclient sends none then) are answered after it, in order."""
+    body = "<get-configuration><!--%s--><configuration><system><host-name/></system></configuration></get-configuration>"
+    said = lab.netconf("r1", ["<commit-configuration/>"] + [body % ("x" * (256 << i)) for i in range(12)])
+    expect([line.count("<rpc-error>") for line in said] == [0] * 14, "%s", said)
+    expect("<ok/>" in said[1] and all("<host-name>" in text for text in said[2:]), "%s", said)
+
+
 def ends_clean():
     expect(lab.stop() == 0, "%s", lab.log_text())
     log = lab.log_text()
@@ -268,7 +276,7 @@ try:
     lab.start("--commit-time", "20ms")
     cases = [(f.__name__, f) for f in (log_in, load_diff_commit, xml_and_text, edit_config, commit_history, locks,
                                        private_copies, lost_session, wrong_statements, refused_commits, start_times, moved_secret,
-                                       confirmed_commit, rfc_framing, ends_clean)]
+                                       confirmed_commit, many_at_once, rfc_framing, ends_clean)]
     status = junos_lab.run(cases)
 finally:
     lab.end()
