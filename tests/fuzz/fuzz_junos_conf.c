@@ -4,18 +4,7 @@
 #include "plugins/common/netconf/xml.h"
 #include "plugins/device/junos-netconf/read.h"
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-demand(bool truth)
-{
-    if (!truth)
-        abort();
-}
+#include "text.h"
 
 struct rk_secret {
     size_t len;
@@ -64,18 +53,4 @@ look(char *text, size_t size)
     }
     jn_conf_free(&host, &c);
     nc_xml_free(doc);
-}
-
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    char *text = malloc(size + 1);
-
-    if (!text)
-        return 0;
-    memcpy(text, data, size);
-    text[size] = '\0';
-    look(text, size);
-    free(text);
-    return 0;
 }

@@ -4,18 +4,7 @@
 #include "plugins/common/netconf/xml.h"
 #include "plugins/device/junos-netconf/read.h"
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-demand(bool truth)
-{
-    if (!truth)
-        abort();
-}
+#include "text.h"
 
 static void
 look(char *text, size_t size)
@@ -31,18 +20,4 @@ look(char *text, size_t size)
         demand(b[i].iface[0] && b[i].age_s >= -1 && b[i].ttl_s >= -1 && strlen(b[i].description) < 256);
     free(b);
     nc_xml_free(doc);
-}
-
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    char *text = malloc(size + 1);
-
-    if (!text)
-        return 0;
-    memcpy(text, data, size);
-    text[size] = '\0';
-    look(text, size);
-    free(text);
-    return 0;
 }
