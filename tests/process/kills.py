@@ -107,26 +107,40 @@ def kill_kme(name):
     return run
 
 
-def adopted(w):
-    """Between rotations nothing is done to a device by a restart: the same key, and no operation at all."""
-    for site, device in ((w.a, "east"), (w.b, "west")):
-        site.stop()
-    w.rig.oracle.check()
-    held = w.rig.oracle.sent_with(LINK)
+def at_rest(w):
+    """From now on nothing rotates, and the last rotation is over at both ends: one that is stopped in its middle is
+    ended, or given up, by the next start."""
     for site in (w.a, w.b):
         site.conf["defaults"]["interval"] = "30d"
         site.save()
-    w.a.start()  # alone: no rotation can begin
-    row = w.a.wait_end(LINK, lambda e: e["phase"] == "idle" and e["state"] != "observing", "idle")
+        site.ask("reload")
+
+    def over():
+        a, b = w.a.end(LINK), w.b.end(LINK)
+        return all(e["phase"] == e["state"] == "idle" for e in (a, b)) and a["key_id"] == b["key_id"] and \
+            a["seq"] == b["seq"]
+
+    rig.wait_for(over, "both ends are at rest", rig=w.rig)
+
+
+def adopted(w):
+    """Between rotations nothing is done to a device by a restart: the same key, and no operation at all."""
+    at_rest(w)
+    for site in (w.a, w.b):
+        site.stop()
+    w.rig.oracle.check()
+    held = w.rig.oracle.sent_with(LINK)
     before = {op: w.rig.oracle.count(op, "east") for op in ("stage", "activate", "retire")}
+    w.a.start()  # alone: no rotation can begin
+    row = w.a.wait_end(LINK, lambda e: e["phase"] == e["state"] == "idle", "idle")
     w.a.kill()
     w.a.start()
-    after = w.a.wait_end(LINK, lambda e: e["phase"] == "idle" and e["state"] != "observing", "idle again")
+    after = w.a.wait_end(LINK, lambda e: e["phase"] == e["state"] == "idle", "idle again")
     expect(row["key_id"] == after["key_id"], "another key after the restart: %s, %s", row["key_id"], after["key_id"])
     expect(held["east"] == {after["key_id"]}, "the device sends with %s, rekeyd knows %s", held["east"], after["key_id"])
     w.rig.oracle.check()
     now = {op: w.rig.oracle.count(op, "east") for op in before}
-    expect(now == before, "the restart did something to the device: %s, before %s", now, before)
+    expect(now == before, "the restarts did something to the device: %s, before %s", now, before)
     w.b.start()
 
 
