@@ -18,6 +18,7 @@ from rig import expect  # noqa: E402
 
 QUIET, OTHER, MAD, BUSY = "quiet", "quiet-2", "mad", "busy"
 SEED = int(os.environ.get("REKEY_SEED") or random.SystemRandom().randrange(1 << 32))
+AGAIN_S = 2  # later than the peer writes its record again
 LINES_A_MINUTE = 3  # of one link in the log: core/base/quiet.h
 FLOOD_S, FLOOD_PER_S = 3, 1000
 MAD_S, MAD_INTERVAL_S, FETCHES = 6, 5, 5  # core/daemon/inst.c
@@ -128,6 +129,21 @@ def few_lines(w):
             expect(n <= (LINES_A_MINUTE + 1) * minutes(w), "%s: %d lines about link %s", site.name, n, link)
 
 
+def wait_putting(w, put, condition, what):
+    """The peer writes its own record again now and then: what it wrote over before it was read is put again."""
+    later = [time.monotonic() + AGAIN_S]
+
+    def look():
+        if condition():
+            return True
+        if time.monotonic() > later[0]:
+            put()
+            later[0] = time.monotonic() + AGAIN_S
+        return False
+
+    rig.wait_for(look, what, rig=w.rig)
+
+
 def sabotage(data, says, to="b", link=QUIET, counted=True):
     """One record, or each of several: data(w, good) where good is the peer's own record."""
     def run(w):
@@ -135,9 +151,10 @@ def sabotage(data, says, to="b", link=QUIET, counted=True):
         good, before = now(site, link), state(w)
         for bad in data(w, good):
             n, all_n = refused(site, link), refused_in_all(site)
-            bad(site, link) if callable(bad) else records.put(site, link, bad)
+            put = (lambda: bad(site, link)) if callable(bad) else (lambda: records.put(site, link, bad))
+            put()
             if counted:
-                rig.wait_for(lambda: refused(site, link) > n, "%s: a record of %s is counted" % (site.name, link), rig=w.rig)
+                wait_putting(w, put, lambda: refused(site, link) > n, "%s: a record of %s is counted" % (site.name, link))
                 expect(refused_in_all(site) > all_n, "the channel does not count it")
                 expect(re.search(says, why(site, link)), "refused for another reason: %s", why(site, link))
         records.put(site, link, good)
