@@ -14,7 +14,7 @@
 
 static struct {
     int open_err, rpc_err[4], tend_err; /* rpc_err: of the requests to come */
-    unsigned opens, closes, polite, rpcs, tends, n_sessions;
+    unsigned opens, closes, polite, rpcs, tends, n_sessions, forgets;
     int64_t timeout_ms;
     char user[32];
 } nc;
@@ -74,6 +74,13 @@ nc_reply_free(struct nc_reply **reply)
 {
     free(*reply);
     *reply = NULL;
+}
+
+void
+jn_forget(struct jn_device *device)
+{
+    (void)device;
+    nc.forgets++;
 }
 
 int
@@ -213,6 +220,7 @@ test_facts_are_asked_once_a_session(void **state)
     assert_string_equal(d.release, "22.2R1");
     jn_hang_up(&d);
     assert_string_equal(d.release, "");
+    assert_int_equal(nc.forgets, 1); /* and what was read over that session */
     nc.rpc_err[0] = RK_E_REJECTED; /* it does not tell */
     assert_int_equal(jn_know(&d, &call), RK_OK);
     assert_int_equal(jn_know(&d, &call), RK_OK);

@@ -60,12 +60,18 @@ struct nc_part {
     const char *text;               /* NC_TEXT: well-formed XML pieces, NUL-ended */
     const struct rk_secret *secret; /* else */
 };
+/* What the last reply to a request was, so that one that says the same again need not be read again. */
+struct nc_same {
+    unsigned char digest[32];    /* SHA-256 of its bytes, without the message-id */
+    bool known;                  /* there was one, it was well-formed, and without errors and warnings */
+};
 struct nc_request {
     const char *what;            /* for logs and texts: "commit-configuration" */
     const struct nc_part *parts;
     size_t n;
     bool secret_reply;           /* the reply may hold passwords: it is wiped when freed, and never logged */
     int64_t timeout_ms;          /* wait for the reply at most so long, inside the budget of the call; 0: all of it */
+    struct nc_same *same;        /* in/out: of the last reply; NULL: the reply is read whatever it says */
 };
 
 /* What a reply says.  Errors have severity error; warnings are counted only. */
@@ -77,7 +83,8 @@ struct nc_error {
 #define NC_ERRORS_MAX 4
 struct nc_reply {
     xmlDoc *doc;
-    xmlNode *root;               /* rpc-reply */
+    xmlNode *root;               /* rpc-reply; NULL: see same */
+    bool same;                   /* byte for byte what the last one was, but for its ID: it was not read */
     bool positive;               /* ok, commit-success, commit-check-success, load-success ... is there */
     unsigned n_errors, n_warnings; /* all that were there; the first NC_ERRORS_MAX are kept */
     bool repaired;               /* it was not well-formed and was read all the same */

@@ -213,7 +213,7 @@ void
 nc_close(struct nc_session **session, struct rk_call *call)
 {
     static const struct nc_part bye = {.text = "<close-session/>"};
-    const struct nc_request request = {"close-session", &bye, 1, false, BYE_LIMIT_MS};
+    const struct nc_request request = {.what = "close-session", .parts = &bye, .n = 1, .timeout_ms = BYE_LIMIT_MS};
     struct nc_session *s = *session;
     struct nc_reply *reply = NULL;
 

@@ -75,8 +75,11 @@ jn_edit_open(struct jn_device *d, struct rk_call *call)
     struct nc_reply *reply = NULL;
     struct nc_error error = {.message = "refused"};
     const char *what = private ? "open-configuration" : "lock-configuration";
-    int err = jn_ask(d, call, what, private ? "<open-configuration><private/></open-configuration>"
-                                            : "<lock-configuration/>", &reply);
+    int err;
+
+    d->kept.call = NULL; /* what was read until now is from before the change */
+    err = jn_ask(d, call, what, private ? "<open-configuration><private/></open-configuration>"
+                                        : "<lock-configuration/>", &reply);
 
     if (err == RK_E_REJECTED && reply->n_errors)
         error = reply->errors[0];

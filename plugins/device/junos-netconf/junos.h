@@ -37,6 +37,15 @@ struct jn_options {
 
 struct jn_sealed; /* sealed.c */
 
+/* keep.c: the configuration that was read last, for as long as the router's reply stays the same, byte for byte. */
+struct jn_kept {
+    struct nc_same same;
+    struct jn_conf *conf;     /* NULL: none */
+    int32_t zone_s;           /* that its start times were read with */
+    const struct rk_call *call; /* that read it last, and when: monotonic */
+    int64_t read_ms;
+};
+
 /* One instance: one router. */
 struct jn_device {
     const struct rk_host *host;
@@ -46,6 +55,7 @@ struct jn_device {
     char model[64], release[64], host_name[65]; /* "" not known (facts of the session) */
     bool known;               /* they were asked for */
     struct jn_sealed *sealed;
+    struct jn_kept kept;
     unsigned char way[8];     /* view.c: which of the names of a request this router knows */
     int64_t encrypts_ms;      /* observe.c: when all MACsec connections were seen to encrypt, monotonic; 0 never */
 };
@@ -62,8 +72,11 @@ int jn_rpc_here(struct jn_device *d, struct rk_call *call, const struct nc_reque
 /* jn_know - ask for model, release and host name unless they are known.   ret: RK_OK, or why they cannot be asked for;
  * a router that does not tell is asked once per session and they stay "" */
 int jn_know(struct jn_device *d, struct rk_call *call);
-/* jn_hang_up - close the session at once */
+/* jn_hang_up - close the session at once, and forget what was read over it */
 void jn_hang_up(struct jn_device *d);
+
+/* jn_forget - what was read of the configuration: the next view reads all of it again */
+void jn_forget(struct jn_device *d);
 
 /* jn_ckn - the CKN of a key ID: 64 lower-case hexadecimal digits, the same at both ends
  * ret:  RK_OK, RK_E_CONFIG (offbox form and the key ID is no UUID), RK_E_FATAL */

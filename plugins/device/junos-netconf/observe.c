@@ -411,11 +411,11 @@ add_links(struct jn_device *d, struct rk_call *call, const char *const *ifaces, 
 }
 
 /* What a look asks for.  That all connections encrypt is looked at again only after a while: what turns it off is in
- * the configuration, which is read each time. */
+ * the configuration, which is read each time.  After an apply in the same call, that has just read it back. */
 static unsigned
 wants(const struct jn_device *d, int64_t now_ms)
 {
-    return JN_WANT_CONF | JN_WANT_MKA | (now_ms - d->encrypts_ms >= ENCRYPTS_MS ? JN_WANT_MACSEC : 0) |
+    return JN_WANT_CONF | JN_WANT_RECENT | JN_WANT_MKA | (now_ms - d->encrypts_ms >= ENCRYPTS_MS ? JN_WANT_MACSEC : 0) |
            (d->opt.keying == JN_CHAIN ? JN_WANT_CLOCK | JN_WANT_HAKR : 0);
 }
 

@@ -60,6 +60,7 @@ struct jn_conf {
     struct jn_text *text;
     size_t n_ca, n_port, n_chain, n_text;
     char host_name[65], time_zone[64];
+    unsigned users;              /* beside the first: jn_conf_use */
 };
 
 /* jn_conf_read - the <configuration> of a get-configuration reply, without any stored form of a key
@@ -67,6 +68,8 @@ struct jn_conf {
  * out:  *out, owned by the caller (jn_conf_free wipes).   ret: RK_OK, RK_E_NOMEM, RK_E_PROTOCOL (no configuration) */
 int jn_conf_read(const struct rk_host *host, const xmlNode *root, int32_t zone_s, struct jn_conf **out);
 void jn_conf_free(const struct rk_host *host, struct jn_conf **conf);
+/* jn_conf_use - one more that frees it; what is shared is not changed any more */
+struct jn_conf *jn_conf_use(struct jn_conf *conf);
 /* jn_conf_stored - the stored forms of the keys of these interfaces, from the reply that conf was read from
  * out:  conf's jn_key.stored: each is locked memory, so ask for few.   ret: RK_OK, RK_E_NOMEM */
 int jn_conf_stored(const struct rk_host *host, const xmlNode *root, const char *const *ifaces, size_t n,
@@ -183,6 +186,18 @@ int jn_links_read(const xmlNode *root, struct jn_link_state **out, size_t *n);
 #define JN_WANT_CLOCK 0x20u
 #define JN_WANT_LINKS 0x40u
 #define JN_WANT_STORED 0x80u /* with CONF: the stored forms of keys, of the interfaces that are named and no others */
+#define JN_WANT_RECENT 0x100u /* with CONF: what this very call has just read will do, when it changed nothing since */
+
+/* jn_conf_get - the committed configuration (keep.c)
+ * out:  *out, owned by the caller (jn_conf_free), shared and not to be changed.   ret: RK_OK; RK_E_PROTOCOL, RK_E_NOMEM:
+ * not stated, when a reply cannot be read; else as jn_rpc */
+struct jn_conf_ask {
+    const char *const *ifaces;   /* whose stored keys are wanted */
+    size_t n;
+    int32_t zone_s;              /* as jn_conf_read */
+    bool stored, recent;         /* as JN_WANT_STORED, JN_WANT_RECENT */
+};
+int jn_conf_get(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, struct jn_conf **out);
 
 struct jn_view {
     struct jn_conf *conf;        /* NULL: not wanted */

@@ -309,13 +309,25 @@ jn_conf_read(const struct rk_host *host, const xmlNode *root, int32_t zone_s, st
     return r.err;
 }
 
+struct jn_conf *
+jn_conf_use(struct jn_conf *conf)
+{
+    conf->users++;
+    return conf;
+}
+
 void
 jn_conf_free(const struct rk_host *host, struct jn_conf **conf)
 {
     struct jn_conf *c = *conf;
 
+    *conf = NULL;
     if (!c)
         return;
+    if (c->users > 0) {
+        c->users--;
+        return;
+    }
     for (size_t i = 0; i < c->n_ca; i++) {
         host->secret_free(&c->ca[i].psk.stored);
         host->secret_free(&c->ca[i].fallback.stored);
@@ -336,5 +348,4 @@ jn_conf_free(const struct rk_host *host, struct jn_conf **conf)
     free(c->chain);
     free(c->text);
     free(c);
-    *conf = NULL;
 }

@@ -9,6 +9,7 @@
 
 #define MANY_SESSIONS 2048   /* of this process: then idle ones are closed sooner */
 #define MANY_IDLE_MS 60000
+#define KEPT_MS 60000           /* what was read is kept while it is asked for more often than this */
 #define OLD_MS (24 * 3600000LL) /* libssh2 does not renew the keys of a session: it is replaced daily */
 
 static int64_t
@@ -29,6 +30,7 @@ jn_hang_up(struct jn_device *d)
     d->model[0] = d->release[0] = d->host_name[0] = '\0';
     d->known = false;
     d->encrypts_ms = 0;
+    jn_forget(d);
 }
 
 /* ---- opening ---- */
@@ -151,6 +153,8 @@ jn_tend(void *inst, struct rk_call *call)
         jn_hang_up(d);
         return RK_OK;
     }
+    if (idle_ms >= KEPT_MS)
+        jn_forget(d);
     err = nc_tend(d->nc, call);
     if (err)
         jn_hang_up(d);

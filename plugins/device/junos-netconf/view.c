@@ -47,13 +47,6 @@ static const struct way ways[][WAYS] = {
         {"get-interface-information", "<get-interface-information/>"}},
 };
 
-#define CONF_BODY \
-    "<get-configuration database=\"committed\" inherit=\"inherit\" format=\"xml\"><configuration>" \
-    "<system><host-name/><time-zone/></system>" \
-    "<security><macsec/><authentication-key-chains/></security>" \
-    "<interfaces><interface><name/><description/></interface></interfaces>" \
-    "</configuration></get-configuration>"
-
 /* One jn_view_get. */
 struct ask {
     struct jn_device *d;
@@ -152,19 +145,12 @@ get_clock(struct ask *a)
 }
 
 static int
-get_conf(struct ask *a, bool stored)
+get_conf(struct ask *a, unsigned want)
 {
-    struct nc_part part = {.kind = NC_TEXT, .text = CONF_BODY};
-    struct nc_request request = {.what = "get-configuration", .parts = &part, .n = 1, .secret_reply = true};
-    struct nc_reply *reply = NULL;
-    int err = jn_rpc(a->d, a->call, &request, &reply);
+    struct jn_conf_ask ask = {.ifaces = a->ifaces, .n = a->n, .zone_s = a->v->clock.zone_s,
+                              .stored = want & JN_WANT_STORED, .recent = want & JN_WANT_RECENT};
 
-    if (!err)
-        err = unread(a, jn_conf_read(a->d->host, reply->root, a->v->clock.zone_s, &a->v->conf), "get-configuration");
-    if (!err && stored)
-        err = unread(a, jn_conf_stored(a->d->host, reply->root, a->ifaces, a->n, a->v->conf), "get-configuration");
-    nc_reply_free(&reply);
-    return err;
+    return unread(a, jn_conf_get(a->d, a->call, &ask, &a->v->conf), "get-configuration");
 }
 
 /* Is there something in the rows that only another form of the answer may tell? */
@@ -485,7 +471,7 @@ jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const 
     if (!err && want & JN_WANT_CLOCK)
         err = get_clock(&a);
     if (!err && want & JN_WANT_CONF)
-        err = get_conf(&a, want & JN_WANT_STORED);
+        err = get_conf(&a, want);
     if (!err && want & JN_WANT_MKA)
         err = get_mka(&a);
     if (!err)

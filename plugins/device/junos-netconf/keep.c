@@ -1,0 +1,134 @@
+/* keep.c - asks for the committed configuration, and keeps what was read while the router's reply stays the same.
+ *
+ * It is asked for each time: only to read the same bytes again is spared.  Stored forms of keys are not kept: they are
+ * taken from a reply when there is a key that this process cannot put elsewhere without. */
+#include "rows.h"
+#include "sealed.h"
+
+#include <string.h>
+#include <time.h>
+
+#define CONF_BODY \
+    "<get-configuration database=\"committed\" inherit=\"inherit\" format=\"xml\"><configuration>" \
+    "<system><host-name/><time-zone/></system>" \
+    "<security><macsec/><authentication-key-chains/></security>" \
+    "<interfaces><interface><name/><description/></interface></interfaces>" \
+    "</configuration></get-configuration>"
+
+#define RECENT_MS 50 /* as long as a reply may be under way: what looks after a change is in the same call at once */
+
+static int64_t
+now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void
+jn_forget(struct jn_device *d)
+{
+    jn_conf_free(d->host, &d->kept.conf);
+    memset(&d->kept, 0, sizeof d->kept);
+}
+
+/* ---- stored forms ---- */
+
+/* Is the CAK of this key known, so that the router's own form of it is not needed? */
+static bool
+is_sealed(const struct jn_device *d, const char *iface, const struct jn_key *key)
+{
+    const struct jn_sealed_key *k = key->ckn[0] ? jn_sealed_get(d, (struct jn_key_name){iface, key->ckn}) : NULL;
+
+    return !key->ckn[0] || (k && !k->stored);
+}
+
+static bool
+all_sealed(const struct jn_device *d, const struct jn_conf *conf, const struct jn_conf_ask *ask)
+{
+    for (size_t i = 0; i < ask->n; i++) {
+        bool to_bind;
+        const struct jn_ca *ca = jn_conf_bound(conf, ask->ifaces[i], &to_bind);
+
+        if (!ca || ca->chain[0] || !is_sealed(d, ask->ifaces[i], &ca->psk) ||
+            !is_sealed(d, ask->ifaces[i], &ca->fallback))
+            return false;
+    }
+    return ask->n > 0;
+}
+
+/* ---- reading ---- */
+
+/* May the configuration that is kept stand for the reply, when that is the same? */
+static bool
+may_stand(const struct jn_device *d, const struct jn_conf_ask *ask)
+{
+    const struct jn_kept *k = &d->kept;
+
+    return k->conf && k->zone_s == ask->zone_s && (!ask->stored || all_sealed(d, k->conf, ask));
+}
+
+static int
+read_reply(struct jn_device *d, const struct jn_conf_ask *ask, const struct nc_reply *reply, struct jn_conf **out)
+{
+    int err = jn_conf_read(d->host, reply->root, ask->zone_s, out);
+
+    if (!err && ask->stored && !all_sealed(d, *out, ask))
+        return jn_conf_stored(d->host, reply->root, ask->ifaces, ask->n, *out);
+    if (!err && d->kept.same.known) {
+        jn_conf_free(d->host, &d->kept.conf);
+        d->kept.conf = jn_conf_use(*out);
+        d->kept.zone_s = ask->zone_s;
+    }
+    return err;
+}
+
+/* ret: RK_OK, or why the reply is not one that can be read */
+static int
+take_reply(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, const struct nc_reply *reply,
+           struct jn_conf **out)
+{
+    int err = RK_OK;
+
+    if (reply->same)
+        *out = jn_conf_use(d->kept.conf);
+    else
+        err = read_reply(d, ask, reply, out);
+    if (!err && d->kept.conf && *out == d->kept.conf) {
+        d->kept.call = call;
+        d->kept.read_ms = now_ms();
+    } else {
+        jn_forget(d);
+    }
+    return err;
+}
+
+int
+jn_conf_get(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, struct jn_conf **out)
+{
+    struct nc_part part = {.kind = NC_TEXT, .text = CONF_BODY};
+    struct nc_request request = {.what = "get-configuration", .parts = &part, .n = 1, .secret_reply = true,
+                                 .same = &d->kept.same};
+    struct nc_reply *reply = NULL;
+    bool stands = may_stand(d, ask);
+    int err;
+
+    *out = NULL;
+    if (ask->recent && stands && d->kept.call == call && now_ms() - d->kept.read_ms <= RECENT_MS) {
+        *out = jn_conf_use(d->kept.conf);
+        return RK_OK;
+    }
+    if (!stands)
+        jn_forget(d);
+    err = jn_rpc(d, call, &request, &reply);
+    if (!err) {
+        err = take_reply(d, call, ask, reply, out);
+        if (err)
+            jn_conf_free(d->host, out);
+    } else {
+        jn_forget(d);
+    }
+    nc_reply_free(&reply);
+    return err;
+}
