@@ -249,6 +249,10 @@ test_chain(void **state)
     assert_int_equal(seen.held[1], RK_HELD_RX);
     assert_string_equal(seen.facts, "clk=1500");
     assert_int_equal(RK_IF_CLASS_OF(seen.state), RK_CLASS_D);
+    device.opt.ckn = JN_CKN_OFFBOX; /* its peer does not answer */
+    assert_int_equal(jn_told_class(&device, &s.ca), RK_CLASS_E);
+    device.opt.ckn = JN_CKN_DIGEST;
+    assert_int_equal(jn_told_class(&device, &s.ca), RK_CLASS_D);
     keys[1].bad_start = true;
     assert_int_equal(observe(&s).held[1], HELD);
     device.opt.keying = JN_PSK;

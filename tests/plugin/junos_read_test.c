@@ -441,6 +441,9 @@ test_ckn_cak(void **state)
     off.opt.ckn_prefix = (char *)"ABCD1234abcd5678abcd1234abcd5678";
     assert_int_equal(jn_ckn(&off, use.key_id, b), RK_OK);
     assert_string_equal(b, "abcd1234abcd5678abcd1234abcd5678eb54c2cc4419bf37491079dcf59d9c4a");
+    off.opt.ckn_prefix = NULL; /* as the script has it */
+    assert_int_equal(jn_ckn(&off, use.key_id, b), RK_OK);
+    assert_string_equal(b, "abcd1234abcd5678abcd1234abcd5678eb54c2cc4419bf37491079dcf59d9c4a");
     assert_int_equal(jn_ckn(&off, "key-1", b), RK_E_CONFIG);
     assert_int_equal(jn_cak(&off, key, &use, &cak), RK_OK);
     assert_true(fake_secret_is(cak, "0123456789abcdef0123456789abcdef", 32));

@@ -14,6 +14,7 @@
 #define CKN_LABEL "rekey ckn v1"
 #define CAK_LABEL "rekey cak v1"
 #define UUID_HEX 32
+#define OFFBOX_PREFIX "abcd1234abcd5678abcd1234abcd5678" /* of offbox.py 2.2; a name, and no secret */
 
 /* Public bytes that a key or its name is bound to: texts, each with its NUL. */
 struct info {
@@ -53,7 +54,7 @@ add_id(struct info *info, const char *key_id)
 static int
 offbox_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1])
 {
-    const char *prefix = d->opt.ckn_prefix ? d->opt.ckn_prefix : "";
+    const char *prefix = d->opt.ckn_prefix ? d->opt.ckn_prefix : OFFBOX_PREFIX;
     size_t n = strlen(prefix);
 
     if (!rkp_uuid_ok(key_id) || n != JN_CKN_HEX - UUID_HEX)

@@ -139,7 +139,7 @@ tell(const struct finder *f, const struct jn_port *port)
     const struct jn_ca *ca = jn_conf_bound(f->v->conf, port->name, &to_bind);
     char peer[RK_IFACE_MAX + 1] = "";
 
-    found.device_class = jn_class(f->d, ca);
+    found.device_class = jn_told_class(f->d, ca);
     found.sae = f->v->conf->host_name[0] ? f->v->conf->host_name : f->d->host_name;
     if (n) {
         found.peer_sae = n->system;

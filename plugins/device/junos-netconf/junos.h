@@ -79,7 +79,7 @@ void jn_hang_up(struct jn_device *d);
 void jn_forget(struct jn_device *d);
 
 /* jn_ckn - the CKN of a key ID: 64 lower-case hexadecimal digits, the same at both ends
- * ret:  RK_OK, RK_E_CONFIG (offbox form and the key ID is no UUID), RK_E_FATAL */
+ * ret:  RK_OK, RK_E_CONFIG (offbox form and the key ID is no UUID, or ckn-prefix is none), RK_E_FATAL */
 int jn_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1]);
 /* jn_cak - the CAK of a key for a cipher suite: 16 or 32 bytes
  * digest form: HKDF-SHA-256(key, "rekey cak v1" | link | key ID); offbox form: the key's first bytes, as the old script
@@ -94,6 +94,8 @@ int jn_cak(const struct jn_device *d, const struct rk_secret *key, const struct 
  * key or the release is known to have such (19.2R1), C when not.   needs: jn_know.   ca: NULL: none */
 struct jn_ca;
 uint32_t jn_class(const struct jn_device *d, const struct jn_ca *ca);
+/* jn_told_class - the class that rekeyd is told: E with option ckn: offbox, whose peer does not answer; else jn_class */
+uint32_t jn_told_class(const struct jn_device *d, const struct jn_ca *ca);
 
 /* The operations of the plugin. */
 int jn_apply(void *inst, struct rk_call *call, struct rk_dev_op *ops, size_t n);      /* apply.c */

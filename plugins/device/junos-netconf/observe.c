@@ -338,6 +338,12 @@ find_ca(struct looker *l)
     return true;
 }
 
+uint32_t
+jn_told_class(const struct jn_device *d, const struct jn_ca *ca)
+{
+    return d->opt.ckn == JN_CKN_OFFBOX ? RK_CLASS_E : jn_class(d, ca);
+}
+
 void
 jn_observe_one(const struct jn_device *d, const struct jn_view *view, int64_t now_ms, struct rk_dev_seen *seen)
 {
@@ -351,7 +357,7 @@ jn_observe_one(const struct jn_device *d, const struct jn_view *view, int64_t no
     link = link_of(&l);
     ca = find_ca(&l);
     class = jn_class(d, l.ca);
-    seen->state = RK_IF_CLASS(class) | (ca || link ? RK_IF_PRESENT : 0) |
+    seen->state = RK_IF_CLASS(jn_told_class(d, l.ca)) | (ca || link ? RK_IF_PRESENT : 0) |
                   ((link ? link->oper_up : hears_peer(view, l.iface)) ? RK_IF_UP : 0);
     if (class == RK_CLASS_D)
         look_at_clock(&l);

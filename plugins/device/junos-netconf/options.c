@@ -32,9 +32,10 @@ const struct rk_opt jn_opts[] = {
     {.name = "candidate", .type = RK_OPT_ENUM, .choices = candidates, .dflt = "private",
      .help = "How the configuration is edited: in a private copy, or with the shared candidate locked"},
     {.name = "ckn", .type = RK_OPT_ENUM, .choices = ckn_forms, .dflt = "digest",
-     .help = "How CKN and CAK are made of key ID and key: digest (both ends run rekeyd), or as offbox.py does"},
+     .help = "How CKN and CAK are made of key ID and key: digest (both ends run rekeyd), or offbox: as offbox.py does, "
+             "for peers that run it and do not answer (class E)"},
     {.name = "ckn-prefix", .type = RK_OPT_STRING, .unit = "hex digits", .min = 32, .max = 32,
-     .help = "With ckn: offbox, the first 32 digits of each CKN; default as offbox.py"},
+     .help = "With ckn: offbox, the first 32 digits of each CKN, unless they are those of offbox.py"},
     {.name = "commit-timeout", .type = RK_OPT_DURATION, .flags = RK_OPT_APPLY, .min = 1000, .max = 570000,
      .dflt = "300s",
      .help = "How long to wait for a commit, at most 30s less than call-budget; then it is found out what came of it"},
@@ -101,6 +102,9 @@ check(struct jn_device *d, struct rk_call *call)
 
     if (o->passphrase_value && !o->key_value)
         return d->host->fail(call, RK_E_CONFIG, "passphrase is of no use without key");
+    if (o->ckn == JN_CKN_OFFBOX && o->keying == JN_CHAIN)
+        return d->host->fail(call, RK_E_CONFIG, "ckn: offbox goes with keying: pre-shared-key only, for a peer that runs "
+                             "offbox.py has no key chain and agrees on no start time");
     if (o->ckn_prefix && o->ckn != JN_CKN_OFFBOX)
         return d->host->fail(call, RK_E_CONFIG, "ckn-prefix is of no use without ckn: offbox");
     if (o->ckn_prefix && strspn(o->ckn_prefix, "0123456789abcdefABCDEF") != strlen(o->ckn_prefix))
