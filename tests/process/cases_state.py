@@ -9,8 +9,8 @@ import time
 
 sys.dont_write_bytecode = True
 import rig  # noqa: E402
-from cases_rig import (LINK, arm, counts, device_ops, ended, events, goes_on, pair, rotate, run, sending,  # noqa: E402
-                       settled)
+from cases_rig import (LINK, arm, ask, counts, device_ops, ended, events, goes_on, pair, rotate, run,  # noqa: E402
+                       sending, settled)
 from rig import expect  # noqa: E402
 
 STOP_S = 6  # rekeyd gives what must be ended 5 s
@@ -155,8 +155,9 @@ def case_stopped_mid_rotation(w):
     for site in (w.a, w.b):
         for step, finishes in steps:
             at = len(site.log())
+            seq = w.a.end(LINK)["seq"]
             arm(site, step, signal.SIGTERM)
-            seq = rotate(w)
+            ask(w)
             site.wait_log("ev=stop$|ev=stop\n", after=at)
             began = time.monotonic()
             ended(site, 0)
