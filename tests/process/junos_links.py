@@ -78,8 +78,9 @@ def wants(w, more):
 
 
 def comes(site, name, want):
-    return site.wait_end(name, lambda e: e["rotations"] >= want[site.name, name], "%d rotations" % want[site.name, name],
-                         timeout=2 * rig.PATIENCE_S)
+    """The row at a moment without a rotation: in one DEVICE is raised while MKA is slow."""
+    return site.wait_end(name, lambda e: e["rotations"] >= want[site.name, name] and e["phase"] == "idle",
+                         "%d rotations" % want[site.name, name], timeout=2 * rig.PATIENCE_S)
 
 
 def rotates(w):
