@@ -80,6 +80,16 @@ rk_journal_run(sqlite3_stmt *s)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
+/* Of which all values are bound anew before it is run again: nothing reads the old ones, which may be gone by then. */
+static int
+run_bound(sqlite3_stmt *s)
+{
+    int rc = sqlite3_step(s);
+
+    sqlite3_reset(s);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
 /* Run a statement for the numbers in its first row; they stay as they are when there is no row. */
 static int
 run_row(sqlite3_stmt *s, int64_t *numbers, int n)
@@ -281,7 +291,7 @@ put_row(struct rk_journal *j, struct rk_journal_place *at, const struct rk_durab
         sqlite3_bind_int64(s, 23, tally_of(at, d));
     }
     at->noted = false;
-    rc = rk_journal_run(s);
+    rc = run_bound(s);
     return rc == SQLITE_OK && sqlite3_changes(j->db) != 1 ? SQLITE_CORRUPT : rc;
 }
 
@@ -441,7 +451,7 @@ put_event(struct rk_journal *j, const struct rk_journal_event *e, const struct r
     rk_journal_row_int(&r, e->at.unix_ms);
     sqlite3_bind_int64(r.s, 10, (int64_t)r.sum);
     sqlite3_bind_int64(r.s, 11, at->no);
-    return rk_journal_run(r.s);
+    return run_bound(r.s);
 }
 
 /* Delete what is beyond the bound from the old end of all events, in one short range. */

@@ -93,6 +93,32 @@ test_long_output(void **state)
     rk_secret_free(&key);
 }
 
+/* One block is made in another way than more of them: it is what the longer one begins with. */
+static void
+test_one_block(void **state)
+{
+    static const size_t infos[] = {0, 1, 31, 100, 1022, 1023, 1024, 2000}, lens[] = {1, 16, 31, 32};
+    static char info[2000];
+    struct rk_secret *key = counting(), *more, *okm;
+    char hex[2 * 33 + 1], first[2 * 33 + 1];
+
+    (void)state;
+    memset(info, 'i', sizeof info);
+    for (size_t i = 0; i < sizeof infos / sizeof *infos; i++) {
+        assert_int_equal(rk_kdf_derive(key, info, infos[i], 33, &more), RK_OK);
+        rk_secret_use(more, to_hex, hex);
+        for (size_t l = 0; l < sizeof lens / sizeof *lens; l++) {
+            assert_int_equal(rk_kdf_derive(key, info, infos[i], lens[l], &okm), RK_OK);
+            assert_int_equal(rk_secret_len(okm), lens[l]);
+            rk_secret_use(okm, to_hex, first);
+            assert_memory_equal(first, hex, 2 * lens[l]);
+            rk_secret_free(&okm);
+        }
+        rk_secret_free(&more);
+    }
+    rk_secret_free(&key);
+}
+
 static void
 test_sha256(void **state)
 {
@@ -172,7 +198,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rfc5869_case_3), cmocka_unit_test(test_long_output), cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_rfc5869_case_3), cmocka_unit_test(test_long_output), cmocka_unit_test(test_one_block),
+        cmocka_unit_test(test_sha256),
         cmocka_unit_test(test_confirm), cmocka_unit_test(test_confirms), cmocka_unit_test(test_record),
     };
 
