@@ -17,10 +17,25 @@ struct where {
     char value[VALUE_MAX];
 };
 
+static bool
+is_plain(char c)
+{
+    return c >= ' ' && c != '<' && c != '>' && c != '&' && c != '"';
+}
+
 void
 xml_put(FILE *out, const char *text)
 {
-    for (; *text; text++)
+    for (; *text; text++) {
+        size_t plain = 0;
+
+        while (is_plain(text[plain])) /* in one piece: replies are long */
+            plain++;
+        if (plain) {
+            fwrite(text, 1, plain, out);
+            text += plain - 1;
+            continue;
+        }
         switch (*text) {
         case '<': fputs("&lt;", out); break;
         case '>': fputs("&gt;", out); break;
@@ -28,6 +43,7 @@ xml_put(FILE *out, const char *text)
         case '"': fputs("&quot;", out); break;
         default: fputc((unsigned char)*text < ' ' && !strchr("\t\r\n", *text) ? '?' : *text, out);
         }
+    }
 }
 
 /* The path with one more statement; how long it was before. */
