@@ -250,7 +250,7 @@ def source(folder):
 def router_rate(folder, commit):
     """100 routers with 10 links each, as fast as they can, and a loop that takes one router after the other."""
     with junos.Lab(folder, 100, 10, commit) as lab:
-        r = junos.run(lab, "100ms", "1s", 2 * RUN_S)
+        r = junos.run(lab, "100ms", "200ms", 2 * RUN_S)
     if r is None:
         row("commits of " + commit, "-", "not all links got their first key in time")
         return
@@ -291,15 +291,18 @@ def router_others(folder):
             each = junos.script(lab, "each", RUN_S, 10)
         with junos.Lab(folder, 20, 10, "20ms") as lab:
             pool = junos.script(lab, "pool", RUN_S, 10)
+        with junos.Lab(folder, 20, 10, "20ms") as lab:
+            bare = junos.script(lab, "bare", RUN_S, 10)
         if ours:
-            turns.append((ours["all"], each[0], pool[0], ours["us"]))
+            turns.append((ours["all"], each[0], pool[0], bare[0], ours["us"]))
     if not turns:
         row("rekeyd", "-", "not all links got their first key in time")
         return
     row("rekeyd", "%.0f us" % statistics.median(t[0] for t in turns),
-        ", ".join("%s %.0f" % (n, statistics.median(t[3][n] for t in turns))
-                  for n in sorted(turns[0][3], reverse=True)))
-    for i, name in ((1, "a commit for each rotation, 10 threads"), (2, "one commit for all links of a router")):
+        ", ".join("%s %.0f" % (n, statistics.median(t[4][n] for t in turns))
+                  for n in sorted(turns[0][4], reverse=True)))
+    for i, name in ((1, "a commit for each rotation, 10 threads"), (2, "one commit for all links of a router"),
+                    (3, "the same, not read back")):
         row(name, "%.0f us" % statistics.median(t[i] for t in turns),
             "%.1f x rekeyd" % statistics.median(t[i] / t[0] for t in turns))
 

@@ -1,17 +1,17 @@
 # junos_peers.py - rotations on the same routers by a script with ncclient, to have a measure beside rekeyd.
 #
-# usage: junos_peers.py each|pool|serial SECONDS THREADS < LAB; LAB is JSON of hosts, port, ports, user, key
+# usage: junos_peers.py each|pool|bare|serial SECONDS THREADS < LAB; LAB is JSON of hosts, port, ports, user, key
 #
-# As one would write it with care: sessions are kept open, and a rotation is done when MKA of both ends shows the whole
-# CKN live.  Of a router it asks lock, load-configuration, commit, unlock, and then get-mka-session-information until
-# the links are live; of a pair, first the one router, then the other.  The key before goes into the fallback slot.
-# Keys are random, CKN and CAK are made of them by HMAC as of a KME's key.  Nothing is remembered on disk, nothing is
-# read before the change, the configuration is not read back, and nobody else's change is looked for: rekeyd does all
-# of that.
+# As one would write it with care: sessions are kept open, what was committed is read back, and a rotation is done when
+# MKA of both ends shows the whole CKN live.  Of a router it asks lock, load-configuration, commit, unlock,
+# get-configuration of what it changed, and then get-mka-session-information until the links are live; of a pair, first
+# the one router, then the other.  The key before goes into the fallback slot.  Keys are random, CKN and CAK are made of
+# them by HMAC as of a KME's key.  Nothing is remembered on disk, nothing is read before the change, nobody else's change
+# is looked for, and that a key of MKA has a SAK is not: rekeyd does all of that.
 #
 # each: a rotation after the other, with a lock, a load, a commit and a look of its own; a thread for each pair of
 # routers that is at work.   pool: the same, but all links of a pair in one load and one commit.
-# serial: as pool, in one thread: one router after the other.
+# bare: as pool, and the configuration is not read back.   serial: as pool, in one thread: one router after the other.
 # Prints rotations, processor time and time [s]; connecting and the first keys are not in it.
 import hashlib
 import hmac
@@ -26,6 +26,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ncclient import manager
 from ncclient.xml_ import to_ele
 
+CONF = ("<get-configuration database='committed' inherit='inherit'><configuration><security><macsec>%s</macsec>"
+        "</security></configuration></get-configuration>")
 MKA = "<get-mka-session-information><summary/></get-mka-session-information>"
 PAUSE_S = 0.05
 LIVE_S = 60
@@ -69,6 +71,17 @@ class Pair:
             router.load_configuration(action="set", config=self.statements(keys))
             router.commit()
 
+    def read_back(self, router, keys):
+        """Does the committed configuration have all new keys?"""
+        names = {"CA%d" % self.ports.index(port): key[0] for port, key in keys.items()}
+        wanted = "".join("<connectivity-association><name>%s</name></connectivity-association>" % n for n in names)
+        for ca in router.rpc(to_ele(CONF % wanted)).xpath("//connectivity-association[pre-shared-key]"):
+            ckn = names.pop(ca.findtext("name"), None)
+            if ckn and ca.findtext("pre-shared-key/ckn") != ckn:
+                raise SystemExit("junos_peers: another key was committed")
+        if names:
+            raise SystemExit("junos_peers: not all keys were committed")
+
     def live(self, router, keys):
         """Has each port a live participant with the whole CKN of its new key?"""
         port, live, found = None, False, set()
@@ -82,10 +95,12 @@ class Pair:
                 found.add((port, text.lower()))
         return all((p, key[0]) in found for p, key in keys.items())
 
-    def rotate(self, ports):
+    def rotate(self, ports, bare=False):
         keys = {port: fresh(port) for port in ports}
         for router in self.routers:
             self.install(router, keys)
+            if not bare:
+                self.read_back(router, keys)
         until = time.monotonic() + LIVE_S
         for router in self.routers:
             while not self.live(router, keys):
@@ -95,11 +110,11 @@ class Pair:
         self.keys.update(keys)
         return len(keys)
 
-    def work(self, until, each):
+    def work(self, until, how):
         """Rotations until that time, one link after the other or all at once; ret: how many."""
         done = 0
         while time.monotonic() < until:
-            done += self.rotate(self.ports[done % len(self.ports):][:1] if each else self.ports)
+            done += self.rotate(self.ports[done % len(self.ports):][:1] if how == "each" else self.ports, how == "bare")
         return done
 
 
@@ -114,7 +129,7 @@ def main():
             while time.monotonic() < at + seconds:
                 done += pairs[done // len(lab["ports"]) % len(pairs)].rotate(lab["ports"])
         else:
-            done = sum(pool.map(lambda p: p.work(at + seconds, how == "each"), pairs))
+            done = sum(pool.map(lambda p: p.work(at + seconds, how), pairs))
         print(json.dumps([done, cpu() - begin, time.monotonic() - at]))
         sys.stdout.flush()
         os._exit(0)  # the sessions go with it
