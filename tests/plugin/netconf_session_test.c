@@ -74,6 +74,58 @@ test_chunked(void **state)
 }
 
 static void
+must_ask_same(struct nc_same *same, int code, bool is_same)
+{
+    const struct nc_part part = {.text = "<get-it/>"};
+    const struct nc_request request = {.what = "get-it", .parts = &part, .n = 1, .same = same};
+
+    nc_reply_free(&reply);
+    assert_int_equal(nc_rpc(nc, &call, &request, &reply), code);
+    assert_int_equal(reply->same, is_same);
+    assert_int_equal(reply->root == NULL, is_same);
+}
+
+/* What says the same as the last reply, and answers this request, is not read again; what was an error or a warning is
+ * one each time. */
+static void
+test_same_reply(void **state)
+{
+#define REPLY(id, text) "<rpc-reply message-id=\"" id "\">" text "</rpc-reply>]]>]]>"
+#define READ {SRV_READ, NULL, 0}
+#define WARNING "<rpc-error><error-severity>warning</error-severity></rpc-error>"
+    static const struct srv_step script[] = {
+        HELLO,
+        ASKED, {SRV_SEND, REPLY("$ID", "<a/>"), 0},
+        READ, {SRV_SEND, REPLY("$ID", "<a/>"), 0},
+        READ, {SRV_SEND, REPLY("$ID", "<b/>"), 0},
+        READ, {SRV_SEND, REPLY("3", "<b/>") REPLY("$ID", "<a/>"), 0},
+        READ, {SRV_SEND, REPLY("$ID", WARNING), 0},
+        READ, {SRV_SEND, REPLY("$ID", WARNING), 0},
+        READ, {SRV_SEND, REPLY("$ID", "<rpc-error/>"), 0},
+        READ, {SRV_SEND, REPLY("$ID", "<rpc-error/>"), 0},
+        READ, {SRV_SEND, REPLY("$ID", "<a>\001</a>"), 0},
+        READ, {SRV_SEND, REPLY("$ID", "<a>\001</a>"), 0},
+        {SRV_HANG, NULL, 0}};
+    struct nc_same same = {.known = false};
+
+    (void)state;
+    start(script);
+    must_open();
+    must_ask_same(&same, RK_OK, false);
+    must_ask_same(&same, RK_OK, true);
+    must_ask_same(&same, RK_OK, false);
+    must_ask_same(&same, RK_OK, false); /* the reply to another request is not ours, whatever it says */
+    must_ask_same(&same, RK_OK, false);
+    must_ask_same(&same, RK_OK, false);
+    assert_int_equal(reply->n_warnings, 1);
+    must_ask_same(&same, RK_E_REJECTED, false);
+    must_ask_same(&same, RK_E_REJECTED, false);
+    must_ask_same(&same, RK_OK, false);
+    must_ask_same(&same, RK_OK, false); /* mended, both times */
+    assert_true(reply->repaired);
+}
+
+static void
 test_secrets_are_sent_and_not_logged(void **state)
 {
     static const struct srv_step script[] = {HELLO, ASKED, {SRV_SEND, OK_REPLY "]]>]]>", 0}, {SRV_HANG, NULL, 0}};
@@ -660,6 +712,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {T(test_delimited),
                                        T(test_chunked),
+                                       T(test_same_reply),
                                        T(test_secrets_are_sent_and_not_logged),
                                        T(test_refused_secrets_are_not_repeated),
                                        T(test_what_cannot_be_sent),

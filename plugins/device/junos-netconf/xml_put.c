@@ -10,6 +10,6 @@ jn_xml_put(FILE *out, const char *text)
         if (ch == '&' || ch == '<' || ch == '>' || ch == '"' || ch == '\'')
             fprintf(out, "&#%u;", ch);
         else if (ch >= 0x20 && ch != 0x7f)
-            fputc(ch, out);
+            putc_unlocked(ch, out); /* out is of one thread */
     }
 }
