@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_ROOM 4096
+#define FIRST_ROOM 4096 /* most replies are short */
+#define NEXT_ROOM 32768 /* and others are not: each larger piece is a copy, and one more to be wiped */
 #define DELIMITER_LEN (sizeof NC_DELIMITER - 1)
 
 static int
@@ -58,7 +59,7 @@ grow(struct nc_frame *f, size_t more)
     if (f->len + more < f->room)
         return 0;
     while (room <= f->len + more)
-        room *= 2;
+        room = room < NEXT_ROOM ? NEXT_ROOM : room * 2;
     buf = malloc(room);
     if (!buf)
         return RK_E_NOMEM;
