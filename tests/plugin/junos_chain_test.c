@@ -412,6 +412,8 @@ test_others_key_in_use_is_not_given_up(void **state)
 static void
 test_others_fallback(void **state)
 {
+    int64_t began_s;
+
     (void)state;
     fake_router_end();
     start(CONF("", "<fallback-key><ckn>" HIS "</ckn><cak>" HIS_CAK "</cak></fallback-key>"));
@@ -419,7 +421,45 @@ test_others_fallback(void **state)
     rotate(2, "k2", "k1");
     rotate(3, "k3", "k2"); /* the kept key is in the chain: the slot is not needed */
     assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
-    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 3, "k3", "keep=k2"), RK_E_CONFLICT);
+    began_s = start_of("k3");
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 3, "k3", "keep=k2"), RK_OK);
+    assert_true(start_of("k3") == began_s && start_of("k2") > began_s); /* it waits behind the one to go on with */
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 3, "k3", "keep=k2"), RK_OK);
+    assert_true(strstr(fake_log(), "ev=others-key") != NULL);
+    rotate(4, "k4", "k2");
+    assert_int_equal(slot("k3"), -1);
+    assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
+    assert_string_equal(fake_at("CA1", "fallback-key/cak"), HIS_CAK);
+}
+
+/* It began in this very second: the one to go on with is still the newer one. */
+static void
+test_others_fallback_in_a_hurry(void **state)
+{
+    int64_t at;
+
+    (void)state;
+    fake_router_end();
+    start(CONF("", "<fallback-key><ckn>" HIS "</ckn><cak>" HIS_CAK "</cak></fallback-key>"));
+    rotate(1, "k1", "");
+    stage(2, "k2", "k1");
+    at = start_of("k2");
+    pass(at - router_s());
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_OK);
+    assert_true(start_of("k2") < start_of("k1") && start_of("k1") <= router_s());
+    assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
+}
+
+/* A first key that is given up, with nothing else to go back to, only leaves: the operator's is there. */
+static void
+test_first_key_beside_others_fallback(void **state)
+{
+    (void)state;
+    fake_router_end();
+    start(CONF("", "<fallback-key><ckn>" HIS "</ckn><cak>" HIS_CAK "</cak></fallback-key>"));
+    rotate(1, "k1", "");
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 1, "k1", "keep="), RK_OK);
+    assert_int_equal(fake_slots("KC"), 0);
     assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
 }
 
@@ -485,7 +525,8 @@ main(void)
         T(zone_changes_before_the_start), T(zone_changes_and_the_router_is_gone),
         T(given_up_before_its_time), T(given_up_after_its_time), T(begins_again), T(back_from_the_fallback),
         T(only_key_is_given_up), T(kept_is_in_use_until_then), T(others_newer_key), T(preceding_key_is_needed),
-        T(others_keys_stay), T(others_key_would_begin_later), T(others_key_in_use_is_not_given_up), T(others_fallback),
+        T(others_keys_stay), T(others_key_would_begin_later), T(others_key_in_use_is_not_given_up), T(others_fallback), T(others_fallback_in_a_hurry),
+        T(first_key_beside_others_fallback),
         T(full), T(sweep), T(what_is_to_be_prepared),
     };
 

@@ -2,6 +2,8 @@
 #include "junos_fake.h"
 
 #include <rekey/err.h>
+
+#include <libxml/xpath.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,11 +222,56 @@ test_others_fallback_is_never_touched(void **state)
     (void)state;
     restart(CONF(CA("CA1", KEY("fallback-key", HIS)) PORT(IF1, "CA1"), ""));
     stage(1, "k1", "keep=");
-    assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
-    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 2, "k2", "keep=k1"), RK_E_CONFLICT);
-    assert_non_null(strstr(fake_why(), "fallback-key"));
+    stage(2, "k2", "keep=k1"); /* as class C: k1 is the router's preceding key */
+    assert_key("pre-shared-key", "k2");
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_OK);
     assert_key("pre-shared-key", "k1");
-    assert_int_equal(router.commits, 1);
+    stage(3, "k3", "keep=k1");
+    assert_key("pre-shared-key", "k3");
+    assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
+    assert_string_equal(fake_at("CA1", "fallback-key/cak"), HIS_CAK);
+}
+
+/* An operator commits a fallback-key, or that there is none. */
+static void
+his_fallback(bool there)
+{
+    static const xmlChar path[] = "//connectivity-association", own[] = "//fallback-key";
+    xmlXPathContext *context = xmlXPathNewContext(router.committed);
+    xmlXPathObject *ca = xmlXPathEval(path, context), *old = xmlXPathEval(own, context);
+    xmlNode *key;
+
+    if (old->nodesetval && old->nodesetval->nodeNr) {
+        xmlUnlinkNode(old->nodesetval->nodeTab[0]);
+        xmlFreeNode(old->nodesetval->nodeTab[0]);
+        old->nodesetval->nodeTab[0] = NULL;
+    }
+    if (there) {
+        key = xmlNewChild(ca->nodesetval->nodeTab[0], NULL, (const xmlChar *)"fallback-key", NULL);
+        xmlNewChild(key, NULL, (const xmlChar *)"ckn", (const xmlChar *)HIS);
+        xmlNewChild(key, NULL, (const xmlChar *)"cak", (const xmlChar *)HIS_CAK);
+    }
+    xmlXPathFreeObject(ca);
+    xmlXPathFreeObject(old);
+    xmlXPathFreeContext(context);
+}
+
+/* He puts it there while a rotation is under way: it is given up all the same. */
+static void
+test_others_fallback_comes_between(void **state)
+{
+    (void)state;
+    stage(1, "k1", "keep=");
+    stage(2, "k2", "keep=k1");
+    his_fallback(true);
+    assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_OK);
+    assert_key("pre-shared-key", "k1");
+    assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
+    stage(3, "k3", "keep=k1");
+    assert_string_equal(fake_at("CA1", "fallback-key/ckn"), HIS);
+    his_fallback(false); /* and away again */
+    stage(4, "k4", "keep=k3");
+    assert_keys("k4", "k3");
 }
 
 /* An operator has put a key in place of ours: it would be lost. */
@@ -233,9 +280,10 @@ test_others_primary_beside_ours(void **state)
 {
     (void)state;
     restart(CONF(CA("CA1", KEY("pre-shared-key", HIS) KEY("fallback-key", "aabb")) PORT(IF1, "CA1"), ""));
-    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 2, "k2", "keep=k1"), RK_E_NOKEY);
+    assert_int_equal(fake_one(RK_OP_STAGE, IF1, 2, "k2", "keep=k1"), RK_E_CONFLICT);
     assert_int_equal(fake_one(RK_OP_RETIRE, IF1, 2, "k2", "keep=k1"), RK_E_NOKEY);
     assert_int_equal(fake_one(RK_OP_STAGE, IF1, 2, "k2", "keep="), RK_E_CONFLICT);
+    assert_non_null(strstr(fake_why(), "would be lost"));
     assert_int_equal(router.commits, 0);
 }
 
@@ -450,7 +498,7 @@ main(void)
         T(first_key), T(rotation_keeps_one), T(again_is_no_commit), T(after_a_restart_the_stored_form_moves),
         T(sealed_brings_a_key_back), T(retire_changes_places), T(retire_of_the_only_key),
         T(retire_of_what_is_not_there), T(sweep), T(keeps_what_is_in_use), T(others_key_is_taken_over),
-        T(others_fallback_is_never_touched), T(others_primary_beside_ours), T(class_c), T(class_c_after_a_restart),
+        T(others_fallback_is_never_touched), T(others_fallback_comes_between), T(others_primary_beside_ours), T(class_c), T(class_c_after_a_restart),
         T(class_c_only_key), T(cipher_decides_the_length), T(what_is_to_be_prepared), T(first_key_brings_the_mode),
         T(should_secure_by_force),
         T(terms), T(describe), T(describe_needs_room), T(describe_needs_the_text), T(several),

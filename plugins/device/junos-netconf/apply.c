@@ -226,6 +226,16 @@ carry_out(struct jn_device *d, struct rk_call *call, struct jn_plan *plan, struc
     return read_back(d, call, plan, ops, err);
 }
 
+/* What is done otherwise than it was meant, for an operator's key is in the way. */
+static void
+log_notes(const struct jn_device *d, struct rk_call *call, const struct jn_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_step; i++)
+        if (plan->step[i].note && plan->step[i].todo)
+            d->host->log(call, RK_LOG_WARNING, "ev=others-key dev=%s interface=%s note=\"%s\"", d->opt.name,
+                         plan->step[i].unit->iface, plan->step[i].note);
+}
+
 static int
 with_view(struct jn_device *d, struct rk_call *call, const struct jn_view *view, struct rk_dev_op *ops, size_t n)
 {
@@ -235,6 +245,7 @@ with_view(struct jn_device *d, struct rk_call *call, const struct jn_view *view,
 
     if (err)
         return d->host->fail(call, err, "out of memory");
+    log_notes(d, call, plan);
     if (any_todo(plan))
         err = carry_out(d, call, plan, ops);
     for (size_t i = 0; i < n; i++) /* it was so already: its CAK may be new to this process all the same */

@@ -57,6 +57,7 @@ struct jn_step {
     bool todo;                    /* its result depends on the commit; else ops[].err is final */
     char ckn[JN_CKN_HEX + 1], keep[JN_CKN_HEX + 1];
     struct rk_secret *cak;        /* of a new key, owned */
+    const char *note;             /* a warning for the log; static, NULL: none */
 };
 
 struct jn_plan {

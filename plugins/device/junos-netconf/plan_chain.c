@@ -257,6 +257,29 @@ arm_again(struct jn_case *c, const struct jn_place *key)
     return RK_OK;
 }
 
+/* The fallback slot is an operator's, so a begun key that is given up cannot go there.  With a key to go back to it
+ * stays in the chain, behind that one, until the next STAGE: then the router has it as its preceding key, as one of
+ * class C.   ret: was it dealt with here */
+static bool
+beside_others(struct jn_case *c, struct jn_place *k, const char *keep)
+{
+    struct jn_unit *u = c->u;
+    int64_t before_s = c->in->now_s - 2; /* arm_again() takes now, or a second less */
+
+    if (!u->fallback.ckn[0] || jn_owns(u, u->fallback.ckn) || is(&u->fallback, keep))
+        return false;
+    c->step->note = "the given-up key cannot be kept: fallback-key was not set by rekeyd; delete it";
+    if (!keep[0]) {
+        *k = (struct jn_place){.ckn = ""};
+        return true;
+    }
+    if (k->start_s > before_s)
+        k->start_s = before_s;
+    while (start_taken(u, k->start_s, k))
+        k->start_s--;
+    return true;
+}
+
 /* The given-up key leaves the chain; one that had begun goes to the fallback slot, for the peer's router may have
  * nothing else by now.   keep: the key that takes its place, "" none */
 static int
@@ -266,9 +289,8 @@ leave(struct jn_case *c, struct jn_place *k, const char *keep)
     bool was_begun = begun(c, k);
     struct jn_place up;
 
-    if (was_begun && u->fallback.ckn[0] && !jn_owns(u, u->fallback.ckn) && !is(&u->fallback, keep))
-        return jn_refuse(c->op, RK_E_CONFLICT, "fallback-key of association %s was not set by rekeyd, which needs that "
-                         "slot: delete it", u->ca->name);
+    if (was_begun && beside_others(c, k, keep))
+        return RK_OK;
     if (was_begun && !jn_key_get(c, k->ckn, &up))
         return jn_refuse(c->op, RK_E_NOKEY, "the router does not show key %.16s...: has the user permission secret?",
                          k->ckn);

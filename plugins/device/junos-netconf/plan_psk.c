@@ -2,7 +2,8 @@
  *
  * One commit moves both keys: the new one becomes pre-shared-key, the kept one fallback-key.  A key that an operator
  * has put into pre-shared-key is taken over, for else no link that is in use could be: it moves to the fallback slot,
- * and goes with the rotation after.  One that is in fallback-key is never touched. */
+ * and goes with the rotation after.  One that is in fallback-key is never touched: the slot is his, and the link is
+ * driven as one of class C, which has none. */
 #include "plan.h"
 
 #include "../../common/keytext.h"
@@ -27,25 +28,11 @@ jn_class(const struct jn_device *d, const struct jn_ca *ca)
     if (d->opt.keying == JN_CHAIN)
         return RK_CLASS_D;
     if (ca && ca->fallback.ckn[0])
-        return RK_CLASS_B;
+        return jn_pair_of(&ca->rekey, ca->fallback.ckn) ? RK_CLASS_B : RK_CLASS_C;
     return release_from(d->release, 19, 2) ? RK_CLASS_B : RK_CLASS_C; /* not known: what every release can */
 }
 
 /* ---- STAGE ---- */
-
-static int
-foreign_fallback(const struct jn_case *c)
-{
-    return jn_refuse(c->op, RK_E_CONFLICT, "fallback-key of association %s was not set by rekeyd, which needs that "
-                     "slot: delete it", c->u->ca->name);
-}
-
-/* The fallback slot may be filled with this key. */
-static bool
-may_fill(const struct jn_unit *u, const char *ckn)
-{
-    return !u->fallback.ckn[0] || strcmp(u->fallback.ckn, ckn) == 0 || jn_owns(u, u->fallback.ckn);
-}
 
 /* What "keep=" means here; has: false when there is no key to keep. */
 static int
@@ -70,21 +57,31 @@ find_keep(struct jn_case *c, struct jn_place *keep, bool *has)
 }
 
 static int
+would_be_lost(const struct jn_case *c)
+{
+    return jn_refuse(c->op, RK_E_CONFLICT, "pre-shared-key of association %s was not set by rekeyd, and would be lost",
+                     c->u->ca->name);
+}
+
+/* A pre-shared-key that is an operator's, or of nobody that is known. */
+static bool
+is_others(const struct jn_unit *u, const struct jn_place *fresh)
+{
+    return u->psk.ckn[0] && !jn_owns(u, u->psk.ckn) && strcmp(u->psk.ckn, fresh->ckn) != 0;
+}
+
+static int
 stage_b(struct jn_case *c, const struct jn_place *fresh)
 {
     struct jn_unit *u = c->u;
     struct jn_place keep = {.ckn = ""};
-    bool has, others;
+    bool has;
     int err = find_keep(c, &keep, &has);
 
     if (err)
         return err;
-    others = u->psk.ckn[0] && !jn_owns(u, u->psk.ckn) && strcmp(u->psk.ckn, fresh->ckn) != 0;
-    if (others && !(has && strcmp(u->psk.ckn, keep.ckn) == 0))
-        return jn_refuse(c->op, RK_E_CONFLICT, "pre-shared-key of association %s was not set by rekeyd, and would be "
-                         "lost", u->ca->name);
-    if (has && !may_fill(u, keep.ckn))
-        return foreign_fallback(c);
+    if (is_others(u, fresh) && !(has && strcmp(u->psk.ckn, keep.ckn) == 0))
+        return would_be_lost(c);
     if (has && strcmp(u->fallback.ckn, keep.ckn) != 0) {
         u->fallback = keep;
         jn_own_set(u, keep.ckn, NULL);
@@ -105,6 +102,8 @@ stage_c(struct jn_case *c, const struct jn_place *fresh)
     if (c->terms.has_keep && strcmp(u->psk.ckn, c->terms.keep) != 0)
         return jn_refuse(c->op, RK_E_CONFLICT, "the key to keep, %.16s..., is not the pre-shared-key, and would not "
                          "become the preceding one: it must be committed again first", c->terms.keep);
+    if (!c->terms.has_keep && u->fallback.ckn[0] && is_others(u, fresh))
+        return would_be_lost(c); /* both slots are his */
     if (strcmp(u->psk.ckn, fresh->ckn) != 0)
         memcpy(c->step->keep, u->psk.ckn, sizeof c->step->keep);
     u->psk = *fresh;
@@ -181,8 +180,6 @@ change_places(struct jn_case *c, const struct jn_place *keep)
     if (up[0] && !jn_key_get(c, up, &given_up))
         return jn_refuse(c->op, RK_E_NOKEY, "the router does not show key %.16s...: has the user permission secret?",
                          up);
-    if (u->class == RK_CLASS_B && !(may_fill(u, given_up.ckn) || (keep && strcmp(u->fallback.ckn, keep->ckn) == 0)))
-        return foreign_fallback(c);
     if (u->class == RK_CLASS_B && given_up.ckn[0]) {
         u->fallback = given_up;
         jn_own_set(u, given_up.ckn, NULL);
