@@ -172,8 +172,12 @@ def printed(w):
     expect("is there already, as link " + NAME in out and "ge-0/0/9: cannot be used" in out, "%s", out)
     said = w.a.ask("discover", "east")
     expect(said["ok"] and len(said["links"]) == 3 and said["links"][1]["peer_sae"] == "SAE_C", "%s", said)
-    # of a file that no rekeyd has read
-    done = subprocess.run([rig.CTL, "discover", "east", "--json", "--config", w.a.config, "--rekeyd", rig.REKEYD,
+    # of a file that no rekeyd has read; a second process must not play the device that the first one plays
+    alone = json.loads(json.dumps(w.a.conf))
+    alone["devices"] = {"east": {"plugin": "sim", "discover-file": w.a.dir + "/found"}}
+    alone["state-dir"] = w.a.dir + "/alone"
+    path = rig.write(w.a.dir + "/alone.yaml", json.dumps(alone))
+    done = subprocess.run([rig.CTL, "discover", "east", "--json", "--config", path, "--rekeyd", rig.REKEYD,
                            "--host", rig.HOST, "--plugin-dir", w.rig.plugin_dir], capture_output=True, text=True,
                           timeout=rig.PATIENCE_S)
     alone = json.loads(done.stdout)
@@ -218,7 +222,7 @@ def many(w):
 def wrong_files(w):
     conf = dict(w.a.conf)
     for links, reason in ((dict(conf["links"], name="x"), "does not go with"),
-                          (dict(conf["links"], channel="local"), "channel: local"),
+                          (dict(conf["links"], channel="local"), "local has both ends here, and discover finds one"),
                           (dict(conf["links"], discover="nobody"), "nobody"),
                           (dict(conf["links"], intervall="1s"), "did you mean"),
                           ([conf["links"], conf["links"]], "already"),
@@ -260,12 +264,37 @@ def by_hand(w):
                  rig=w.rig)
 
 
+def both_here(w):
+    """A link with both ends here is written down: discover tells of it at either device, and finds no second one."""
+    here = "SAE_A-port1_SAE_L-port2"
+    for device, line in (("left", "port1 SAE_A SAE_L port2"), ("right", "port2 SAE_L SAE_A port1")):
+        w.a.device(device, **{"discover-file": "%s/%s.found" % (w.a.dir, device)})
+        rig.write("%s/%s.found" % (w.a.dir, device), line + "\n")
+    # two looks are not one link: neither says which device of the file its neighbour is
+    groups = [dict(w.a.conf["links"][-1], discover=device) for device in ("left", "right")]
+    w.a.conf["links"] += groups
+    w.a.save()
+    w.a.ask("reload")
+    rig.wait_for(lambda: here in links_of(w.a) and seen_of(w.a, "right")["unused"], "one look is used", rig=w.rig)
+    why = seen_of(w.a, "right")["unused"][0]["why"]
+    expect("device left found it too: write a link with both ends here down" in why, "%s", why)
+    w.a.conf["links"][-2:] = [{"name": "both", "device": "left", "interface": "port1", "channel": "local",
+                               "source": "keys", "peer-device": "right", "peer-interface": "port2"}]
+    w.a.save()
+    w.a.ask("reload")
+    w.a.wait_end("both", lambda e: e["rotations"] >= 1, "a rotation")
+    for device in ("left", "right"):
+        code, out, err = text(w.a, "discover", device)
+        expect(code == 0 and "is there already, as link both" in out and "links: []" in out, "%d %s %s", code, out, err)
+
+
 def main():
     w = rig.World(set_up)
     cases = (("links that are found rotate", live), ("a look that fails, a restart", survives),
              ("links come and go", comes_and_goes), ("links that cannot be used", unusable),
              ("rekeyctl discover", printed), ("hostile names", hostile), ("rekeyctl prepare", prepare),
-             ("a link without a key", first_key), ("1,000 links", many), ("files that are wrong", wrong_files), ("beside links that are written down", by_hand))
+             ("a link without a key", first_key), ("1,000 links", many), ("files that are wrong", wrong_files),
+             ("beside links that are written down", by_hand), ("both ends of a link are here", both_here))
     result = rig.run_cases([(name, w.case(f)) for name, f in cases] + [("all ends well", w.last_case())])
     w.close()
     return result
