@@ -306,6 +306,57 @@ test_view(void **state)
     fake_call_end(&c);
 }
 
+#define CONNECTION(encryption) \
+    "<rpc-reply><macsec-connection-information><macsec-interface-common-information><interface-name>ge-0/0/1" \
+    "</interface-name><connectivity-association-name>CA1</connectivity-association-name><encryption>" encryption \
+    "</encryption></macsec-interface-common-information><outbound-secure-channel><outbound-secure-association>" \
+    "<association-number-status>inuse</association-number-status></outbound-secure-association>" \
+    "</outbound-secure-channel></macsec-connection-information></rpc-reply>"
+#define BOUND \
+    "<rpc-reply><configuration><security><macsec><connectivity-association><name>CA1</name></connectivity-association>" \
+    "<interfaces><name>ge-0/0/1</name><connectivity-association>CA1</connectivity-association></interfaces></macsec>" \
+    "</security></configuration></rpc-reply>"
+
+/* What costs a request and cannot have changed is not asked for: carriers while a live peer is heard on each interface,
+ * and for nine seconds the connections, once all of them were seen to encrypt. */
+static void
+test_asks_no_more_than_needed(void **state)
+{
+    struct rig_rule rules[] = {
+        {.part = "<get-configuration", .reply = BOUND},
+        {.part = "get-mka", .reply = MKA(ROW "<cak-type>primary</cak-type><cak-status>live</cak-status>")},
+        {.part = "get-macsec", .reply = CONNECTION("on")},
+        {.part = "get-interface-information", .reply = "<rpc-reply><interface-information/></rpc-reply>"},
+    };
+    struct jn_device d = {.host = &fake_host};
+    struct rk_dev_seen seen = {.iface = "ge-0/0/1"};
+    struct rk_call c;
+
+    (void)state;
+    fake_call(&c, 1000);
+    rig_rules(rules, sizeof rules / sizeof rules[0]);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(jn_observe(&d, &c, &seen, 1), RK_OK);
+        assert_int_equal(rules[2].asked, 1);
+        assert_int_equal(rules[3].asked, 0);
+        assert_true(seen.state & RK_IF_UP);
+    }
+    d.encrypts_ms -= 9001; /* so much later */
+    assert_int_equal(jn_observe(&d, &c, &seen, 1), RK_OK);
+    assert_int_equal(rules[2].asked, 2);
+    d.encrypts_ms = 0; /* a new session, whose first look finds one that does not encrypt: it is looked at each time */
+    rules[2].reply = CONNECTION("off");
+    for (unsigned i = 3; i < 5; i++) {
+        assert_int_equal(jn_observe(&d, &c, &seen, 1), RK_OK);
+        assert_int_equal(rules[2].asked, i);
+        assert_false(seen.state & RK_IF_PROTECTED);
+    }
+    rules[1].reply = MKA("<interface-name>ge-0/0/1</interface-name>"); /* nobody is heard */
+    assert_int_equal(jn_observe(&d, &c, &seen, 1), RK_OK);
+    assert_int_equal(rules[3].asked, 1);
+    fake_call_end(&c);
+}
+
 /* XML that prints 32 digits of CKNs: the text has all of them; and where it has not, no key is confirmed, and none is
  * taken for another one. */
 static void
@@ -518,7 +569,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scenes), cmocka_unit_test(test_protection), cmocka_unit_test(test_preceding_alone),
         cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_view), cmocka_unit_test(test_cut_names), cmocka_unit_test(test_offset),
+        cmocka_unit_test(test_view), cmocka_unit_test(test_asks_no_more_than_needed),
+        cmocka_unit_test(test_cut_names), cmocka_unit_test(test_offset),
         cmocka_unit_test(test_big),
     };
 

@@ -28,7 +28,7 @@ def set_up(w):
         site.me = "port0 %s %s port0" % (me, peer)
         say(site, site.me)
         site.save()
-        site.start()
+        site.start(*(("--log-level", "debug") if site is w.b else ()))
 
 
 def links_of(site):
@@ -205,6 +205,11 @@ def prepare(w):
     expect(said["lines"] == [] and "nothing is needed" in said["text"], "%s", said)
 
 
+def tended(w):
+    """A device with nothing to do is tended, without anybody having asked for it."""
+    w.b.wait_log("ev=tended device=west")
+
+
 def many(w):
     """1,000 links of one device come, and go, and the one that works is not disturbed."""
     say(w.a, w.a.me, *["m%d SAE_A SAE_M%d m%d" % (i, i % 7, i) for i in range(1000)])
@@ -293,7 +298,8 @@ def main():
     cases = (("links that are found rotate", live), ("a look that fails, a restart", survives),
              ("links come and go", comes_and_goes), ("links that cannot be used", unusable),
              ("rekeyctl discover", printed), ("hostile names", hostile), ("rekeyctl prepare", prepare),
-             ("a link without a key", first_key), ("1,000 links", many), ("files that are wrong", wrong_files),
+             ("a link without a key", first_key), ("1,000 links", many),
+             ("an idle device is tended", tended), ("files that are wrong", wrong_files),
              ("beside links that are written down", by_hand), ("both ends of a link are here", both_here))
     result = rig.run_cases([(name, w.case(f)) for name, f in cases] + [("all ends well", w.last_case())])
     w.close()
