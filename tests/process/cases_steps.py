@@ -47,6 +47,12 @@ def case_steps_of_a_failure(w):
     expect(all(w.bad.values()), "%s", w.bad)
 
 
+def first_done(w, seq):
+    """The number of the first rotation after that one that A did; None: there is none yet."""
+    rows = w.a.ask("history", LINK, "--limit", "200")
+    return min((r["seq"] for r in rows if r["event"] == "rotated" and r["seq"] > seq), default=None)
+
+
 def kill_at(w, site, step, burn):
     if burn:
         w.kmes.b.fault("wrong-key")
@@ -58,7 +64,7 @@ def kill_at(w, site, step, burn):
     w.rig.oracle.check()
     site.start()
     settled(w, above=seq)
-    done = min(r["seq"] for r in w.a.ask("history", LINK, "--limit", "1000") if r["event"] == "rotated" and r["seq"] > seq)
+    done = rig.wait_for(lambda: first_done(w, seq), "a rotation is done", rig=w.rig)
     expect(done <= seq + NUMBERS_MAX, "%s at %s: %d rotations were needed", site.name, step, done - seq)
 
 
