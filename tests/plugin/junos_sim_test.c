@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -47,6 +48,7 @@ run_sim(int ready)
 {
     char fd[16];
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* of a test that crashed */
     snprintf(fd, sizeof fd, "%d", ready);
     execl(SIM, "junos-sim", "--port", "0", "--listen", host, "--user", "lab", "--authorized-keys", allowed,
           "--known-hosts", known, "--config", conf, "--box", "r1=127.9.8.7,mx", "--ready-fd", fd, "--log", "err",
@@ -83,17 +85,23 @@ make_key(void)
     return system(line) == 0;
 }
 
-static void
-end(void)
+/* Also after an assertion that failed: the simulator does not outlive its case. */
+static int
+end(void **state)
 {
     int status;
 
+    (void)state;
+    if (sim <= 0)
+        return 0;
     jn_hang_up(&d);
     jn_sealed_free(&d);
     kill(sim, SIGTERM);
     waitpid(sim, &status, 0);
+    sim = 0;
     fake_call_end(&call);
     scratch_remove(&scratch);
+    return 0;
 }
 
 static void
@@ -109,13 +117,13 @@ begin(bool chain)
     snprintf(key_value, sizeof key_value, "file:%s", key);
     put_config(chain);
     assert_true(make_key());
+    fake_call(&call, 60000);
     assert_true(start_sim());
     memset(&d, 0, sizeof d);
     d.host = &fake_host;
     d.opt = (struct jn_options){.name = (char *)"r1", .host = host, .user = (char *)"lab", .known_hosts = known,
                                 .key_value = key_value, .port = (uint16_t)port, .commit_ms = 30000, .rpc_ms = 20000,
                                 .idle_ms = 60000, .keying = chain ? JN_CHAIN : JN_PSK};
-    fake_call(&call, 60000);
 }
 
 static void
@@ -182,7 +190,6 @@ test_pre_shared_keys(void **state)
     assert_keys("k2", "k3");
     apply(RK_OP_DESCRIBE, 0, "", "rk1|a|b");
     apply(RK_OP_DESCRIBE, 0, "", "");
-    end();
 }
 
 static void
@@ -211,7 +218,6 @@ test_chain(void **state)
     assert_int_equal(v->conf->chain[0].n, 1);
     assert_false(v->conf->chain[0].key[0].bad_start);
     jn_view_free(&fake_host, &v);
-    end();
 }
 
 /* What prepare leaves: an association without mode and key, and no binding; the first key brings all of it. */
@@ -241,14 +247,14 @@ test_first_key(void **state)
     assert_int_equal(strlen(jn_conf_ca(v->conf, "rk-et-0-0-2")->psk.ckn), JN_CKN_HEX);
     jn_view_free(&fake_host, &v);
     fake_host.secret_free(&secret);
-    end();
 }
 
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_key), cmocka_unit_test(test_pre_shared_keys),
-                                       cmocka_unit_test(test_chain)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_first_key, end),
+                                       cmocka_unit_test_teardown(test_pre_shared_keys, end),
+                                       cmocka_unit_test_teardown(test_chain, end)};
 
     if (access(SIM, X_OK) != 0 || system("command -v ssh-keygen >/dev/null") != 0) {
         puts("1..0 # SKIP junos-sim is not built, or ssh-keygen is not there");
