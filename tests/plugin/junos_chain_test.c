@@ -13,8 +13,6 @@
     "gcm-aes-256</cipher-suite><security-mode>static-cak</security-mode><pre-shared-key-chain>KC" \
     "</pre-shared-key-chain>" more "</connectivity-association><interfaces><name>" IF1 \
     "</name><connectivity-association>CA1</connectivity-association></interfaces></macsec></security></configuration>"
-#define HIS "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define HIS_CAK "$9$ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
 #define HIS_KEY(slot, ckn, start) \
     "<key><name>" slot "</name><secret>" HIS_CAK "</secret><key-name>" ckn "</key-name><start-time>" start \
     "</start-time></key>"
@@ -37,14 +35,6 @@ setup(void **state)
 {
     (void)state;
     start(CONF("", ""));
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    fake_router_end();
     return 0;
 }
 
@@ -515,7 +505,7 @@ test_what_is_to_be_prepared(void **state)
     assert_non_null(strstr(fake_why(), "beside its chain"));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, fake_router_teardown)
 
 int
 main(void)

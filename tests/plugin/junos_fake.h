@@ -62,9 +62,15 @@ struct fake_router {
 extern struct fake_router router;
 extern struct rk_call fake_router_call;
 
-/* fake_router_start - with this <configuration>;  fake_router_end - free;  fake_on - add a rule */
+/* A key of an operator: its CKN, and its CAK as the router stores it. */
+#define HIS "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define HIS_CAK "$9$ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
+
+/* fake_router_start - with this <configuration>;  fake_router_end - free, fake_router_teardown - as cmocka wants it;
+ * fake_on - add a rule */
 void fake_router_start(const char *conf);
 void fake_router_end(void);
+int fake_router_teardown(void **state);
 void fake_on(struct fake_rule rule);
 
 /* fake_at - the text at a path of names, as "pre-shared-key/ckn" of association `ca`; "" none.  Slots: "3/key-name" of

@@ -15,8 +15,6 @@
 #define CONF(macsec, more) \
     "<configuration><security><macsec>" macsec "</macsec></security>" more "</configuration>"
 #define ONE CONF(CA("CA1", "") PORT("et-0/0/1", "CA1"), "")
-#define HIS "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define HIS_CAK "$9$ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
 #define KEY(name, ckn) "<" name "><ckn>" ckn "</ckn><cak>" HIS_CAK "</cak></" name ">"
 #define IF1 "et-0/0/1"
 
@@ -25,14 +23,6 @@ setup(void **state)
 {
     (void)state;
     fake_router_start(ONE);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    fake_router_end();
     return 0;
 }
 
@@ -489,7 +479,7 @@ test_several(void **state)
     assert_string_equal(fake_description(IF1), "rk1|t");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, fake_router_teardown)
 
 int
 main(void)
