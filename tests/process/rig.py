@@ -137,7 +137,7 @@ class Process:
         return status
 
 
-def gone(pid, since, timeout=5):
+def gone(pid, since, timeout=PATIENCE_S / 2):
     end = time.monotonic() + timeout
     while start_time(pid) == since:
         if time.monotonic() > end:
