@@ -38,6 +38,19 @@ def case_steps_of_a_rotation(w):
     expect(sum(map(len, w.good.values())) >= LEAST, "%s", w.good)
 
 
+def three_calls(site, device):
+    """Did a rotation take three calls, all of them APPLY; one that waits for long may look at the device as well."""
+    parts = [part.partition(" ev=rotated ") for part in site.log().split(" ev=begin ")[1:]]
+    call = re.compile(r" ev=call inst=%s verb=(\d+) n=1 .*res=ok$" % device, re.M)
+    return ["4"] * 3 in [call.findall(part[0]) for part in parts if part[1]]
+
+
+def case_calls_of_a_rotation(w):
+    """three calls to each device: what a call changes it reads back"""
+    for site, device in ((w.a, "east"), (w.b, "west")):
+        rig.wait_for(lambda: three_calls(site, device), "%s: a rotation of three calls" % device, rig=w.rig)
+
+
 def case_steps_of_a_failure(w):
     """the steps of a rotation that is given up are known"""
     w.kmes.b.fault("wrong-key")
@@ -83,5 +96,5 @@ def each(name, burn):
     return kill
 
 
-sys.exit(run([(set_up, [case_steps_of_a_rotation, case_steps_of_a_failure, each("A", False), each("B", False),
-                        each("A", True), each("B", True)])]))
+sys.exit(run([(set_up, [case_steps_of_a_rotation, case_calls_of_a_rotation, case_steps_of_a_failure,
+                        each("A", False), each("B", False), each("A", True), each("B", True)])]))
