@@ -304,6 +304,7 @@ test_view(void **state)
     assert_int_equal(jn_view_get(&d, &c, JN_WANT_CLOCK, &v), RK_E_TIMEOUT);
     assert_null(v);
     fake_call_end(&c);
+    jn_forget(&d);
 }
 
 #define CONNECTION(encryption) \
@@ -355,6 +356,7 @@ test_asks_no_more_than_needed(void **state)
     assert_int_equal(jn_observe(&d, &c, &seen, 1), RK_OK);
     assert_int_equal(rules[3].asked, 1);
     fake_call_end(&c);
+    jn_forget(&d);
 }
 
 /* XML that prints 32 digits of CKNs: the text has all of them; and where it has not, no key is confirmed, and none is
@@ -400,6 +402,7 @@ test_cut_names(void **state)
     }
     assert_int_equal(rules[2].asked, 42); /* in vain not every time */
     fake_call_end(&c);
+    jn_forget(&d);
 }
 
 static void
@@ -561,6 +564,7 @@ test_big(void **state)
     free(conf);
     free(mka);
     free(clock);
+    jn_forget(&d);
 }
 
 int

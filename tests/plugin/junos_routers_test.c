@@ -183,6 +183,7 @@ test_routers(void **state)
         check_keys(names[i], &d, &r, false);
         check_keys(names[i], &d, &r, true); /* again, with what was learnt */
         check_rest(&d, &r);
+        jn_forget(&d);
         end(&r);
     }
     fake_call_end(&call);
