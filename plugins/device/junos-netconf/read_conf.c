@@ -69,7 +69,7 @@ read_macro(struct reader *r, const xmlNode *parent, const char *name, struct jn_
                 *p = pair;
         }
     }
-    macro->pair = rows.v;
+    macro->pair = jn_rows_end(&rows);
     macro->n = rows.n;
     r->err = r->err ? r->err : rows.err;
 }
@@ -126,7 +126,7 @@ read_cas(struct reader *r, const xmlNode *macsec, bool inactive, struct jn_conf 
         }
         r->err = r->err ? r->err : rows.err;
     }
-    c->ca = rows.v;
+    c->ca = jn_rows_end(&rows);
     c->n_ca = rows.n;
 }
 
@@ -176,7 +176,7 @@ read_ports(struct reader *r, const xmlNode *macsec, bool inactive, struct jn_con
             add_port(r, &rows, name, n, inactive);
         read_units(r, &rows, name, n, inactive);
     }
-    c->port = rows.v;
+    c->port = jn_rows_end(&rows);
     c->n_port = rows.n;
 }
 
@@ -222,7 +222,7 @@ read_keys(struct reader *r, const xmlNode *node, bool inactive, struct jn_chain 
     }
     if (rows.n > 1)
         qsort(rows.v, rows.n, rows.size, by_slot);
-    chain->key = rows.v;
+    chain->key = jn_rows_end(&rows);
     chain->n = rows.n;
 }
 
@@ -245,7 +245,7 @@ read_chains(struct reader *r, const xmlNode *top, bool inactive, struct jn_conf 
         }
         r->err = r->err ? r->err : rows.err;
     }
-    c->chain = rows.v;
+    c->chain = jn_rows_end(&rows);
     c->n_chain = rows.n;
 }
 
@@ -279,7 +279,7 @@ read_texts(struct reader *r, const xmlNode *interfaces, struct jn_conf *c)
         }
         r->err = r->err ? r->err : rows.err;
     }
-    c->text = rows.v;
+    c->text = jn_rows_end(&rows);
     c->n_text = rows.n;
 }
 

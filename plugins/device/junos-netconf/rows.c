@@ -27,6 +27,18 @@ jn_rows_add(struct jn_rows *r)
     return memset((char *)r->v + r->n++ * r->size, 0, r->size);
 }
 
+void *
+jn_rows_end(struct jn_rows *r)
+{
+    void *v = r->n && r->n < r->cap ? reallocarray(r->v, r->n, r->size) : NULL;
+
+    if (v) {
+        r->v = v;
+        r->cap = r->n;
+    }
+    return r->v;
+}
+
 const xmlNode *
 jn_top(const xmlNode *root, const char *name)
 {

@@ -13,6 +13,8 @@ struct jn_rows {
 };
 /* jn_rows_add - a zeroed row; NULL: see err.  Pointers to rows are void after it */
 void *jn_rows_add(struct jn_rows *r);
+/* jn_rows_end - all rows, in as much memory as they need: for those that are kept.   own: the caller's, free */
+void *jn_rows_end(struct jn_rows *r);
 
 /* jn_conf_sort - make names of a configuration that is read ready to be looked up.   ret: RK_OK, RK_E_NOMEM */
 int jn_conf_sort(struct jn_conf *c);
