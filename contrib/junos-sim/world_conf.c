@@ -201,13 +201,14 @@ world_chains(struct sim_box *box, struct sim_boxworld *w)
 
 /* ---- what a client may never do ---- */
 
+/* Has it a key that has begun by then?  A first key may be given up before it begins: nothing was ever secured by it. */
 static bool
-has_keys(const struct mka_conf *c)
+has_keys(const struct mka_conf *c, int64_t clock_ms)
 {
     bool chain = false;
 
     for (size_t i = 0; i < c->n_chain; i++)
-        chain |= *c->chain[i].key.ckn != '\0';
+        chain |= *c->chain[i].key.ckn != '\0' && c->chain[i].start_ms <= clock_ms;
     return *c->psk.ckn || *c->fallback.ckn || chain;
 }
 
@@ -258,6 +259,7 @@ void
 world_judge(struct sim_box *box, struct mka_conf *next, const char *user, const char *log)
 {
     struct sim_boxworld *w = box->world;
+    int64_t now = sim_box_now_ms(box);
 
     if (!user || strcmp(user, "admin") == 0 || strcmp(user, "root") == 0)
         return; /* an operator may do what he wants */
@@ -266,7 +268,7 @@ world_judge(struct sim_box *box, struct mka_conf *next, const char *user, const 
 
         if (was->on && (!is->on || strcmp(was->ca, is->ca) != 0))
             sim_violation(box, "the binding of an interface, or its security mode, was changed");
-        else if (was->on && has_keys(was) && !has_keys(is))
+        else if (was->on && has_keys(was, now) && !has_keys(is, INT64_MAX))
             sim_violation(box, "the last key of an interface was removed");
         if (!was->should_secure && is->should_secure && was->on)
             sim_violation(box, "traffic in clear was allowed");
