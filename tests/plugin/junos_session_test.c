@@ -26,6 +26,7 @@ nc_open(const struct rk_host *host, struct rk_call *c, const struct nc_target *t
 {
     (void)host;
     (void)c;
+    assert_int_equal(target->limit_ms, 60000); /* twice what a request may take */
     snprintf(nc.user, sizeof nc.user, "%s@%s:%u", target->user, target->host, target->port);
     nc.opens++;
     *out = nc.open_err ? NULL : (struct nc_session *)&nc;

@@ -9,7 +9,8 @@
 
 #define MANY_SESSIONS 2048   /* of this process: then idle ones are closed sooner */
 #define MANY_IDLE_MS 60000
-#define KEPT_MS 60000           /* what was read is kept while it is asked for more often than this */
+#define KEPT_MS 60000        /* what was read is kept while it is asked for more often than this */
+#define OPEN_RPCS 2          /* to connect, log in and say hello may take as long as so many requests */
 #define OLD_MS (24 * 3600000LL) /* libssh2 does not renew the keys of a session: it is replaced daily */
 
 static int64_t
@@ -53,7 +54,7 @@ open_session(struct jn_device *d, struct rk_call *call)
     struct rk_secret *key = NULL, *passphrase = NULL;
     struct nc_target target = {
         .host = d->opt.host, .port = d->opt.port, .user = d->opt.user, .known_hosts = d->opt.known_hosts,
-        .trust_first_use = d->opt.trust_first_use, .agent = d->opt.agent,
+        .trust_first_use = d->opt.trust_first_use, .agent = d->opt.agent, .limit_ms = OPEN_RPCS * d->opt.rpc_ms,
     };
     int err = read_secrets(d, call, &key, &passphrase);
 
