@@ -62,6 +62,7 @@ put_port(const struct sim_port *p, int64_t now, FILE *out)
     static const char *const words[] = {"unsecured", "primary", "preceding", "fallback", "suspended"};
     static const char *const status[] = {"in-progress", "live", "active"};
     static const char *const types[] = {"primary", "preceding", "fallback"};
+    static const char *const excuses[] = {"", "empty", "licence", "torn"};
     const struct mka_port *m = &p->mka;
 
     put_string(out, p->name);
@@ -79,6 +80,10 @@ put_port(const struct sim_port *p, int64_t now, FILE *out)
             "\"down_ms\":%lld",
             m->active_slot, m->secured_once ? "true" : "false", (long long)m->unsecured_ms, (long long)m->clear_ms,
             (long long)m->lost_ms, (long long)m->down_ms);
+    for (int e = MKA_EMPTY; e < MKA_EXCUSES; e++)
+        fprintf(out, ",\"%s_ms\":%lld,\"%s_times\":%u", excuses[e], (long long)m->excused_ms[e], excuses[e],
+                m->excuses[e]);
+    fprintf(out, ",\"excuse\":\"%s\"", excuses[m->excuse]);
     fprintf(out, ",\"an\":%u,\"icv_mismatch\":%llu,\"unknown_ckn\":%llu,\"description\":", m->latest.an,
             (unsigned long long)m->stats.icv_mismatch, (unsigned long long)m->stats.unknown_ckn);
     put_string(out, p->description);

@@ -53,7 +53,7 @@ static const struct fault_word words[] = {
     {"locked", BIT(SIM_AT_LOCK) | COMMIT, SIM_DO_LOCKED, MS, 2000, UNLOCK, NULL, NULL,
      "an operator holds the lock for so long"},
     {"dirty", BIT(SIM_AT_LOCK), SIM_DO_DIRTY, NO_VALUE, 0, NOTHING, NULL, NULL,
-     "an operator's changes are in the shared candidate, and stay there"},
+     "an operator's changes are in the shared candidate, until cleared"},
     {"partial-load", BIT(SIM_AT_LOAD), SIM_DO_PARTIAL, NO_VALUE, 0, NOTHING, NULL, NULL,
      "half of a load is done, then it fails"},
     {"load-fails", BIT(SIM_AT_LOAD), SIM_DO_ERROR, NO_VALUE, 0, NOTHING, "syntax error", NULL, "a load is refused"},
@@ -189,6 +189,7 @@ fault_clear(struct sim_box *box)
     }
     pthread_mutex_unlock(&world_lock);
     sim_operator_lock(box, false);
+    sim_operator_discard(box);
 }
 
 void

@@ -361,6 +361,8 @@ count(struct mka_port *p, int64_t now)
 
     p->counted_ms = now;
     p->secured_once |= secured;
+    if (secured)
+        p->excuse = MKA_NO_EXCUSE;
     if (secured || now - p->up_since_ms > 3 * MKA_LIVES * p->conf.hello_ms)
         p->recovering = false;
     if (!p->secured_once || passed <= 0)
@@ -370,8 +372,8 @@ count(struct mka_port *p, int64_t now)
     if (!p->up || p->recovering)
         p->down_ms += passed;
     else if (!secured)
-        p->unsecured_ms += passed;
-    if (p->up && (!p->conf.on || (!secured && p->conf.should_secure) || (secured && p->conf.no_encryption)))
+        *(p->excuse ? &p->excused_ms[p->excuse] : &p->unsecured_ms) += passed;
+    if (p->up && !p->excuse && (!p->conf.on || (!secured && p->conf.should_secure) || (secured && p->conf.no_encryption)))
         p->clear_ms += passed;
     if (p->up && !p->recovering && p->lost)
         p->lost_ms += passed;
@@ -496,6 +498,27 @@ mka_reset_counts(struct mka_port *p, int64_t now)
     p->secured_once = mka_secured(p);
     p->counted_ms = now;
     p->unsecured_ms = p->clear_ms = p->lost_ms = p->down_ms = 0;
+    memset(p->excused_ms, 0, sizeof p->excused_ms);
+    memset(p->excuses, 0, sizeof p->excuses);
+}
+
+void
+mka_excuse(struct mka_port *p, enum mka_excuse why)
+{
+    if (why != MKA_NO_EXCUSE && why != p->excuse) {
+        p->excuse = why;
+        p->excuses[why]++;
+    }
+}
+
+bool
+mka_common(const struct mka_port *a, const struct mka_port *b)
+{
+    for (size_t i = 0; i < MKA_PARTS; i++)
+        for (size_t j = 0; j < MKA_PARTS; j++)
+            if (a->part[i].there && b->part[j].there && key_same(&a->part[i].key, &b->part[j].key))
+                return true;
+    return false;
 }
 
 enum mka_state

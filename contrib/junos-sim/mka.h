@@ -46,6 +46,15 @@ enum mka_type { MKA_PRIMARY = 0, MKA_PRECEDING, MKA_FALLBACK };
 enum mka_status { MKA_IN_PROGRESS = 0, MKA_LIVE, MKA_ACTIVE };
 enum mka_state { MKA_UNSECURED = 0, MKA_BY_PRIMARY, MKA_BY_PRECEDING, MKA_BY_FALLBACK, MKA_SUSPENDED };
 
+/* Why a port that has a carrier is unsecured, when no client can help it; until it is secured again. */
+enum mka_excuse {
+    MKA_NO_EXCUSE = 0,
+    MKA_EMPTY,                 /* a router came back without its configuration, and has no key yet */
+    MKA_LICENCE,               /* a router has no licence, or had none */
+    MKA_TORN,                  /* the link came back, and the keys that were committed at its ends have none in common */
+    MKA_EXCUSES
+};
+
 struct mka_sak {
     bool there;
     unsigned char mi[MKA_MI];  /* of the key server's participant */
@@ -90,6 +99,9 @@ struct mka_port {
     bool secured_once, recovering, lost;
     int64_t counted_ms, up_since_ms, packets_ms;
     int64_t unsecured_ms, clear_ms, lost_ms, down_ms;
+    enum mka_excuse excuse;    /* whoever sets it knows routers; it ends when the port is secured */
+    int64_t excused_ms[MKA_EXCUSES]; /* unsecured, and not counted in unsecured_ms and clear_ms */
+    unsigned excuses[MKA_EXCUSES];   /* how often */
 };
 
 /* mka_port_start - a port without configuration.   mka_port_end frees and wipes it */
@@ -114,6 +126,10 @@ void mka_run(struct mka_end a, struct mka_end b, int64_t now);
 /* mka_reset_counts - begin to count anew, as if never secured before when it is not secured now */
 void mka_reset_counts(struct mka_port *p, int64_t now);
 
+/* mka_excuse - from now on it is excused, or for another reason;  MKA_NO_EXCUSE changes nothing
+ * mka_common - have both ports a participant of the same key? */
+void mka_excuse(struct mka_port *p, enum mka_excuse why);
+bool mka_common(const struct mka_port *a, const struct mka_port *b);
 bool mka_secured(const struct mka_port *p);
 enum mka_state mka_state_of(const struct mka_port *p, int64_t now);
 enum mka_type mka_type_of(const struct mka_part *part, int64_t now);     /* as it is shown */

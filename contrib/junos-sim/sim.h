@@ -170,10 +170,12 @@ struct sim_fault_hit sim_fault(struct sim_box *box, enum sim_point point, const 
 /* sim_edit - an operator at the console: load set/delete commands (one a line) and commit them, by no session
  * sim_edit_shared - load them into the shared candidate only, where they stay (a dirty candidate)
  * sim_operator_lock - lock the database as "admin terminal"; false takes the lock away
+ * sim_operator_discard - what he has in the shared candidate goes
  * ret:  0, or -1 with why[SIM_WHY_MAX].   lock: none held */
 int sim_edit(struct sim_box *box, const char *commands, char *why);
 int sim_edit_shared(struct sim_box *box, const char *commands, char *why);
 void sim_operator_lock(struct sim_box *box, bool held);
+void sim_operator_discard(struct sim_box *box);
 
 /* sim_reboot - end all sessions, and let nobody connect for down_ms (real time)
  * in:   empty: it comes back with the initial configuration (no keys that were ever committed), no history */

@@ -590,6 +590,15 @@ sim_operator_lock(struct sim_box *box, bool held)
 }
 
 void
+sim_operator_discard(struct sim_box *box)
+{
+    pthread_mutex_lock(&box->lock);
+    if (!box->store->holder && strstr(box->store->dirty_by, " terminal "))
+        discard_shared(box->store);
+    pthread_mutex_unlock(&box->lock);
+}
+
+void
 sim_reboot(struct sim_box *box, bool empty, int64_t down_ms)
 {
     const struct revision about = {.user = "root", .client = "other"};

@@ -333,10 +333,33 @@ end_of(struct sim_port *p, int64_t now)
              : (struct mka_end){NULL, 0};
 }
 
+static enum mka_excuse
+excuse_of(const struct sim_port *p)
+{
+    return p->box->world->no_licence ? MKA_LICENCE
+           : p->box->world->emptied && !box_runs(p) ? MKA_EMPTY : MKA_NO_EXCUSE;
+}
+
+/* What no client can help.  came: one end takes part again, with what is committed there and nothing else. */
+static void
+excuse(struct sim_port *p, struct sim_port *q, bool came)
+{
+    enum mka_excuse why = excuse_of(p) > excuse_of(q) ? excuse_of(p) : excuse_of(q);
+
+    if (!why && came && p->mka.up && q->mka.up && p->mka.excuse != MKA_EMPTY && q->mka.excuse != MKA_EMPTY &&
+        !mka_common(&p->mka, &q->mka))
+        why = MKA_TORN;
+    if (!mka_secured(&p->mka))
+        mka_excuse(&p->mka, why);
+    if (!mka_secured(&q->mka))
+        mka_excuse(&q->mka, why);
+}
+
 static void
 run_port(struct sim_port *p, int64_t now)
 {
     struct sim_port *q = p->peer;
+    bool were_up = p->mka.up && q && q->mka.up;
 
     if (q && q < p)
         return; /* done with the other end */
@@ -344,6 +367,8 @@ run_port(struct sim_port *p, int64_t now)
     if (q)
         carrier(q, now);
     mka_run(end_of(p, now), end_of(q, now), now);
+    if (q)
+        excuse(p, q, !were_up);
     for (struct sim_port *each = p; each; each = each == p ? q : NULL) {
         tell(each, now);
         log_port(each, now);
@@ -484,6 +509,7 @@ world_reboot(struct sim_box *box, bool empty, int64_t down_ms)
     if (box->world) {
         box->world->down_until_ms = world_real_ms() + down_ms;
         box->world->booted_ms = sim_now_ms() + (int64_t)((double)down_ms * world_speed());
+        box->world->emptied = empty;
         box->world->unlock_ms = 0;
         box->world->n_txns = 0;
         for (size_t i = 0; i < box->world->n_ports; i++)

@@ -64,6 +64,7 @@ struct sim_boxworld {
     char host[256], zone_name[64];
     const struct zone *zone;
     bool no_licence, short_ckn;
+    bool emptied;                /* it restarts without its configuration, or did so last */
     int64_t down_until_ms;       /* it reboots; real time */
     int64_t unlock_ms;           /* the operator takes his lock away; real time; 0: there is none */
     int64_t booted_ms, configured_ms; /* by the world's clock */

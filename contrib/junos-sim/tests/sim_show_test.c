@@ -404,6 +404,27 @@ violations_are_seen(void **state)
     assert_int_equal(violations("x"), 1);
 }
 
+/* Of a chain, it is the last one that has begun; one that never did may be given up. */
+static void
+last_key_stays(void **state)
+{
+    static const char chain[] = CA "pre-shared-key-chain KC\n"
+                                "delete security macsec connectivity-association CA1 pre-shared-key\n"
+                                "delete security macsec connectivity-association CA1 fallback-key\n",
+                      early[] = "delete security authentication-key-chains key-chain KC key 0\n",
+                      late[] = "set security authentication-key-chains key-chain KC key 0 start-time 2036-01-01.00:00:00\n";
+
+    (void)state;
+    commit("m", chain, NULL);
+    commit("m", early, NULL);
+    assert_int_equal(violations("m"), 2); /* on both interfaces of the association */
+    assert_non_null(strstr(sim_lab_box(&lab, "m")->world->violation, "last key"));
+    commit("s", chain, NULL);
+    commit("s", late, NULL);
+    commit("s", early, NULL);
+    assert_int_equal(violations("s"), 0);
+}
+
 static void
 licence_and_short_names(void **state)
 {
@@ -420,6 +441,92 @@ licence_and_short_names(void **state)
     fault_clear(sim_lab_box(&lab, "m"));
     pass(8000);
     assert_int_equal(count("m", "<get-mka-session-information/>", "cak-name", text, sizeof text), 2);
+}
+
+#define NO_FALLBACK "delete security macsec connectivity-association CA1 fallback-key\n"
+#define PSK(ckn) CA "pre-shared-key ckn " ckn "\n" CA "pre-shared-key cak 200102030405060708090a0b0c0d0e0f\n"
+
+static void
+cut(struct sim_port *p, bool yes)
+{
+    pthread_mutex_lock(&world_lock);
+    p->cut = p->peer->cut = yes;
+    pthread_mutex_unlock(&world_lock);
+    pass(60000);
+}
+
+/* Both ends of the cable, from when it was looked at last. */
+static void
+assert_excused(struct mka_port *p, struct mka_port *q, enum mka_excuse why)
+{
+    assert_int_equal(p->excuses[why], 1);
+    assert_int_equal(q->excuses[why], 1);
+    assert_true(p->excused_ms[why] + q->excused_ms[why] > 0);
+    assert_int_equal(p->unsecured_ms + p->clear_ms + q->unsecured_ms + q->clear_ms, 0);
+}
+
+static void
+licence_and_keys_that_are_gone_are_excused(void **state)
+{
+    struct sim_box *m = sim_lab_box(&lab, "m");
+    struct mka_port *p = &world_port(m->world, "ge-0/0/1")->mka,
+                    *q = &world_port(sim_lab_box(&lab, "s")->world, "ge-0/0/1")->mka;
+    const struct timespec down = {.tv_nsec = 60000000};
+    char why[SIM_WHY_MAX];
+
+    (void)state;
+    assert_int_equal(fault_add(m, "no-licence", why), 0);
+    pass(60000);
+    assert_true(p->excuse == MKA_LICENCE && q->excuse == MKA_LICENCE);
+    fault_clear(m);
+    pass(60000);
+    assert_true(mka_secured(p) && mka_secured(q) && !p->excuse && !q->excuse);
+    assert_excused(p, q, MKA_LICENCE);
+
+    world_reboot(m, true, 50);
+    pass(200);
+    assert_true(p->excuse == MKA_EMPTY && q->excuse == MKA_EMPTY);
+    nanosleep(&down, NULL);
+    pass(60000);
+    assert_true(mka_secured(p) && mka_secured(q) && !p->excuse && !q->excuse);
+    assert_true(p->excuses[MKA_EMPTY] == 1 && p->unsecured_ms + q->unsecured_ms == 0);
+}
+
+static void
+only_links_that_come_back_are_excused(void **state)
+{
+    struct sim_port *port = world_port(sim_lab_box(&lab, "m")->world, "ge-0/0/1");
+    struct mka_port *p = &port->mka, *q = &port->peer->mka;
+
+    (void)state;
+    cut(port, true);
+    commit("m", NO_FALLBACK, NULL);
+    commit("s", NO_FALLBACK PSK(THREE), NULL);
+    cut(port, false);
+    assert_true(p->excuse == MKA_TORN && q->excuse == MKA_TORN);
+    commit("m", PSK(THREE), NULL);
+    pass(60000);
+    assert_true(mka_secured(p) && mka_secured(q) && !p->excuse && !q->excuse);
+    assert_excused(p, q, MKA_TORN);
+
+    commit("m", PSK(ONE), NULL);
+    commit("m", PSK(TWO), NULL);
+    pass(60000);
+    assert_true(!mka_secured(p) && !p->excuse && !q->excuse && p->unsecured_ms > 0 && q->unsecured_ms > 0);
+    assert_int_equal(p->excuses[MKA_TORN], 1);
+}
+
+static void
+an_operators_changes_are_cleared(void **state)
+{
+    struct sim_box *m = sim_lab_box(&lab, "m");
+    char why[SIM_WHY_MAX];
+
+    (void)state;
+    assert_int_equal(sim_edit_shared(m, "set system domain-name x", why), 0);
+    assert_true(*m->store->dirty_by && m->store->shared);
+    fault_clear(m);
+    assert_true(!*m->store->dirty_by && !m->store->shared);
 }
 
 static void
@@ -543,6 +650,10 @@ main(void)
         CASE(time_is_local),
         CASE(start_times_are_local_unless_they_say),
         CASE(violations_are_seen),
+        CASE(last_key_stays),
+        CASE(licence_and_keys_that_are_gone_are_excused),
+        CASE(only_links_that_come_back_are_excused),
+        CASE(an_operators_changes_are_cleared),
         CASE(licence_and_short_names),
         CASE(faults_count_and_end),
         cmocka_unit_test(wrong_topologies_say_where),
