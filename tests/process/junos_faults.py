@@ -35,6 +35,8 @@ ROWS = [
     ("clock:20s", STAYS, CHAIN, "CLOCK-SKEW", ANY_PLAY),
     ("no-licence", STAYS, DOWN, "as soon as MKA is live", ANY_PLAY), ("short-ckn", STAYS, "as soon as MKA is live", ANY_PLAY),
 ]
+# What lasts until it is cleared comes first: the longer it lasts, the longer is the pause until the next try.
+ROWS.sort(key=lambda row: row[1] != STAYS)
 
 
 def word(row):
