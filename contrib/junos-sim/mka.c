@@ -505,7 +505,7 @@ mka_reset_counts(struct mka_port *p, int64_t now)
 void
 mka_excuse(struct mka_port *p, enum mka_excuse why)
 {
-    if (why != MKA_NO_EXCUSE && why != p->excuse) {
+    if (why != MKA_NO_EXCUSE && why != p->excuse && p->excuse != MKA_EMPTY) {
         p->excuse = why;
         p->excuses[why]++;
     }

@@ -126,7 +126,7 @@ void mka_run(struct mka_end a, struct mka_end b, int64_t now);
 /* mka_reset_counts - begin to count anew, as if never secured before when it is not secured now */
 void mka_reset_counts(struct mka_port *p, int64_t now);
 
-/* mka_excuse - from now on it is excused, or for another reason;  MKA_NO_EXCUSE changes nothing
+/* mka_excuse - from now on it is excused, or for another reason: MKA_NO_EXCUSE changes nothing, and nothing MKA_EMPTY
  * mka_common - have both ports a participant of the same key? */
 void mka_excuse(struct mka_port *p, enum mka_excuse why);
 bool mka_common(const struct mka_port *a, const struct mka_port *b);

@@ -486,6 +486,10 @@ licence_and_keys_that_are_gone_are_excused(void **state)
     world_reboot(m, true, 50);
     pass(200);
     assert_true(p->excuse == MKA_EMPTY && q->excuse == MKA_EMPTY);
+    assert_int_equal(fault_add(sim_lab_box(&lab, "s"), "no-licence", why), 0);
+    pass(200);
+    assert_true(p->excuse == MKA_EMPTY && q->excuse == MKA_EMPTY);
+    fault_clear(sim_lab_box(&lab, "s"));
     nanosleep(&down, NULL);
     pass(60000);
     assert_true(mka_secured(p) && mka_secured(q) && !p->excuse && !q->excuse);
