@@ -321,6 +321,8 @@ call_peer(struct nc_session *s, const struct nc_request *r, struct waiting *w)
         err = nc_stop(s);
         err = err ? nc_gave_up(s, err) : exchange(s, r, &m, w);
     }
+    if (r->secret_reply)
+        nc_wipe_behind(s);
     if (m.secret)
         nc_secret_memory_free(m.bytes, m.room);
     else

@@ -96,6 +96,9 @@ typedef int nc_message_fn(struct nc_session *s, char *text, size_t len, void *ar
  *       not stated: RK_E_PROTOCOL with s->in.why.   After an error the session is over */
 int nc_read(struct nc_session *s, nc_message_fn *fn, void *arg);
 
+/* nc_wipe_behind - when a message was read: wipe what libssh2 still has of it */
+void nc_wipe_behind(struct nc_session *s);
+
 /* nc_send - send bytes.   out: *sent, how many the kernel has whole.   ret: RK_OK or a stated code */
 struct nc_bytes {
     const char *bytes;

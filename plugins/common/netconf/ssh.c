@@ -212,6 +212,7 @@ static LIBSSH2_RECV_FUNC(ssh_recv)
         return 0;
     if (++s->recv_calls % ASK_EVERY == 0 && nc_stop(s))
         return -EAGAIN;
+    explicit_bzero(buffer, length); /* libssh2 decrypts packets where they are read, and has taken those out by now */
     n = recv(socket, buffer, length, flags);
     if (n <= 0 && s->got) {
         s->got = false; /* libssh2 would forget what came before the end: it is told of the end the next time */

@@ -78,6 +78,16 @@ nc_read(struct nc_session *s, nc_message_fn *fn, void *arg)
     return err ? err : 1;
 }
 
+void
+nc_wipe_behind(struct nc_session *s)
+{
+    char none[1];
+
+    /* reading nothing lets libssh2 look at the socket, for which it makes room: see ssh_recv() */
+    if (!s->over && s->channel)
+        (void)libssh2_channel_read(s->channel, none, 0);
+}
+
 int
 nc_send(struct nc_session *s, struct nc_bytes out, size_t *sent)
 {

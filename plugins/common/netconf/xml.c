@@ -3,6 +3,7 @@
 
 #include <libxml/dict.h>
 #include <libxml/parser.h>
+#include <libxml/parserInternals.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 /* Indentation makes no nodes, short texts no memory of their own: most of what a reply would cost. */
 #define READ_FLAGS \
     (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA | XML_PARSE_NOBLANKS | \
-     XML_PARSE_COMPACT)
+     XML_PARSE_COMPACT | XML_PARSE_IGNORE_ENC)
 
 /* ---- bytes ---- */
 
@@ -85,6 +86,21 @@ refuse_dtd(void *ctx, const xmlChar *name, const xmlChar *public_id, const xmlCh
     xmlStopParser(c);
 }
 
+/* The text is read where it is: a copy of libxml2's would stay in freed memory, with the keys in it. */
+static bool
+read_in_place(xmlParserCtxt *c, const char *text, size_t len)
+{
+    xmlParserInput *input = xmlNewInputStream(c);
+
+    if (!input)
+        return false;
+    input->base = input->cur = (const xmlChar *)text;
+    input->end = input->base + len;
+    input->length = (int)len;
+    inputPush(c, input);
+    return true;
+}
+
 static xmlDoc *
 parse(const char *text, size_t len, int flags)
 {
@@ -96,7 +112,16 @@ parse(const char *text, size_t len, int flags)
         return NULL;
     c->_private = &dtd;
     c->sax->internalSubset = refuse_dtd;
-    doc = xmlCtxtReadMemory(c, text, (int)len, NULL, "UTF-8", READ_FLAGS | flags);
+    (void)xmlCtxtUseOptions(c, READ_FLAGS | flags);
+    c->encoding = xmlStrdup((const xmlChar *)"UTF-8"); /* whatever the text says of itself */
+    if (read_in_place(c, text, len))
+        (void)xmlParseDocument(c);
+    doc = c->myDoc;
+    c->myDoc = NULL;
+    if (doc && !c->wellFormed && !(flags & XML_PARSE_RECOVER)) {
+        nc_xml_free(doc);
+        doc = NULL;
+    }
     xmlFreeParserCtxt(c);
     if (doc && (dtd || !xmlDocGetRootElement(doc))) {
         nc_xml_free(doc);
@@ -105,21 +130,34 @@ parse(const char *text, size_t len, int flags)
     return doc;
 }
 
-xmlDoc *
-nc_xml_parse(char *text, size_t len, bool *repaired)
+/* As it is, or mended, or as far as it goes. */
+static xmlDoc *
+parse_somehow(char *text, size_t len, bool *repaired)
 {
-    xmlDoc *doc;
+    xmlDoc *doc = parse(text, len, 0);
 
-    *repaired = false;
-    if (len == 0 || len > INT_MAX)
-        return NULL;
-    doc = parse(text, len, 0);
     if (doc)
         return doc;
     *repaired = true;
     mend(text, len);
     doc = parse(text, len, 0);
     return doc ? doc : parse(text, len, XML_PARSE_RECOVER);
+}
+
+xmlDoc *
+nc_xml_parse(char *text, size_t len, bool *repaired)
+{
+    char behind;
+    xmlDoc *doc;
+
+    *repaired = false;
+    if (len == 0 || len > INT_MAX)
+        return NULL;
+    behind = text[len];
+    text[len] = '\0'; /* the parser looks for it */
+    doc = parse_somehow(text, len, repaired);
+    text[len] = behind;
+    return doc;
 }
 
 static void

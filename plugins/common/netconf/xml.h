@@ -9,6 +9,7 @@
 
 /* nc_xml_parse - text[len] as a document; when it is not well-formed it is mended in place, and then read as far as it
  * goes
+ * in:   one byte behind the text must be there, whatever it holds
  * out:  *repaired
  * ret:  NULL: it cannot be read, or it has a document type, which no peer may send */
 xmlDoc *nc_xml_parse(char *text, size_t len, bool *repaired);
