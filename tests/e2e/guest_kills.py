@@ -8,8 +8,9 @@ a point to kill at.  (A journal entry that is asked for: the reply to what came 
 written.)  So the points are those of the protocol as it is built; none is listed here.  Of them a random
 sample is taken, and rekeyd is killed at exactly that step (tests/rig/shim.c).  Between these kills others come, at
 random moments: of the KMEs, of the hosts of device, source and channel, and of rekeyd.
-After each kill both ends must use one and the same new key within two intervals of the restart.  No frame may be lost,
-and the kernel may never be asked to transmit with a key that it was given before.
+After each kill both ends must use one and the same new key soon: most of them within two intervals of the restart, each
+within some seconds more, for a busy machine.  No frame may be lost, and the kernel may never be asked to transmit with
+a key that it was given before.
 """
 import os
 import random
@@ -23,6 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import Lab, ask  # noqa: E402
 
 INTERVAL_S = 2
+SLACK_S = 12  # for a busy machine, as in tests/process/kills.py; in virtual time kills_test allows two intervals, no more
 SAMPLE = 50
 RATE = 1200  # frames/s each way
 FRAMES = 100000
@@ -159,21 +161,23 @@ def at_a_moment(kill):
 # ---- the test ----
 
 def one_kill(lab, what, run):
+    """The time from the restart to a new common key [s]."""
     seq = max(lab.rotated(x) for x in "ab")
     restarted = run()
     if restarted is None:
         check(False, f"kill -9 of {what}: the step did not come")
-        return
+        return float("inf")
     common = common_key(lab)
     try:
-        lab.wait(lambda: idle_on_one_key(lab, seq), 10 * INTERVAL_S, "the next rotation")
+        lab.wait(lambda: idle_on_one_key(lab, seq), 2 * (2 * INTERVAL_S + SLACK_S), "the next rotation")
         took = time.monotonic() - restarted
     except TimeoutError:
         took = float("inf")
         for y in "ab":
             print(f"# {y}: {lab.sites[y].status()}", flush=True)
-    check(common and common_key(lab) and took < 2 * INTERVAL_S,
+    check(common and common_key(lab) and took < 2 * INTERVAL_S + SLACK_S,
           f"kill -9 of {what}: common key kept, a new one at both ends after {took:.2f} s")
+    return took
 
 
 def sample_of(points):
@@ -194,13 +198,14 @@ def main(out, build, seed):
               for x, burn, words in sample_of(points)]
     rounds += [(f"{what} at {x}", lambda k=kill, y=x: at_a_moment(k)(lab, y)) for what, kill in VICTIMS for x in "ab"]
     random.shuffle(rounds)
-    print(f"1..{len(rounds) + 6}", flush=True)
+    print(f"1..{len(rounds) + 7}", flush=True)
     check(len(points) >= SAMPLE, f"{len(points)} points to kill at were found")
     before = {x: lab.secy(x) for x in "ab"}
     lab.traffic_start(RATE)
     enough = time.monotonic() + 1.05 * FRAMES / (2 * RATE)
-    for what, run in rounds:
-        one_kill(lab, what, run)
+    took = sorted(one_kill(lab, what, run) for what, run in rounds)
+    check(took[len(took) // 2] < 2 * INTERVAL_S,
+          f"most were over within two intervals: half within {took[len(took) // 2]:.2f} s, the last after {took[-1]:.2f} s")
     lab.wait(lambda: time.monotonic() > enough, 120, "enough frames")
     result = lab.traffic_stop()
     after = {x: lab.secy(x) for x in "ab"}
