@@ -44,16 +44,12 @@ rk_key_id_ok(const char *id)
 {
     size_t n = strnlen(id, RK_KEY_ID_MAX + 1);
 
-    unsigned bad = 0;
-
     if (n == 0 || n > RK_KEY_ID_MAX)
         return false;
-    for (size_t i = 0; i < n; i++) { /* no branch: most are right to the end */
-        unsigned c = (unsigned char)id[i];
-
-        bad |= (unsigned)(c - '!' > '~' - '!') | (unsigned)(c == '|') | (unsigned)(c == '/');
-    }
-    return bad == 0;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)(id[i] - '!') > '~' - '!' || id[i] == '|' || id[i] == '/')
+            return false;
+    return true;
 }
 
 void
