@@ -373,7 +373,8 @@ count(struct mka_port *p, int64_t now)
         p->down_ms += passed;
     else if (!secured)
         *(p->excuse ? &p->excused_ms[p->excuse] : &p->unsecured_ms) += passed;
-    if (p->up && !p->excuse && (!p->conf.on || (!secured && p->conf.should_secure) || (secured && p->conf.no_encryption)))
+    if (p->up && !p->excuse &&
+        (!p->conf.on || (!secured && p->conf.should_secure) || (secured && p->conf.no_encryption)))
         p->clear_ms += passed;
     if (p->up && !p->recovering && p->lost)
         p->lost_ms += passed;

@@ -51,7 +51,7 @@ enum mka_excuse {
     MKA_NO_EXCUSE = 0,
     MKA_EMPTY,                 /* a router came back without its configuration, and has no key yet */
     MKA_LICENCE,               /* a router has no licence, or had none */
-    MKA_TORN,                  /* the link came back, and the keys that were committed at its ends have none in common */
+    MKA_TORN,                  /* the link came back, and the keys committed at its ends have none in common */
     MKA_EXCUSES
 };
 

@@ -201,7 +201,7 @@ world_chains(struct sim_box *box, struct sim_boxworld *w)
 
 /* ---- what a client may never do ---- */
 
-/* Has it a key that has begun by then?  A first key may be given up before it begins: nothing was ever secured by it. */
+/* Has it a key that has begun by then?  A first key may be given up before it begins: nothing was secured by it. */
 static bool
 has_keys(const struct mka_conf *c, int64_t clock_ms)
 {

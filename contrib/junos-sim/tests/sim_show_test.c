@@ -412,7 +412,8 @@ last_key_stays(void **state)
                                 "delete security macsec connectivity-association CA1 pre-shared-key\n"
                                 "delete security macsec connectivity-association CA1 fallback-key\n",
                       early[] = "delete security authentication-key-chains key-chain KC key 0\n",
-                      late[] = "set security authentication-key-chains key-chain KC key 0 start-time 2036-01-01.00:00:00\n";
+                      late[] = "set security authentication-key-chains key-chain KC key 0 "
+                               "start-time 2036-01-01.00:00:00\n";
 
     (void)state;
     commit("m", chain, NULL);
