@@ -238,6 +238,10 @@ test_tend(void **state)
     assert_int_equal(ask(), RK_OK);
     assert_int_equal(jn_tend(&d, &call), RK_OK);
     assert_int_equal(nc.tends, 1);
+    assert_int_equal(nc.forgets, 0);
+    d.used_ms -= 61000;
+    assert_int_equal(jn_tend(&d, &call), RK_OK); /* at rest, nothing that was read is kept */
+    assert_int_equal(nc.forgets, 1);
     nc.tend_err = RK_E_UNREACHABLE;
     assert_int_equal(jn_tend(&d, &call), RK_E_UNREACHABLE);
     assert_null(d.nc);
