@@ -515,7 +515,8 @@ main(void)
         T(zone_changes_before_the_start), T(zone_changes_and_the_router_is_gone),
         T(given_up_before_its_time), T(given_up_after_its_time), T(begins_again), T(back_from_the_fallback),
         T(only_key_is_given_up), T(kept_is_in_use_until_then), T(others_newer_key), T(preceding_key_is_needed),
-        T(others_keys_stay), T(others_key_would_begin_later), T(others_key_in_use_is_not_given_up), T(others_fallback), T(others_fallback_in_a_hurry),
+        T(others_keys_stay), T(others_key_would_begin_later), T(others_key_in_use_is_not_given_up), T(others_fallback),
+        T(others_fallback_in_a_hurry),
         T(first_key_beside_others_fallback),
         T(full), T(sweep), T(what_is_to_be_prepared),
     };

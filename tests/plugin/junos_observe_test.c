@@ -314,8 +314,9 @@ test_view(void **state)
     "<association-number-status>inuse</association-number-status></outbound-secure-association>" \
     "</outbound-secure-channel></macsec-connection-information></rpc-reply>"
 #define BOUND \
-    "<rpc-reply><configuration><security><macsec><connectivity-association><name>CA1</name></connectivity-association>" \
-    "<interfaces><name>ge-0/0/1</name><connectivity-association>CA1</connectivity-association></interfaces></macsec>" \
+    "<rpc-reply><configuration><security><macsec><connectivity-association><name>CA1</name>" \
+    "</connectivity-association><interfaces><name>ge-0/0/1</name><connectivity-association>CA1" \
+    "</connectivity-association></interfaces></macsec>" \
     "</security></configuration></rpc-reply>"
 
 /* What costs a request and cannot have changed is not asked for: carriers while a live peer is heard on each interface,

@@ -91,10 +91,12 @@ int jn_cak(const struct jn_device *d, const struct rk_secret *key, const struct 
            struct rk_secret **cak);
 
 /* jn_class - the class that this interface is driven as: D by option keying; else B when the association has a fallback
- * key of rekeyd's, or none and the release is known to have such (19.2R1), C when not.   needs: jn_know.   ca: NULL: none */
+ * key of rekeyd's, or none and the release is known to have such (19.2R1), C when not.   needs: jn_know
+ * ca: NULL: none */
 struct jn_ca;
 uint32_t jn_class(const struct jn_device *d, const struct jn_ca *ca);
-/* jn_told_class - the class that rekeyd is told: E with option ckn: offbox, whose peer does not answer; else jn_class */
+/* jn_told_class - the class that rekeyd is told: E with option ckn: offbox, whose peer does not answer; else
+ * jn_class */
 uint32_t jn_told_class(const struct jn_device *d, const struct jn_ca *ca);
 
 /* The operations of the plugin. */

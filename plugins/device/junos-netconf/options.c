@@ -103,8 +103,8 @@ check(struct jn_device *d, struct rk_call *call)
     if (o->passphrase_value && !o->key_value)
         return d->host->fail(call, RK_E_CONFIG, "passphrase is of no use without key");
     if (o->ckn == JN_CKN_OFFBOX && o->keying == JN_CHAIN)
-        return d->host->fail(call, RK_E_CONFIG, "ckn: offbox goes with keying: pre-shared-key only, for a peer that runs "
-                             "offbox.py has no key chain and agrees on no start time");
+        return d->host->fail(call, RK_E_CONFIG, "ckn: offbox goes with keying: pre-shared-key only, for a peer that "
+                             "runs offbox.py has no key chain and agrees on no start time");
     if (o->ckn_prefix && o->ckn != JN_CKN_OFFBOX)
         return d->host->fail(call, RK_E_CONFIG, "ckn-prefix is of no use without ckn: offbox");
     if (o->ckn_prefix && strspn(o->ckn_prefix, "0123456789abcdefABCDEF") != strlen(o->ckn_prefix))
