@@ -40,7 +40,7 @@ EXCUSES = ("empty", "licence", "torn")
 CALL_S = 8
 CALM_S = {"b": 2 + CALL_S, "c": 2 + CALL_S, "d": 10 + 4 + CALL_S}
 FAULT_S = {"b": 1 + CALL_S, "c": 1 + CALL_S, "d": 5 + 4 + CALL_S}
-STORM_S, ROUND_MAX_S, TELL_S = 4, 1.5, 60
+STORM_FAULTS, ROUND_MAX_S, TELL_S = 12, 1.5, 60
 ROTATIONS = int(os.environ.get("REKEY_ROTATIONS") or (500 if os.environ.get("REKEY_LONG") == "1" else 0))
 SLACK_S = 0 if ROTATIONS else rig.PATIENCE_S
 SEED = int(os.environ.get("REKEY_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -151,7 +151,7 @@ def storm(w):
     while True:
         now = rows(w)
         least = min(now[at]["rotations"] - w.before[at]["rotations"] for at in now)
-        if time.monotonic() > w.began + STORM_S and least >= ROTATIONS:
+        if w.played.total() >= STORM_FAULTS and least >= ROTATIONS:
             break
         if time.monotonic() > told + TELL_S:
             told = time.monotonic()
@@ -186,6 +186,9 @@ def calm(w):
     """without faults all links rotate again, and agree"""
     w.lab.do("clear", "*")
     before = rows(w)
+    for link in w.routers:
+        if link[0] == "d":  # the others are due at any time
+            w.a.ctl("rotate", link)
     rig.wait_for(lambda: all(r["rotations"] > before[at]["rotations"] for at, r in rows(w).items()), lambda: str(
         [r for at, r in rows(w).items() if r["rotations"] <= before[at]["rotations"]][:2]), 2 * rig.PATIENCE_S, w.rig)
     w.lab.secured()
