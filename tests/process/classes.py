@@ -68,8 +68,8 @@ def refused(w):
     for site in (w.a, w.b):
         row = site.wait_alarm(LINK, "UNPROVED")
         expect(row["seq"] == 0 and row["phase"] == "idle", "%s", row)
-        text = site.ask("explain", LINK)[0]["text"]
-        expect("no proved rotation" in text, "%s", text)
+        rig.wait_for(lambda: "no proved rotation" in site.ask("explain", LINK)[0]["text"],
+                     lambda: site.ask("explain", LINK)[0]["text"], rig=w.rig)  # meanwhile it may read its device
 
 
 WORLDS = [("bb", SOON, [rotates, survives_kills, busy_device]), ("cc", SOON, [rotates, survives_kills, busy_device]),

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "../../common/netconf/netconf.h"
 
@@ -72,6 +73,16 @@ int jn_rpc_here(struct jn_device *d, struct rk_call *call, const struct nc_reque
 /* jn_know - ask for model, release and host name unless they are known.   ret: RK_OK, or why they cannot be asked for;
  * a router that does not tell is asked once per session and they stay "" */
 int jn_know(struct jn_device *d, struct rk_call *call);
+/* jn_now_ms - CLOCK_MONOTONIC [ms] */
+static inline int64_t
+jn_now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 /* jn_hang_up - close the session at once, and forget what was read over it */
 void jn_hang_up(struct jn_device *d);
 

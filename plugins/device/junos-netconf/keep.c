@@ -6,7 +6,6 @@
 #include "sealed.h"
 
 #include <string.h>
-#include <time.h>
 
 #define CONF_BODY \
     "<get-configuration database=\"committed\" inherit=\"inherit\" format=\"xml\"><configuration>" \
@@ -16,15 +15,6 @@
     "</configuration></get-configuration>"
 
 #define RECENT_MS 50 /* as long as a reply may be under way: what looks after a change is in the same call at once */
-
-static int64_t
-now_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 void
 jn_forget(struct jn_device *d)
@@ -97,7 +87,7 @@ take_reply(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *
         err = read_reply(d, ask, reply, out);
     if (!err && d->kept.conf && *out == d->kept.conf) {
         d->kept.call = call;
-        d->kept.read_ms = now_ms();
+        d->kept.read_ms = jn_now_ms();
     } else {
         jn_forget(d);
     }
@@ -115,7 +105,7 @@ jn_conf_get(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask 
     int err;
 
     *out = NULL;
-    if (ask->recent && stands && d->kept.call == call && now_ms() - d->kept.read_ms <= RECENT_MS) {
+    if (ask->recent && stands && d->kept.call == call && jn_now_ms() - d->kept.read_ms <= RECENT_MS) {
         *out = jn_conf_use(d->kept.conf);
         return RK_OK;
     }

@@ -374,15 +374,6 @@ jn_observe_one(const struct jn_device *d, const struct jn_view *view, int64_t no
 /* ---- the operation ---- */
 
 static int64_t
-monotonic_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static int64_t
 unix_ms(void)
 {
     struct timespec ts;
@@ -430,7 +421,7 @@ jn_observe(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_t n)
 {
     struct jn_device *d = inst;
     const char **ifaces = calloc(n ? n : 1, sizeof *ifaces);
-    int64_t now_ms = monotonic_ms();
+    int64_t now_ms = jn_now_ms();
     struct jn_view *view = NULL;
     int err;
 

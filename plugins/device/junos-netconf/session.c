@@ -5,22 +5,12 @@
 #include "read.h"
 
 #include <string.h>
-#include <time.h>
 
 #define MANY_SESSIONS 2048   /* of this process: then idle ones are closed sooner */
 #define MANY_IDLE_MS 60000
 #define KEPT_MS 60000        /* what was read is kept while it is asked for more often than this */
 #define OPEN_RPCS 2          /* to connect, log in and say hello may take as long as so many requests */
 #define OLD_MS (24 * 3600000LL) /* libssh2 does not renew the keys of a session: it is replaced daily */
-
-static int64_t
-now_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 void
 jn_hang_up(struct jn_device *d)
@@ -67,7 +57,7 @@ open_session(struct jn_device *d, struct rk_call *call)
     d->host->secret_free(&key);
     d->host->secret_free(&passphrase);
     if (!err)
-        d->opened_ms = d->used_ms = now_ms();
+        d->opened_ms = d->used_ms = jn_now_ms();
     return err;
 }
 
@@ -85,7 +75,7 @@ jn_rpc_here(struct jn_device *d, struct rk_call *call, const struct nc_request *
     if (!r.timeout_ms)
         r.timeout_ms = d->opt.rpc_ms;
     err = nc_rpc(d->nc, call, &r, reply);
-    d->used_ms = now_ms();
+    d->used_ms = jn_now_ms();
     if (err && err != RK_E_REJECTED)
         jn_hang_up(d);
     return err;
@@ -143,13 +133,13 @@ int
 jn_tend(void *inst, struct rk_call *call)
 {
     struct jn_device *d = inst;
-    int64_t idle_ms = now_ms() - d->used_ms;
+    int64_t idle_ms = jn_now_ms() - d->used_ms;
     int err;
 
     if (!d->nc)
         return RK_OK;
     if (idle_ms >= d->opt.idle_ms || (idle_ms >= MANY_IDLE_MS && nc_sessions() > MANY_SESSIONS) ||
-        (now_ms() - d->opened_ms >= OLD_MS)) {
+        (jn_now_ms() - d->opened_ms >= OLD_MS)) {
         nc_close(&d->nc, call);
         jn_hang_up(d);
         return RK_OK;
