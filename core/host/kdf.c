@@ -73,6 +73,17 @@ hkdf_fill(unsigned char *out, size_t len, void *arg)
 }
 
 int
+rk_kdf_derive(const struct rk_secret *key, const void *info, size_t info_len, size_t len, struct rk_secret **out)
+{
+    struct hkdf h = {.key = key, .info = info, .info_len = info_len};
+
+    *out = NULL;
+    if (len == 0 || len > 255 * 32)
+        return RK_E_CONTRACT;
+    return rk_secret_new(len, hkdf_fill, &h, out);
+}
+
+int
 rk_kdf_salted(const struct rk_secret *key, const struct rk_kdf_label *label, size_t len, struct rk_secret **out)
 {
     struct hkdf h = {.key = key, .salt = label->salt, .info = label->info, .info_len = label->info_len};
@@ -125,10 +136,10 @@ tag_with(const unsigned char *key, size_t len, void *arg)
     return RK_OK;
 }
 
-/* ---- HKDF of one block ---- */
+/* ---- confirm tags ---- */
 
-/* HKDF-SHA-256 for one block (RFC 5869): what it extracts, and behind it the block, both in locked memory. */
-struct block {
+/* HKDF-SHA-256 for one block (RFC 5869): what it extracts, and behind it the confirm key, both in locked memory. */
+struct confirm_key {
     struct rk_hmac *hmac; /* begun, with no salt therefore */
     const struct rk_secret *key;
     struct text info;
@@ -138,88 +149,24 @@ struct block {
 static int
 extract(const unsigned char *key, size_t len, void *arg)
 {
-    struct block *b = arg;
+    struct confirm_key *c = arg;
 
-    if (!rk_hmac_tag(b->hmac, key, len, b->out) ||
-        !rk_hmac_key(b->hmac, (struct rk_bytes){b->out, RK_HMAC_BYTES}) ||
-        !rk_hmac_tag(b->hmac, b->info.bytes, b->info.len, b->out + RK_HMAC_BYTES))
+    if (!rk_hmac_tag(c->hmac, key, len, c->out) ||
+        !rk_hmac_key(c->hmac, (struct rk_bytes){c->out, RK_HMAC_BYTES}) ||
+        !rk_hmac_tag(c->hmac, c->info.bytes, c->info.len, c->out + RK_HMAC_BYTES))
         return RK_E_FATAL;
     return RK_OK;
 }
 
 static int
-block_fill(unsigned char *out, size_t len, void *arg)
+confirm_key_fill(unsigned char *out, size_t len, void *arg)
 {
-    struct block *b = arg;
+    struct confirm_key *c = arg;
 
     (void)len;
-    b->out = out;
-    return rk_secret_use(b->key, extract, b);
+    c->out = out;
+    return rk_secret_use(c->key, extract, c);
 }
-
-struct part { /* the first len bytes of a block go to out */
-    const struct rk_secret *block;
-    unsigned char *out;
-    size_t len;
-};
-
-static int
-copy_block(const unsigned char *bytes, size_t len, void *arg)
-{
-    const struct part *p = arg;
-
-    (void)len;
-    memcpy(p->out, bytes + RK_HMAC_BYTES, p->len);
-    return RK_OK;
-}
-
-static int
-part_fill(unsigned char *out, size_t len, void *arg)
-{
-    struct part *p = arg;
-
-    p->out = out;
-    p->len = len;
-    return rk_secret_use(p->block, copy_block, p);
-}
-
-/* OpenSSL's HKDF looks HMAC and its digest up by their names, four times: that costs more than the derivation. */
-static int
-derive_block(const struct rk_secret *key, const void *info, size_t info_len, size_t len, struct rk_secret **out)
-{
-    struct rk_hmac hmac;
-    struct block b = {.hmac = &hmac, .key = key, .info = {.len = info_len}};
-    struct rk_secret *block = NULL;
-    struct part part;
-    int err;
-
-    if (info_len)
-        memcpy(b.info.bytes, info, info_len);
-    b.info.bytes[b.info.len++] = 1; /* the number of the block */
-    err = rk_hmac_begin(&hmac) ? rk_secret_new(2 * RK_HMAC_BYTES, block_fill, &b, &block) : RK_E_FATAL;
-    rk_hmac_end(&hmac);
-    if (err)
-        return err;
-    part.block = block;
-    err = rk_secret_new(len, part_fill, &part, out);
-    rk_secret_free(&block);
-    return err;
-}
-
-int
-rk_kdf_derive(const struct rk_secret *key, const void *info, size_t info_len, size_t len, struct rk_secret **out)
-{
-    struct hkdf h = {.key = key, .info = info, .info_len = info_len};
-
-    *out = NULL;
-    if (len == 0 || len > 255 * 32)
-        return RK_E_CONTRACT;
-    if (len <= RK_HMAC_BYTES && info_len < sizeof ((struct text *)NULL)->bytes)
-        return derive_block(key, info, info_len, len, out);
-    return rk_secret_new(len, hkdf_fill, &h, out);
-}
-
-/* ---- confirm tags ---- */
 
 struct tags {
     struct rk_hmac *hmac;
@@ -250,7 +197,7 @@ int
 rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, struct rk_confirm out)
 {
     struct rk_hmac hmac;
-    struct block c = {.hmac = &hmac, .key = key, .info = {.len = 0}};
+    struct confirm_key c = {.hmac = &hmac, .key = key, .info = {.len = 0}};
     struct tags t = {.hmac = &hmac, .text = {.len = 0}, .tags = out, .role = of->role};
     struct rk_secret *confirm_key;
     int err;
@@ -264,7 +211,7 @@ rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, str
     for (int i = 7; i >= 0; i--)
         t.text.bytes[t.text.len++] = (unsigned char)(of->seq >> 8 * i);
     t.text.len++; /* the role */
-    err = rk_hmac_begin(&hmac) ? rk_secret_new(2 * RK_HMAC_BYTES, block_fill, &c, &confirm_key) : RK_E_FATAL;
+    err = rk_hmac_begin(&hmac) ? rk_secret_new(2 * RK_HMAC_BYTES, confirm_key_fill, &c, &confirm_key) : RK_E_FATAL;
     if (!err) {
         err = rk_secret_use(confirm_key, tags_with, &t);
         rk_secret_free(&confirm_key);
