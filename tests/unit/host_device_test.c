@@ -16,15 +16,6 @@
 
 #include <cmocka.h>
 
-static struct rk_item *
-items(size_t n)
-{
-    struct rk_item *list = rk_items_new(n);
-
-    assert_non_null(list);
-    return list;
-}
-
 static void
 start_device(struct rig *r)
 {
@@ -53,7 +44,7 @@ op(struct rk_item *item, uint32_t kind, const char *iface)
 static struct rk_call_msg
 apply(size_t n)
 {
-    return (struct rk_call_msg){.verb = RK_V_APPLY, .inst = 1, .items = items(n), .n = n};
+    return (struct rk_call_msg){.verb = RK_V_APPLY, .inst = 1, .items = rig_items(n), .n = n};
 }
 
 /* Sent descriptors are the receiver's: close ours, and do not wipe what it reads. */
@@ -218,7 +209,7 @@ test_apply_refused(void **state)
 static void
 test_observe(void **state)
 {
-    struct rk_call_msg c = {.verb = RK_V_OBSERVE, .inst = 1, .items = items(5), .n = 5};
+    struct rk_call_msg c = {.verb = RK_V_OBSERVE, .inst = 1, .items = rig_items(5), .n = 5};
     struct rk_reply reply;
     struct rig r;
 

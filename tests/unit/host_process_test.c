@@ -19,15 +19,6 @@
 
 #include <cmocka.h>
 
-static struct rk_item *
-items(size_t n)
-{
-    struct rk_item *list = rk_items_new(n);
-
-    assert_non_null(list);
-    return list;
-}
-
 /* ---- hello ---- */
 
 static void
@@ -51,7 +42,7 @@ test_hello(void **state)
 static struct rk_call_msg
 get_new(const char *peer_sae, uint32_t bits, size_t n)
 {
-    struct rk_call_msg c = {.verb = RK_V_GET_NEW, .inst = 1, .bits = bits, .items = items(n), .n = n};
+    struct rk_call_msg c = {.verb = RK_V_GET_NEW, .inst = 1, .bits = bits, .items = rig_items(n), .n = n};
 
     snprintf(c.peer_sae, sizeof c.peer_sae, "%s", peer_sae);
     return c;
@@ -284,7 +275,7 @@ static int
 on_links(struct rig *r, uint32_t verb, const char *const *links, const char *sae, const char *text,
          struct rk_reply *reply)
 {
-    struct rk_call_msg c = {.verb = verb, .inst = 1, .items = items(8)};
+    struct rk_call_msg c = {.verb = verb, .inst = 1, .items = rig_items(8)};
 
     for (; links[c.n]; c.n++) {
         strcpy(c.items[c.n].link, links[c.n]);

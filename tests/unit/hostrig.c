@@ -348,3 +348,12 @@ rig_key_is(int *fd, unsigned char byte, size_t len)
     rk_secret_free(&s);
     return same;
 }
+
+struct rk_item *
+rig_items(size_t n)
+{
+    struct rk_item *list = rk_items_new(n);
+
+    must(list);
+    return list;
+}

@@ -62,4 +62,7 @@ void rig_secret_file(const struct rig *r, const char *text, mode_t mode, char *v
 int rig_key(unsigned char byte, size_t len);
 int rig_key_is(int *fd, unsigned char byte, size_t len);
 
+/* rig_items - n of them, empty; rk_items_free frees them */
+struct rk_item *rig_items(size_t n);
+
 #endif
