@@ -51,7 +51,9 @@ enum rk_dev_op_kind {
      * for the peer's device may have nothing else by then.  It goes with the next STAGE.  A key of a chain whose start
      * time has not come goes at once. */
     RK_OP_RETIRE = 3,
-    /* Show text on the interface (LLDP port description) */
+    /* Show text on the interface (LLDP port description), behind the operator's own text, which is kept; what was shown
+     * by the last one goes.  A shown text begins with "rk1|" or "|{".  "": show nothing of ours.  Together with other
+     * operations on the device it is one commit with them.  RK_E_CONFIG when both do not fit into 255 octets */
     RK_OP_DESCRIBE = 4,
     /* Transmit nothing on the interface until the next ACTIVATE (classes B to E: the next STAGE).  The keys stay, and
      * nothing goes in clear.  RK_E_UNSUPPORTED where the device cannot.  key_id: the key in use. */
@@ -127,6 +129,8 @@ struct rk_prepare {
 };
 typedef void rk_line_fn(void *arg, const char *line); /* one line for a person, or of the device's own configuration */
 
+typedef int rk_neighbour_fn(void *arg, const struct rk_neighbour *seen); /* ret: RK_OK, or a code with which it ends */
+
 #define RK_TEND_MS 30000 /* how often tend is called at least [ms] */
 
 struct rk_device_ops {
@@ -165,6 +169,13 @@ struct rk_device_ops {
      * NULL: not offered.   out: line(arg, ...) for each statement, in order; nothing when nothing is needed
      * ret:   RK_OK (done, when asked to), RK_E_UNKNOWN, or a code: nothing was done.   blocks: within the budget */
     int (*prepare)(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line, void *arg);
+
+    /* neighbours - what is heard by LLDP on these interfaces.  NULL: not offered.  With RK_OP_DESCRIBE it makes a
+     * device that can carry records
+     * in:    ifaces[n], n 1..64.   out: found(arg, ...) for each neighbour, any number of an interface
+     * ret:   RK_OK or a code.   blocks: within the budget */
+    int (*neighbours)(void *inst, struct rk_call *call, const char *const *ifaces, size_t n, rk_neighbour_fn *found,
+                      void *arg);
 };
 
 #ifdef __cplusplus
