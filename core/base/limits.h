@@ -16,6 +16,9 @@
 #define RK_NAME_MAX 32
 /* A confirm or record tag [hex digits]: HMAC-SHA-256 cut to 16 bytes, so that a record fits an LLDP description. */
 #define RK_CONFIRM_HEX 32
+/* A chassis or port ID as text [bytes]: a MAC address, an address, a name.  The standard allows 255 octets of anything,
+ * of which nobody makes use. */
+#define RK_PIN_MAX 64
 /* Sources of one link: two UUIDs and something short are what fits a key ID. */
 #define RK_PARTS_MAX 3
 /* Error text of a call [bytes]. */
@@ -81,6 +84,8 @@
 #define RK_MIX_BUDGET_MS 5000
 #define RK_PUBLISH_BUDGET_MS 10000
 #define RK_WATCH_BUDGET_MS 30000
+/* A channel learns of up to RK_BATCH_MAX links, and asks nobody else for more than a moment. */
+#define RK_ATTACH_BUDGET_MS 10000
 
 /* From when on the end of a credential is an alarm [days]: an office that signs certificates answers within weeks, and
  * certificates that live for 90 days are commonly renewed when 30 are left, so that what renews by itself is silent. */

@@ -50,6 +50,7 @@ struct rk_link_conf { /* there are 100,000 of these; its texts are the set's */
     const char *iface;                  /* at most RK_IFACE_MAX */
     size_t peer_device, peer_source;    /* channel local, else SIZE_MAX; peer_source is source unless given */
     const char *peer_iface;             /* the same; "" */
+    const char *peer_chassis, *peer_port; /* at most RK_PIN_MAX: what the neighbour must show; "" any */
     int64_t interval_ms;                /* 100ms..30d, default 120s */
     int64_t drain_ms;                   /* 0..1h, default 2s */
     int64_t verify_ms;                  /* 100ms..1d, default 10s: device read back, record published again */

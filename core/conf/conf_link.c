@@ -56,6 +56,8 @@ const struct rk_opt rk_link_opts[N_KEYS + 1] = {
     [SOURCES] = {"sources", 0, 0, NULL, 0, 0, NULL, NULL, "instead of source: keys are mixed of all of them"},
     [PEER_SOURCES] = {"peer-sources", 0, 0, NULL, 0, 0, NULL, NULL, "channel local: the same of the other end"},
     [REQUIRE] = {"require", RK_OPT_ENUM, 0, NULL, 0, 0, "all", requires, "which of the sources must give a key"},
+    [PEER_CHASSIS] = {"peer-chassis", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "chassis ID of the neighbour"},
+    [PEER_PORT] = {"peer-port", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "its port ID"},
     [DISCOVER] = {"discover", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "instead of one link: those the device finds"},
     [DISCOVER_EVERY] = {"discover-every", RK_OPT_DURATION, 0, NULL, 1 * S, 1 * D, "10m", NULL, "how often it looks"},
     [N_KEYS] = {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
@@ -432,7 +434,7 @@ rk_link_read(struct reading *g, struct rk_node *const *defaults)
 
     for (int key = 0; key < N_KEYS; key++)
         g->v[key] = g->own[key] ? g->own[key] : defaults[key];
-    link->peer_sae = link->iface = link->peer_iface = "";
+    link->peer_sae = link->iface = link->peer_iface = link->peer_chassis = link->peer_port = "";
     read_name(g);
     rk_link_number(g, ROLE, &role);
     link->role = (enum rk_role_conf)role;
@@ -451,6 +453,7 @@ rk_link_read(struct reading *g, struct rk_node *const *defaults)
         read_local(g);
     else if (link->channel != SIZE_MAX)
         read_remote(g);
+    rk_link_pins(g, local);
     read_times(g);
     read_stale(g, local);
     read_lead(g);

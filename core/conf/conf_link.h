@@ -1,6 +1,6 @@
 /* conf_link.h - what the readers of links share: one link, and those that devices find
  *
- * Only for core/conf/conf_link.c and conf_group.c.
+ * Only for core/conf/conf_link.c, conf_channels.c and conf_group.c.
  */
 #ifndef RK_CONF_LINK_H
 #define RK_CONF_LINK_H
@@ -10,7 +10,7 @@
 enum {
     NAME, DEVICE, INTERFACE, PEER_SAE, SOURCE, CHANNEL, PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE,
     INTERVAL, DRAIN, VERIFY, KEY_BITS, ROLE, ON_STALE, FALLBACK_SOURCE, PEER_FALLBACK_SOURCE, SHUT_AFTER, START_LEAD,
-    PRIORITY, STRETCH_MAX, SOURCES, PEER_SOURCES, REQUIRE, DISCOVER, DISCOVER_EVERY, N_KEYS
+    PRIORITY, STRETCH_MAX, SOURCES, PEER_SOURCES, REQUIRE, PEER_CHASSIS, PEER_PORT, DISCOVER, DISCOVER_EVERY, N_KEYS
 };
 
 /* A link as it is read: its own values, and those of the defaults where it has none. */
@@ -41,6 +41,9 @@ extern const struct rk_opt rk_link_opts[N_KEYS + 1];
 void rk_link_number(struct reading *g, int key, int64_t *v);
 void rk_link_read(struct reading *g, struct rk_node *const *defaults);
 void rk_link_read_ends(struct reading *g, struct rk_node *const *defaults, struct link_ends *all);
+
+/* conf_channels.c: rk_link_pins - what the neighbour of the link must show, into g->link; local: it has none */
+void rk_link_pins(struct reading *g, bool local);
 
 /* conf_group.c: rk_group_read - one group of links that a device finds, into the set
  * rk_groups_add - the links of r->found that belong to one of the set's groups, as they were read, behind all others */

@@ -85,7 +85,8 @@ rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a,
             return false;
     return same_sources(set_a, a, set_b, b) && strcmp(set_a->sae, set_b->sae) == 0 && strcmp(a->name, b->name) == 0 &&
            strcmp(a->peer_sae, b->peer_sae) == 0 && strcmp(a->iface, b->iface) == 0 &&
-           strcmp(a->peer_iface, b->peer_iface) == 0 && a->interval_ms == b->interval_ms &&
+           strcmp(a->peer_iface, b->peer_iface) == 0 && strcmp(a->peer_chassis, b->peer_chassis) == 0 &&
+           strcmp(a->peer_port, b->peer_port) == 0 && a->interval_ms == b->interval_ms &&
            a->drain_ms == b->drain_ms && a->verify_ms == b->verify_ms && a->bits == b->bits && a->role == b->role &&
            a->on_stale == b->on_stale && a->shut_after_ms == b->shut_after_ms && a->start_lead_ms == b->start_lead_ms &&
            a->priority == b->priority && a->stretch_max == b->stretch_max;

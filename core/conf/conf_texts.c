@@ -45,23 +45,27 @@ rk_conf_texts_free(struct rk_conf_texts *texts)
     }
 }
 
+#define LINK_TEXTS 5
+
 struct rk_link_conf *
 rk_conf_link_copy(const struct rk_link_conf *link)
 {
-    const char *from[3] = {link->peer_sae, link->iface, link->peer_iface};
-    struct rk_link_conf *copy = malloc(sizeof *copy + strlen(from[0]) + strlen(from[1]) + strlen(from[2]) + 3);
-    const char *kept[3];
-    char *at = (char *)(copy + 1);
+    const char *from[LINK_TEXTS] = {link->peer_sae, link->iface, link->peer_iface, link->peer_chassis, link->peer_port};
+    size_t size[LINK_TEXTS], all = 0;
+    struct rk_link_conf *copy;
+    const char **to[LINK_TEXTS];
+    char *at;
 
+    for (size_t i = 0; i < LINK_TEXTS; i++)
+        all += size[i] = strlen(from[i]) + 1;
+    copy = malloc(sizeof *copy + all);
     if (!copy)
         return NULL;
     *copy = *link;
-    for (size_t i = 0; i < 3; i++) {
-        kept[i] = memcpy(at, from[i], strlen(from[i]) + 1);
-        at += strlen(from[i]) + 1;
-    }
-    copy->peer_sae = kept[0];
-    copy->iface = kept[1];
-    copy->peer_iface = kept[2];
+    to[0] = &copy->peer_sae, to[1] = &copy->iface, to[2] = &copy->peer_iface;
+    to[3] = &copy->peer_chassis, to[4] = &copy->peer_port;
+    at = (char *)(copy + 1);
+    for (size_t i = 0; i < LINK_TEXTS; at += size[i++])
+        *to[i] = memcpy(at, from[i], size[i]);
     return copy;
 }

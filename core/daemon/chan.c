@@ -3,7 +3,7 @@
  * One publish and one watch at a time per channel.  Of an end only the newest record is published.  The host signs and
  * checks; what comes in here had a good tag, and is still only believed when it is a record of a link on this channel.
  */
-#include "daemon.h"
+#include "errand.h"
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -21,36 +21,108 @@ struct posts { /* one publish under way */
     struct end *end[RK_BATCH_MAX];
 };
 
-/* ---- binding links ---- */
+/* ---- attaching links ---- */
+
+static void watch(struct inst *inst);
+static void post(struct inst *inst, struct end *end);
+static void again_later(struct inst *inst);
+
+/* Do the link's records go by way of its device, which shows them to its neighbour. */
+static bool
+carried(const struct end *end)
+{
+    return inst_offers(end->channel, RK_OFFERS_ENCODE) && inst_offers(end->device, RK_OFFERS_NEIGHBOURS);
+}
 
 static void
-bind_ends(struct inst *inst, struct end **ends, size_t n, bool on)
+attach_item(struct rk_item *item, const struct end *end, bool on)
 {
-    struct rk_call_msg m = {.verb = RK_V_BIND, .budget_ms = RK_PUBLISH_BUDGET_MS, .n = n};
+    const struct rk_link_conf *conf = end->conf;
 
-    m.items = rk_items_new(n);
-    if (!m.items)
+    snprintf(item->link, sizeof item->link, "%s", conf->name);
+    if (!on)
         return;
-    for (size_t i = 0; i < n; i++) {
-        snprintf(m.items[i].link, sizeof m.items[i].link, "%s", ends[i]->conf->name);
-        if (on)
-            snprintf(m.items[i].sae, sizeof m.items[i].sae, "%s", ends[i]->conf->peer_sae);
+    snprintf(item->sae, sizeof item->sae, "%s", conf->peer_sae);
+    snprintf(item->iface, sizeof item->iface, "%s", conf->iface);
+    snprintf(item->chassis, sizeof item->chassis, "%s", conf->peer_chassis);
+    snprintf(item->port, sizeof item->port, "%s", conf->peer_port);
+    item->carried = carried(end);
+}
+
+/* A link that is refused is tried again after a pause: what was missing may come. */
+static void
+attached_one(struct inst *inst, struct end *end, const struct rk_item *item)
+{
+    end->busy_posts--;
+    end->attaching = false;
+    if (!end->gone && inst->ready) { /* else all are attached again when it is back */
+        end->attached = item->err == RK_OK;
+        if (item->err) {
+            rk_log(RK_LOG_WARNING, "ev=attach link=%s channel=%s res=%s why=\"%s\"", end->conf->name, inst->conf->name,
+                   rk_err_name(item->err), item->text);
+            again_later(inst);
+        }
+        if (item->err || end->record)
+            post(inst, end);
     }
-    if (sup_call(inst, &m, NULL, NULL) == RK_OK)
-        for (size_t i = 0; i < n; i++)
-            ends[i]->bound = on;
-    rk_items_free(m.items, m.n);
+    end_release(end);
+}
+
+static void
+attached(void *arg, struct rk_reply *reply)
+{
+    struct posts *p = arg;
+    struct rk_item none = {.err = reply->err ? reply->err : RK_E_CONTRACT};
+
+    snprintf(none.text, sizeof none.text, "%.*s", (int)sizeof none.text - 1,
+             reply->err ? reply->text : "the host answered with the wrong number of results");
+    for (size_t i = 0; i < p->n; i++)
+        attached_one(p->inst, p->end[i], reply->n == p->n ? &reply->items[i] : &none);
+    inst_mark(p->inst);
+    free(p);
+}
+
+/* Have the channel know these links.  What is left undone for want of memory is done with their next post. */
+static void
+attach(struct inst *inst, struct end **ends, size_t n)
+{
+    struct rk_call_msg m = {.verb = RK_V_ATTACH, .budget_ms = RK_ATTACH_BUDGET_MS, .n = n, .items = rk_items_new(n)};
+    struct posts *p = calloc(1, sizeof *p);
+
+    for (size_t i = 0; m.items && p && i < n; i++) {
+        attach_item(&m.items[i], ends[i], true);
+        p->end[p->n++] = ends[i];
+    }
+    if (p && m.items)
+        p->inst = inst;
+    if (p && m.items && sup_call(inst, &m, attached, p) == RK_OK)
+        for (size_t i = 0; i < n; i++) {
+            ends[i]->attaching = true;
+            ends[i]->busy_posts++;
+        }
+    else
+        free(p);
+    rk_items_free(m.items, n);
 }
 
 void
-chan_unbind(struct end *end)
+chan_detach(struct end *end)
 {
-    if (end->channel && end->bound && end->channel->ready)
-        bind_ends(end->channel, &end, 1, false);
+    struct rk_call_msg m = {.verb = RK_V_ATTACH, .budget_ms = RK_ATTACH_BUDGET_MS, .n = 1};
+
+    if (!end->channel || !(end->attached || end->attaching) || !end->channel->ready)
+        return;
+    end->attached = false;
+    m.items = rk_items_new(1);
+    if (!m.items)
+        return;
+    attach_item(m.items, end, false);
+    (void)sup_call(end->channel, &m, NULL, NULL);
+    rk_items_free(m.items, 1);
 }
 
 static void
-bind_all(struct inst *inst)
+attach_all(struct inst *inst)
 {
     struct daemon *d = inst->d;
     struct end *some[RK_BATCH_MAX];
@@ -59,20 +131,18 @@ bind_all(struct inst *inst)
     for (size_t i = 0; i < d->n_ends; i++) {
         if (d->ends[i]->channel != inst)
             continue;
-        d->ends[i]->bound = false;
+        d->ends[i]->attached = false;
         some[n++] = d->ends[i];
         if (n == RK_BATCH_MAX) {
-            bind_ends(inst, some, n, true);
+            attach(inst, some, n);
             n = 0;
         }
     }
     if (n)
-        bind_ends(inst, some, n, true);
+        attach(inst, some, n);
 }
 
 /* ---- publishing ---- */
-
-static void watch(struct inst *inst);
 
 static void
 chan_again(struct daemon *d, struct wake *w)
@@ -224,7 +294,8 @@ publish_batch(struct inst *inst)
 {
     struct rk_call_msg m = {.verb = RK_V_PUBLISH, .budget_ms = RK_PUBLISH_BUDGET_MS};
     struct posts *p = calloc(1, sizeof *p);
-    size_t cap = 0;
+    struct end *fresh[RK_BATCH_MAX];
+    size_t cap = 0, n_fresh = 0;
 
     for (const struct end *end = inst->post_first; end && cap < RK_BATCH_MAX; end = end->next_post)
         cap++;
@@ -232,7 +303,7 @@ publish_batch(struct inst *inst)
     if (!p || !m.items)
         goto fail;
     p->inst = inst;
-    while (inst->post_first && p->n < cap) {
+    while (inst->post_first && p->n + n_fresh < cap) {
         struct end *end = pop_post(inst);
         struct rk_item *item = &m.items[p->n];
 
@@ -240,13 +311,20 @@ publish_batch(struct inst *inst)
             end_release(end);
             continue;
         }
-        if (!end->bound)
-            bind_ends(inst, &end, 1, true);
+        if (!end->attached) { /* it is posted again when it is */
+            if (!end->attaching)
+                fresh[n_fresh++] = end;
+            continue;
+        }
+        if (!end->record)
+            continue;
         snprintf(item->link, sizeof item->link, "%s", end->conf->name);
         snprintf(item->sae, sizeof item->sae, "%s", end->conf->peer_sae);
         snprintf(item->text, sizeof item->text, "%s", end->record);
         p->end[p->n++] = end;
     }
+    if (n_fresh)
+        attach(inst, fresh, n_fresh);
     m.n = p->n;
     if (p->n == 0 || sup_call(inst, &m, published, p) != RK_OK)
         goto fail;
@@ -316,11 +394,8 @@ void
 chan_ready(struct inst *inst)
 {
     inst->quiet_until_ns = 0;
-    bind_all(inst);
+    attach_all(inst);
     watch(inst);
-    for (size_t i = 0; i < inst->d->n_ends; i++)
-        if (inst->d->ends[i]->channel == inst && inst->d->ends[i]->record)
-            post(inst, inst->d->ends[i]);
 }
 
 void

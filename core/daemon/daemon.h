@@ -199,13 +199,13 @@ struct inst *inst_find(struct daemon *d, const char *name);
 /* ---- chan.c: records out and in ---- */
 
 /* chan_publish - publish what the end says now; only the newest record of an end is kept
- * chan_dispatch - send what waits.   chan_ready - the channel was made: bind its links, watch, publish all again
- * chan_unbind - the channel's host forgets the link.   chan_drop_posts - the channel goes: so does what waits for it
+ * chan_dispatch - send what waits.   chan_ready - the channel was made: attach its links, watch, publish all again
+ * chan_detach - the channel forgets the link.   chan_drop_posts - the channel goes: so does what waits for it
  * chan_local - hand records of local links to their other ends */
 void chan_publish(struct end *end);
 void chan_dispatch(struct inst *inst);
 void chan_ready(struct inst *inst);
-void chan_unbind(struct end *end);
+void chan_detach(struct end *end);
 void chan_drop_posts(struct inst *inst);
 void chan_local(struct daemon *d);
 
@@ -254,7 +254,7 @@ struct end {
     bool post_due, inbox_due;
     bool waits; /* in a list of its pair, for a source that gives no keys */
     bool started;
-    bool bound; /* its channel's host knows the link */
+    bool attaching, attached; /* its channel knows the link, or is being told */
     int key_fd; /* sealed memfd of the candidate; -1 */
     char *record;            /* channel: what was published last; NULL: nothing */
     struct rk_record *inbox; /* local link: what the other end published, while inbox_due */

@@ -18,7 +18,8 @@
 /* ---- life ---- */
 
 /* Of an end that is gone, when there was no memory to keep what it had: only the log asks for it then. */
-static const struct rk_link_conf unknown = {.name = "?", .peer_sae = "", .iface = "", .peer_iface = ""};
+static const struct rk_link_conf unknown = {.name = "?", .peer_sae = "", .iface = "", .peer_iface = "",
+                                            .peer_chassis = "", .peer_port = ""};
 
 static const enum rk_stale policies[] = {[RK_ON_STALE_HOLD] = RK_STALE_HOLD,
                                          [RK_ON_STALE_FALLBACK] = RK_STALE_FALLBACK,
@@ -165,7 +166,7 @@ keep_conf(struct end *end)
 void
 end_retire(struct end *end)
 {
-    chan_unbind(end);
+    chan_detach(end);
     wake_off(end->d, &end->wake);
     rk_secret_fd_wipe(end->key_fd);
     end->key_fd = -1;

@@ -33,7 +33,7 @@ void errand_dispatch(struct inst *inst);
 void errand_fail(struct inst *inst, int err, const char *why);
 void errand_ready(struct inst *inst);
 
-/* inst_offers - does the plugin of this device offer RK_OFFERS_... */
+/* inst_offers - does the plugin of this device, or channel, offer RK_OFFERS_... */
 bool inst_offers(const struct inst *inst, uint32_t what);
 
 #endif

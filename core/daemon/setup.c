@@ -166,6 +166,20 @@ check_discovers(struct daemon *d, const struct rk_conf_set *set, struct rk_conf_
     }
 }
 
+/* Its channel must be one that looks at neighbours. */
+static void
+check_pins(struct daemon *d, const struct rk_conf_set *set, const struct rk_link_conf *link,
+           struct rk_conf_errors *errors)
+{
+    const struct rk_instance_conf *channel = link->channel == SIZE_MAX ? NULL : &set->instances[link->channel];
+    const struct host *h = channel ? sup_host(d, channel->plugin) : NULL;
+
+    if (h && !(h->hello.ops & RK_OFFERS_ATTACH) && (link->peer_chassis[0] || link->peer_port[0]))
+        rk_conf_error(errors, link->line, link->col,
+                      "link \"%s\": channel \"%s\" does not look at neighbours: leave peer-chassis and peer-port out, "
+                      "or name a channel that does, as one of plugin lldp", link->name, channel->name);
+}
+
 /* What of the links depends on the plugins of their devices, when those are right. */
 static void
 check_links(struct daemon *d, struct rk_conf_set *set, struct rk_conf_errors *errors)
@@ -174,6 +188,7 @@ check_links(struct daemon *d, struct rk_conf_set *set, struct rk_conf_errors *er
         fixed_check(d, set, &set->links[i], errors);
         check_lead(d, set, &set->links[i], errors);
         check_mixed(d, set, &set->links[i], errors);
+        check_pins(d, set, &set->links[i], errors);
         if (set->links[i].channel == SIZE_MAX)
             check_pair(d, set, &set->links[i], errors);
     }

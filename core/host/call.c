@@ -293,7 +293,7 @@ rk_verb_name(uint32_t verb)
     static const char *const names[] = {
         [RK_V_GET_NEW] = "get-new", [RK_V_GET_BY_ID] = "get-by-id", [RK_V_SOURCE_STATUS] = "source-status",
         [RK_V_APPLY] = "apply",     [RK_V_OBSERVE] = "observe",     [RK_V_PUBLISH] = "publish",
-        [RK_V_WATCH] = "watch",     [RK_V_BIND] = "bind",           [RK_V_SOURCE_TEST] = "source-test",
+        [RK_V_WATCH] = "watch",     [RK_V_ATTACH] = "attach",       [RK_V_SOURCE_TEST] = "source-test",
         [RK_V_MIX] = "mix",         [RK_V_TEND] = "tend",           [RK_V_DISCOVER] = "discover",
         [RK_V_PREPARE] = "prepare",
     };

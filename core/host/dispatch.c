@@ -1,8 +1,9 @@
 /* dispatch.c - the life of calls in a host.
  *
  * A device takes one call at a time, a channel one PUBLISH beside one WATCH: rekeyd promises so, and a second one is
- * refused.  BIND and MIX are done at once, whatever else is under way.  Sources without RK_CAP_PARALLEL are served in
- * order.  The budget runs from the arrival of the call.
+ * refused.  ATTACH of a channel has the plugin to itself, but for WATCH, and comes before what came later.  Links are
+ * bound, and MIX is done, at once, whatever else is under way.  Sources without RK_CAP_PARALLEL are served in order.
+ * The budget runs from the arrival of the call.
  */
 #include "dispatch.h"
 
@@ -68,6 +69,18 @@ check_instance(struct rk_dispatch *d, struct rk_call *c)
         drop_instance(d, inst);
 }
 
+/* Of what an instance has one of a kind, or waits for, this is over. */
+static void
+not_under_way(struct rk_inst *inst, uint32_t verb)
+{
+    if (verb == RK_V_PUBLISH)
+        inst->publishing = false;
+    if (verb == RK_V_WATCH)
+        inst->watching = false;
+    if (verb == RK_V_ATTACH)
+        inst->attaching--;
+}
+
 static void
 finish(struct rk_dispatch *d, struct rk_call *c, int64_t now_ns)
 {
@@ -78,12 +91,10 @@ finish(struct rk_dispatch *d, struct rk_call *c, int64_t now_ns)
                rk_verb_name(c->verb), (long long)((now_ns - c->begun_ns) / RK_NS_PER_MS));
     c->state = RK_CALL_DONE;
     inst->running--;
-    if (c->verb == RK_V_PUBLISH)
-        inst->publishing = false;
-    if (c->verb == RK_V_WATCH) {
-        inst->watching = false;
+    inst->busy -= c->verb != RK_V_WATCH;
+    not_under_way(inst, c->verb);
+    if (c->verb == RK_V_WATCH)
         rk_watch_verify(c);
-    }
     if (c->verb == RK_V_INIT)
         check_instance(d, c);
     if (c->verb == RK_V_FINI) {
@@ -109,10 +120,7 @@ give_back(struct rk_dispatch *d, struct rk_call *c)
     rk_calls_add(&d->outbox, c);
     if (!inst)
         return;
-    if (c->verb == RK_V_PUBLISH)
-        inst->publishing = false;
-    if (c->verb == RK_V_WATCH)
-        inst->watching = false;
+    not_under_way(inst, c->verb);
     if (c->verb == RK_V_INIT)
         drop_instance(d, inst);
     let_go(d, inst);
@@ -125,7 +133,11 @@ its_turn(const struct rk_call *c)
 {
     const struct rk_inst *inst = c->inst;
 
-    return inst->running == 0 || inst->module->kind == RK_CHANNEL || (inst->module->caps & RK_CAP_PARALLEL);
+    if (inst->module->kind == RK_CHANNEL && c->verb == RK_V_ATTACH)
+        return inst->busy == 0;
+    if (inst->module->kind == RK_CHANNEL)
+        return c->verb == RK_V_WATCH || inst->attaching == 0;
+    return inst->running == 0 || (inst->module->caps & RK_CAP_PARALLEL);
 }
 
 /* false: no further call can be started now */
@@ -148,6 +160,7 @@ start(struct rk_dispatch *d, struct rk_call *c, int64_t now_ns)
     }
     c->state = RK_CALL_RUNNING;
     c->inst->running++;
+    c->inst->busy += c->verb != RK_V_WATCH;
     rk_calls_add(&d->running, c);
     return true;
 }
@@ -273,31 +286,6 @@ on_config(struct rk_dispatch *d, const void *frame, size_t len, uint32_t number)
     add_waiting(d, c);
 }
 
-/* A verb of the host's own. */
-static void
-bind_links(struct rk_call *c)
-{
-    int first = RK_OK;
-
-    c->reply.items = rk_items_new(c->msg.n);
-    if (!c->reply.items) {
-        rk_call_refuse(c, RK_E_NOMEM, "out of memory");
-        return;
-    }
-    c->reply.n = c->msg.n;
-    for (size_t i = 0; i < c->msg.n; i++) {
-        const struct rk_item *in = &c->msg.items[i];
-        int err = rk_bind_set(&c->inst->binds, (struct rk_bind_pair){in->link, in->sae});
-
-        c->reply.items[i].err = err;
-        if (err && !first)
-            first = err;
-    }
-    if (first)
-        rk_call_refuse(c, first, "bind on %s: %s", c->inst->name,
-                       first == RK_E_CONTRACT ? "an item has no link name" : rk_err_name(first));
-}
-
 /* Can it be taken on?  Otherwise its reply says why not. */
 static bool
 admit(struct rk_call *c)
@@ -351,14 +339,13 @@ on_call(struct rk_dispatch *d, const void *frame, size_t len, int *fds, size_t n
     if (!admit(c)) {
         c->inst = NULL; /* it never held the instance */
         give_back(d, c);
-    } else if (c->verb == RK_V_BIND || c->verb == RK_V_MIX) {
-        if (c->verb == RK_V_BIND)
-            bind_links(c);
-        else
+    } else if (c->verb == RK_V_MIX || (c->verb == RK_V_ATTACH && !rk_attach_bind(c))) {
+        if (c->verb == RK_V_MIX)
             rk_run_mix(c);
         c->inst = NULL;
         give_back(d, c);
     } else {
+        inst->attaching += c->verb == RK_V_ATTACH;
         inst->calls++;
         add_waiting(d, c);
     }

@@ -24,6 +24,8 @@ struct rk_inst {
     struct rk_binds binds;
     unsigned calls;             /* calls that hold it, waiting ones included */
     unsigned running;
+    unsigned busy;              /* running ones but WATCH, of a channel ... */
+    unsigned attaching;         /* ... and its ATTACH that are not over: other calls but WATCH wait for them */
     bool publishing, watching;
     bool ready;                 /* init returned RK_OK */
     bool dropped;               /* no longer in the table; ends with its last call */

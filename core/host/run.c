@@ -46,6 +46,8 @@ run_verb(struct rk_call *c)
         return rk_run_publish(c);
     case RK_V_WATCH:
         return rk_run_watch(c);
+    case RK_V_ATTACH:
+        return rk_run_attach(c);
     case RK_V_INIT:
         return rk_run_init(c);
     case RK_V_FINI:
@@ -86,7 +88,7 @@ kind_of(uint32_t verb)
         return RK_DEVICE;
     case RK_V_PUBLISH:
     case RK_V_WATCH:
-    case RK_V_BIND:
+    case RK_V_ATTACH:
         return RK_CHANNEL;
     default:
         return 0;

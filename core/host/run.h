@@ -25,6 +25,7 @@ int rk_run_discover(struct rk_call *call);
 int rk_run_prepare(struct rk_call *call);
 int rk_run_publish(struct rk_call *call);
 int rk_run_watch(struct rk_call *call);
+int rk_run_attach(struct rk_call *call);
 
 /* rk_run_init, rk_run_fini - make and end an instance; with the host's own options of a channel */
 int rk_run_init(struct rk_call *call);
@@ -34,5 +35,10 @@ int rk_run_fini(struct rk_call *call);
  *                   other gets err and, as text, why it was refused
  * note: on the main thread, as bindings may change while a watch waits.   blocks: never */
 void rk_watch_verify(struct rk_call *call);
+
+/* rk_attach_bind - an ATTACH has come: bind its links, or unbind them, before anything else is done
+ * out: items of its reply, with err where one cannot be bound;  an ended call when there is no memory
+ * ret: true: its plugin wants to know as well.   thread: main.   blocks: never */
+bool rk_attach_bind(struct rk_call *call);
 
 #endif

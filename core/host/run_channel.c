@@ -101,8 +101,13 @@ refuse(struct rk_item *item, int err, const char *fmt, ...)
 
 /* What is no record may be words by which the channel says why. */
 static void
-take_record(struct rk_item *out, char record[RK_RECORD_MAX + 1])
+take_record(struct rk_item *out, int err, char record[RK_RECORD_MAX + 1])
 {
+    if (err == RK_E_CONFLICT) { /* of the neighbour, not of a record */
+        rk_safe_text(record, RK_RECORD_MAX + 1);
+        refuse(out, RK_E_CONFLICT, "%.*s", WHY_BYTES, record);
+        return;
+    }
     if (rk_safe_record(record, RK_RECORD_MAX + 1)) {
         strcpy(out->text, record);
         return;
@@ -133,7 +138,7 @@ rk_run_watch(struct rk_call *c)
         rk_safe_text(posts[i].peer_sae, sizeof posts[i].peer_sae);
         strcpy(out->link, posts[i].link);
         strcpy(out->sae, posts[i].peer_sae);
-        take_record(out, posts[i].record);
+        take_record(out, posts[i].err, posts[i].record);
         c->reply.n++;
     }
     free(posts);
@@ -148,7 +153,7 @@ verify(const struct rk_inst *inst, struct rk_item *item)
     char tag[RK_CONFIRM_HEX + 1];
     char *bar = strrchr(item->text, '|');
 
-    if (item->err) {
+    if (item->err && (item->err != RK_E_CONFLICT || bind)) {
         return;
     } else if (!bind) {
         refuse(item, RK_E_NOENT, "no link of this channel");

@@ -37,12 +37,19 @@ struct serve {
 
 /* ---- hello ---- */
 
-/* What of a device may be left out by its plugin. */
+/* What of a device, or a channel, may be left out by its plugin. */
 static uint32_t
 ops_of(const struct rk_device_ops *ops)
 {
     return (ops->tend ? RK_OFFERS_TEND : 0) | (ops->discover ? RK_OFFERS_DISCOVER : 0) |
-           (ops->prepare ? RK_OFFERS_PREPARE : 0);
+           (ops->prepare ? RK_OFFERS_PREPARE : 0) | (ops->neighbours ? RK_OFFERS_NEIGHBOURS : 0);
+}
+
+static uint32_t
+channel_ops_of(const struct rk_channel_ops *ops)
+{
+    return (ops->attach ? RK_OFFERS_ATTACH : 0) | (ops->encode && ops->decode ? RK_OFFERS_ENCODE : 0) |
+           (ops->test ? RK_OFFERS_TEST : 0);
 }
 
 int
@@ -60,7 +67,8 @@ rk_serve_hello(int sock, const struct rk_module *m, const char *error)
         hello->kind = m->kind;
         hello->caps = m->caps;
         hello->apply_ms = m->apply_ms;
-        hello->ops = m->kind == RK_DEVICE ? ops_of(&m->device) : 0;
+        hello->ops = m->kind == RK_DEVICE ? ops_of(&m->device)
+                     : m->kind == RK_CHANNEL ? channel_ops_of(&m->channel) : 0;
         strcpy(hello->name, m->name);
         strcpy(hello->version, m->version);
         strcpy(hello->summary, m->summary);

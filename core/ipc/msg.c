@@ -33,7 +33,8 @@ static const struct field item_fields[] = {
     F(rk_item, 7, STR, iface),    F(rk_item, 8, STR, sae),     F(rk_item, 9, STR, key_id),
     F(rk_item, 10, STR, facts),   F(rk_item, 11, STR, text),   F(rk_item, 12, STR, mine),
     F(rk_item, 13, STR, theirs),  F(rk_item, 14, U32, role),
-    F(rk_item, 15, U32, read),
+    F(rk_item, 15, U32, read),    F(rk_item, 16, STR, chassis), F(rk_item, 17, STR, port),
+    F(rk_item, 18, U32, carried),
 };
 
 struct seen_key { /* one element of rk_item.key, which has no name of its own */

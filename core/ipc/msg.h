@@ -28,23 +28,28 @@ enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK
                    RK_MSG_STEP, RK_MSG_FOUND,
                    RK_MSG_ASK = 20, RK_MSG_ROW, RK_MSG_DONE };
 
-/* BIND is done by the host itself, for a channel instance: items (link, sae) say which links the instance carries and
- * who the peer of each is; sae "" ends one.  WATCH returns records of bound links only.
+/* ATTACH is for a channel instance: items say which links go through the instance, who the peer of each is and where
+ * it is heard; sae "" ends one.  The host binds them at once: WATCH returns records of bound links only.  Then the
+ * plugin is told, if it wants to know.
  * MIX is done by the host itself, for a device instance: one key of the parts of several sources.
  * TEND, DISCOVER, PREPARE: operations that a device's plugin need not offer, see rk_hello.ops.  PREPARE: one item for
  * each interface, its name; there may be none. */
 enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
-               RK_V_WATCH, RK_V_BIND, RK_V_SOURCE_TEST, RK_V_MIX, RK_V_TEND, RK_V_DISCOVER, RK_V_PREPARE };
+               RK_V_WATCH, RK_V_ATTACH, RK_V_SOURCE_TEST, RK_V_MIX, RK_V_TEND, RK_V_DISCOVER, RK_V_PREPARE };
 
 /* rk_hello.ops */
 #define RK_OFFERS_TEND 0x1u
 #define RK_OFFERS_DISCOVER 0x2u
 #define RK_OFFERS_PREPARE 0x4u
+#define RK_OFFERS_NEIGHBOURS 0x8u
+#define RK_OFFERS_ATTACH 0x10u /* this and what follows: of a channel */
+#define RK_OFFERS_ENCODE 0x20u /* and decode */
+#define RK_OFFERS_TEST 0x40u
 
 /* What a module says of itself.  Texts and options point into the message, valid as long as it is. */
 struct rk_hello {
     uint32_t abi, kind, caps;
-    uint32_t ops;                /* RK_OFFERS_..., of a device */
+    uint32_t ops;                /* RK_OFFERS_..., of a device or a channel */
     uint32_t apply_ms;           /* how long an apply of a device may take [ms]; 0: not said */
     char name[RK_NAME_MAX + 1], version[RK_NAME_MAX + 1], summary[RK_WHY_MAX];
     char error[RK_TEXT_MAX];     /* "" or why the module cannot be used; then the rest may be empty */
@@ -67,9 +72,9 @@ struct rk_item {
     uint64_t seq;                      /* APPLY */
     int fd;                            /* -1, or a sealed memfd: GET_* reply, APPLY STAGE; owned by the item.
                                         * MIX: of each part that is there; its reply: the key */
-    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, BIND, MIX (first item); GET_*: for the log */
-    char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE */
-    char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, BIND: peer SAE.  MIX (first item): own SAE */
+    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, ATTACH, MIX (first); GET_*: for the log */
+    char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE, ATTACH */
+    char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, ATTACH: peer SAE.  MIX (first item): own SAE */
     char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY.  MIX: of a part, "" left out; its reply: of the key */
     char facts[RK_FACTS_MAX + 1];      /* APPLY, OBSERVE: the peer's; OBSERVE reply, APPLY reply with read: own */
     char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; reply: why; APPLY: text of DESCRIBE,
@@ -78,6 +83,9 @@ struct rk_item {
     char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show; GET_NEW, MIX reply: this one too */
     uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave.
                                         * GET_NEW, MIX (first item): the same, with link and seq; 0: no tag asked */
+    char chassis[RK_PIN_MAX + 1];      /* ATTACH: IDs that the neighbour must show; "" any */
+    char port[RK_PIN_MAX + 1];
+    uint32_t carried;                  /* ATTACH: 1: the device shows and hears the record */
     uint32_t read;                     /* APPLY reply: 1: it was done, and then read: what an OBSERVE answers is here */
     struct {
         char id[RK_KEY_ID_MAX + 1];    /* OBSERVE, APPLY with read_ms: key ID to look for, "" none */

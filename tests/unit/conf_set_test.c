@@ -34,7 +34,8 @@ static const char full[] = "sae: SAE_A\n"
                            "  site: { plugin: spool, dir: /d, auth-key: \"file:/a\" }\n"
                            "defaults: { interval: 60s, verify: 5s, channel: site, role: slave, peer-device: r2 }\n"
                            "links:\n"
-                           "  - { name: z, device: r1, interface: ge-0/0/1, peer-sae: SAE_B, source: kme }\n"
+                           "  - { name: z, device: r1, interface: ge-0/0/1, peer-sae: SAE_B, source: kme,\n"
+                           "      peer-chassis: \"00:11:22:33:44:55\", peer-port: ge-0/0/7 }\n"
                            "  - { name: m, device: r1, interface: e1, source: kme, channel: local,\n"
                            "      peer-interface: e9, peer-source: kme-b, drain: 0s, key-bits: 512 }\n"
                            "  - { name: a, device: r2, interface: e1, source: kme-b, channel: local,\n"
@@ -120,7 +121,7 @@ links(void **state)
     assert_int_equal(l[0].interval_ms, 100);
     assert_int_equal(l[0].drain_ms, 99);
     assert_int_equal(l[0].role, RK_ROLE_AUTO); /* the default is for links with another site */
-    assert_int_equal(l[0].line, 19);
+    assert_int_equal(l[0].line, 20);
     assert_int_equal(l[0].col, 5);
     assert_string_equal(l[1].name, "b");
     assert_int_equal(l[1].role, RK_ROLE_MASTER);
@@ -137,6 +138,9 @@ links(void **state)
     assert_int_equal(l[3].channel, 4);
     assert_true(l[3].peer_device == SIZE_MAX && l[3].peer_source == SIZE_MAX);
     assert_string_equal(l[3].peer_iface, "");
+    assert_string_equal(l[3].peer_chassis, "00:11:22:33:44:55");
+    assert_string_equal(l[3].peer_port, "ge-0/0/7");
+    assert_string_equal(l[2].peer_port, "");
     assert_int_equal(l[3].interval_ms, 60000);
     assert_int_equal(l[3].verify_ms, 5000);
     assert_int_equal(l[3].drain_ms, 2000);
@@ -723,6 +727,8 @@ links_on_reload(void **state)
     expect_same_links("role: master", "role: slave", 3);
     expect_same_links("role: slave", "role: master", 3);
     expect_same_links("name: z", "name: y", 3);
+    expect_same_links("peer-port: ge-0/0/7", "peer-port: ge-0/0/8", 3);
+    expect_same_links("00:11:22:33:44:55", "00:11:22:33:44:56", 3);
     expect_same_links("peer-source: kme-b", "peer-source: kme", 3);
     expect_same_links("peer-interface: e9", "peer-interface: e8", 3);
     expect_same_links("peer-device: r2", "peer-device: r1", 3);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -28,6 +29,7 @@ static atomic_int init_result;
 static char order[256];       /* peers of calls in the order in which they ran; one thread at a time */
 static unsigned char frame[RK_FRAME_MAX];
 static uint32_t last_number;
+static char auth_key[64];     /* file of the one of a channel; "" */
 
 static int
 source_get(void *inst, struct rk_call *call, const char *peer_sae, uint32_t bits, struct rk_key *keys, size_t n)
@@ -74,6 +76,46 @@ static const struct rk_module serial = {
 static const struct rk_module parallel = {
     .name = "parallel", .kind = RK_SOURCE, .caps = RK_CAP_PARALLEL, .init = init, .fini = fini,
     .source = {.get_new = source_get}};
+/* What is asked of a channel waits at the gate, and says when it is let go. */
+static int
+channel_step(const char *what)
+{
+    atomic_fetch_add(&begun, 1);
+    sem_wait(&gate);
+    strncat(order, what, sizeof order - strlen(order) - 1);
+    return RK_OK;
+}
+
+static int
+channel_publish(void *inst, struct rk_call *call, struct rk_post *posts, size_t n)
+{
+    (void)inst, (void)call;
+    for (size_t i = 0; i < n; i++)
+        posts[i].err = RK_OK;
+    return channel_step("p");
+}
+
+static int
+channel_watch(void *inst, struct rk_call *call, struct rk_post *posts, size_t max, size_t *n)
+{
+    struct pollfd p = {.fd = rk_call_cancel_fd(call), .events = POLLIN};
+
+    (void)inst, (void)posts, (void)max;
+    *n = 0;
+    (void)poll(&p, 1, -1);
+    return RK_OK;
+}
+
+static int
+channel_attach(void *inst, struct rk_call *call, const struct rk_attach *link)
+{
+    (void)inst, (void)call, (void)link;
+    return channel_step("a");
+}
+
+static const struct rk_module channel = {
+    .name = "channel", .kind = RK_CHANNEL, .init = init, .fini = fini,
+    .channel = {.publish = channel_publish, .watch = channel_watch, .attach = channel_attach}};
 static const struct rk_module device = {
     .name = "device", .kind = RK_DEVICE, .init = init, .fini = fini, .device = {.observe = device_observe}};
 
@@ -86,8 +128,12 @@ call(struct rk_dispatch *d, uint32_t verb, const char *peer, uint32_t budget_ms)
     int fds[RK_FRAME_FDS];
     size_t n, len;
 
-    m.n = verb == RK_V_SOURCE_STATUS ? 0 : 1;
+    m.n = verb == RK_V_SOURCE_STATUS || verb == RK_V_WATCH ? 0 : 1;
     m.items = rk_items_new(1);
+    if (verb == RK_V_PUBLISH || verb == RK_V_ATTACH) {
+        strcpy(m.items[0].sae, "SAE_B");
+        strcpy(m.items[0].text, "rk1|text");
+    }
     strcpy(m.items[0].iface, "eth0");
     strcpy(m.items[0].link, "l1");
     snprintf(m.peer_sae, sizeof m.peer_sae, "%s", peer);
@@ -101,9 +147,11 @@ call(struct rk_dispatch *d, uint32_t verb, const char *peer, uint32_t budget_ms)
 static uint32_t
 configure(struct rk_dispatch *d)
 {
-    struct rk_setting s[] = {{RK_CONF_NAME, "one"}, {RK_CONF_SAE, "SAE_A"}};
-    const struct rk_config c = {1, s, 2};
+    struct rk_setting s[] = {{RK_CONF_NAME, "one"}, {RK_CONF_SAE, "SAE_A"}, {"auth-key", ""}};
+    const struct rk_config c = {1, s, d->module->kind == RK_CHANNEL ? 3 : 2};
 
+    if (auth_key[0])
+        snprintf(s[2].value, sizeof s[2].value, "file:%s", auth_key);
     rk_dispatch_frame(d, frame, rk_config_put(frame, ++last_number, &c), NULL, 0);
     return last_number;
 }
@@ -241,6 +289,53 @@ test_device_takes_one(void **state)
 }
 
 /* ---- time ---- */
+
+/* ATTACH has the plugin to itself but for WATCH: it waits for what runs, and what comes after it waits for it. */
+static void
+test_attach_alone(void **state)
+{
+    struct rk_dispatch d;
+    uint32_t n[5];
+    int fd;
+
+    (void)state;
+    strcpy(auth_key, "/tmp/rekey-dispatch-XXXXXX");
+    fd = mkstemp(auth_key);
+    assert_true(fd >= 0 && write(fd, "a shared key\n", 13) == 13);
+    close(fd);
+    start(&d, &channel);
+    assert_int_equal(unlink(auth_key), 0);
+    n[0] = call(&d, RK_V_WATCH, "", LONG_MS);
+    n[1] = call(&d, RK_V_PUBLISH, "", LONG_MS);
+    rk_dispatch_step(&d, rk_now_ns());
+    wait_begun(1);
+    n[2] = call(&d, RK_V_ATTACH, "", LONG_MS);
+    n[3] = call(&d, RK_V_ATTACH, "", LONG_MS);
+    rk_dispatch_step(&d, rk_now_ns());
+    assert_int_equal(d.running.n, 2);
+    assert_int_equal(d.waiting.n, 2);
+    open_gate(1);
+    expect(&d, n[1], RK_OK);
+    n[1] = call(&d, RK_V_PUBLISH, "", LONG_MS);
+    rk_dispatch_step(&d, rk_now_ns());
+    wait_begun(2);
+    assert_int_equal(d.running.n, 2);
+    assert_int_equal(d.waiting.n, 2);
+    open_gate(1);
+    expect(&d, n[2], RK_OK);
+    open_gate(2);
+    expect(&d, n[3], RK_OK);
+    expect(&d, n[1], RK_OK);
+    assert_string_equal(order, "paap");
+    n[4] = call(&d, RK_V_ATTACH, "", 0); /* not told within its budget: and nothing waits for it any more */
+    expect(&d, n[4], RK_E_TIMEOUT);
+    n[1] = call(&d, RK_V_PUBLISH, "", LONG_MS);
+    open_gate(1);
+    expect(&d, n[1], RK_OK);
+    number_frame(&d, RK_MSG_CANCEL, n[0]);
+    expect(&d, n[0], RK_OK);
+    stop(&d);
+}
 
 static void
 test_budget_cancel_poison(void **state)
@@ -395,7 +490,7 @@ test_wrong_calls(void **state)
     expect(&d, n, RK_E_CONTRACT);
     n = call(&d, RK_V_OBSERVE, "", LONG_MS);
     expect(&d, n, RK_E_CONTRACT);
-    n = call(&d, RK_V_BIND, "", LONG_MS);
+    n = call(&d, RK_V_ATTACH, "", LONG_MS);
     expect(&d, n, RK_E_CONTRACT);
     n = call(&d, 77, "", LONG_MS);
     expect(&d, n, RK_E_CONTRACT);
@@ -418,7 +513,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_serial_source_in_order), cmocka_unit_test(test_parallel_source_fills_the_pool),
-        cmocka_unit_test(test_device_takes_one),       cmocka_unit_test(test_budget_cancel_poison),
+        cmocka_unit_test(test_device_takes_one), cmocka_unit_test(test_attach_alone),
+        cmocka_unit_test(test_budget_cancel_poison),
         cmocka_unit_test(test_cancel),                 cmocka_unit_test(test_drop_with_calls),
         cmocka_unit_test(test_drop_unknown),           cmocka_unit_test(test_drop_while_made),
         cmocka_unit_test(test_init_fails),             cmocka_unit_test(test_wrong_calls),

@@ -270,12 +270,12 @@ start_channel(struct rig *r)
     assert_true(rig_log_has(r, "ev=options auth=hidden inst=i1"));
 }
 
-/* One call of a verb on up to 8 links, each with this peer and text. */
+/* One call of a verb on up to 9 links, each with this peer and text. */
 static int
 on_links(struct rig *r, uint32_t verb, const char *const *links, const char *sae, const char *text,
          struct rk_reply *reply)
 {
-    struct rk_call_msg c = {.verb = verb, .inst = 1, .items = rig_items(8)};
+    struct rk_call_msg c = {.verb = verb, .inst = 1, .items = rig_items(9)};
 
     for (; links[c.n]; c.n++) {
         strcpy(c.items[c.n].link, links[c.n]);
@@ -311,19 +311,20 @@ refused_for(const struct rk_reply *reply, const char *link, const char *why)
 static void
 test_records(void **state)
 {
-    static const char *const links[] = {"good", "forge1", "cut1", "bare1", "endless1", "other1", "words1", NULL};
+    static const char *const links[] = {
+        "good", "forge1", "cut1", "bare1", "endless1", "other1", "words1", "wrong1", NULL};
     static const char *const none[] = {"stranger", NULL};
     struct rk_reply reply;
     struct rig r;
 
     (void)state;
     start_channel(&r);
-    assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_A", "", &reply), RK_OK);
+    assert_int_equal(on_links(&r, RK_V_ATTACH, links, "SAE_A", "", &reply), RK_OK);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
         assert_int_equal(on_links(&r, RK_V_PUBLISH, none, "SAE_A", "rk1|text", &reply), RK_OK);
         assert_int_equal(watch(&r, &reply, 0), RK_OK);
-        assert_int_equal(reply.n, 8);
+        assert_int_equal(reply.n, 9);
         assert_string_equal(reply.items[0].link, "good");
         assert_string_equal(reply.items[0].sae, "SAE_A");
         assert_string_equal(reply.items[0].text, "rk1|text");
@@ -334,11 +335,52 @@ test_records(void **state)
         assert_int_equal(refused_for(&reply, "endless1", "no record: xxx"), 1);
         assert_int_equal(refused_for(&reply, "other1", "from another peer"), 1);
         assert_int_equal(refused_for(&reply, "words1", "no record: cut off"), 1);
+        assert_int_equal(refused_for(&reply, "wrong1", "another?neighbour"), 1);
+        assert_int_equal(reply.items[7].err, RK_E_CONFLICT);
         assert_int_equal(refused_for(&reply, "stranger", "no link of this channel"), 1);
     }
     assert_int_equal(rig_log_count(&r, "ev=record-refused"), 0); /* the core tells, as often as is good */
     assert_int_equal(watch(&r, &reply, 1000), RK_OK); /* nothing new: the budget ends */
     assert_int_equal(reply.n, 0);
+    assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+/* The plugin hears what is configured; a link that it refuses is one that fails, and is bound all the same. */
+static void
+test_attach(void **state)
+{
+    struct rk_call_msg c = {.verb = RK_V_ATTACH, .inst = 1, .budget_ms = 10000, .items = rig_items(4), .n = 4};
+    static const char *const l1[] = {"l1", NULL}, *const told[] = {"told1", NULL};
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    start_channel(&r);
+    for (size_t i = 0; i < c.n; i++) {
+        strcpy(c.items[i].link, (const char *[]){"l1", "told1", "ugly", "no name"}[i]);
+        strcpy(c.items[i].sae, "SAE_A");
+        strcpy(c.items[i].iface, "macsec0@eth1");
+        strcpy(c.items[i].chassis, "02:00:00:00:00:01");
+        strcpy(c.items[i].port, "eth 1");
+        c.items[i].carried = 1;
+    }
+    assert_int_equal(rig_call(&r, &c, &reply), RK_E_CONFLICT);
+    rk_items_free(c.items, c.n);
+    assert_int_equal(reply.n, 4);
+    assert_int_equal(reply.items[0].err, RK_OK);
+    assert_int_equal(reply.items[1].err, RK_E_CONFLICT);
+    assert_string_equal(reply.items[1].text, "SAE_A at macsec0@eth1: 02:00:00:00:00:01, eth 1, carried 1");
+    assert_int_equal(reply.items[2].err, RK_E_REJECTED);
+    assert_string_equal(reply.items[2].text, "line?break ?[1m and ?");
+    assert_int_equal(reply.items[3].err, RK_E_CONTRACT);
+    assert_string_equal(reply.items[3].text, "an item has no link name");
+    assert_non_null(strstr(reply.text, "told1: SAE_A at "));
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, told, "SAE_A", "rk1|text", &reply), RK_OK);
+    assert_int_equal(watch(&r, &reply, 0), RK_OK);
+    assert_int_equal(reply.n, 1);
+    assert_int_equal(reply.items[0].err, RK_OK);
+    assert_int_equal(on_links(&r, RK_V_ATTACH, l1, "", "", &reply), RK_OK);
+    assert_int_equal(rig_log_count(&r, "ev=detached link=l1"), 1);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
 }
 
@@ -351,15 +393,15 @@ test_bindings_count(void **state)
 
     (void)state;
     start_channel(&r);
-    assert_int_equal(on_links(&r, RK_V_BIND, bad, "SAE_A", "", &reply), RK_E_CONTRACT);
-    assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_B", "", &reply), RK_OK);
+    assert_int_equal(on_links(&r, RK_V_ATTACH, bad, "SAE_A", "", &reply), RK_E_CONTRACT);
+    assert_int_equal(on_links(&r, RK_V_ATTACH, links, "SAE_B", "", &reply), RK_OK);
     /* our own record comes back: it is not from SAE_B to SAE_A, so its tag is wrong */
     assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_B", "rk1|text", &reply), RK_OK);
     assert_int_equal(watch(&r, &reply, 0), RK_OK);
     assert_int_equal(reply.n, 2);
     assert_int_equal(refused_for(&reply, "l1", "wrong tag") + refused_for(&reply, "l2", "wrong tag"), 2);
-    assert_int_equal(on_links(&r, RK_V_BIND, links, "SAE_A", "", &reply), RK_OK);
-    assert_int_equal(on_links(&r, RK_V_BIND, l1, "", "", &reply), RK_OK); /* and no longer l1 */
+    assert_int_equal(on_links(&r, RK_V_ATTACH, links, "SAE_A", "", &reply), RK_OK);
+    assert_int_equal(on_links(&r, RK_V_ATTACH, l1, "", "", &reply), RK_OK); /* and no longer l1 */
     assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
     assert_int_equal(watch(&r, &reply, 0), RK_OK);
     assert_int_equal(reply.n, 2);
@@ -683,7 +725,7 @@ main(void)
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_plugin_dies_in_init),
         cmocka_unit_test(test_records),
-        cmocka_unit_test(test_bindings_count),
+        cmocka_unit_test(test_bindings_count), cmocka_unit_test(test_attach),
         cmocka_unit_test(test_publish_results),
         cmocka_unit_test(test_watch_beside_publish),
         cmocka_unit_test(test_budget_and_cancel),

@@ -265,6 +265,9 @@ fill_item(struct rk_item *i, uint32_t n)
     fill(i->text, sizeof i->text, 't');
     fill(i->mine, sizeof i->mine, 'm');
     fill(i->theirs, sizeof i->theirs, 'h');
+    fill(i->chassis, sizeof i->chassis, 'c');
+    fill(i->port, sizeof i->port, 'p');
+    i->carried = 5 + n;
     for (int k = 0; k < RK_SEEN_KEYS; k++) {
         fill(i->key[k].id, sizeof i->key[k].id, (char)('a' + k));
         i->key[k].seq = UINT64_MAX - 7;

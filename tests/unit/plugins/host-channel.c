@@ -33,6 +33,10 @@ carry(struct rk_post *post)
         memset(post->record, 'x', sizeof post->record);
     if (mode_is(post->link, "words"))
         strcpy(post->record, "cut off: no newline at its end");
+    if (mode_is(post->link, "wrong")) {
+        post->err = RK_E_CONFLICT;
+        strcpy(post->record, "another\tneighbour");
+    }
     if (mode_is(post->link, "other"))
         strcpy(post->peer_sae, "SAE_X");
     else
@@ -115,10 +119,27 @@ channel_fini(void *arg)
     free(inst);
 }
 
+/* "told": what it was told comes back as an error's text; "words" of a mode; else it is taken. */
+static int
+channel_attach(void *arg, struct rk_call *call, const struct rk_attach *link)
+{
+    const struct inst *inst = arg;
+
+    if (link->size < sizeof *link)
+        return inst->host->fail(call, RK_E_CONTRACT, "of another build");
+    if (link->on && mode_is(link->link, "told"))
+        return inst->host->fail(call, RK_E_CONFLICT, "%s at %s: %s, %s, carried %u", link->peer_sae, link->iface,
+                                link->peer_chassis, link->peer_port, link->carried);
+    if (!link->on)
+        inst->host->log(call, RK_LOG_INFO, "ev=detached link=%s", link->link);
+    return mode_run(inst->host, call, link->link);
+}
+
 static const struct rk_channel_ops ops = {
     .size = sizeof ops,
     .publish = channel_publish,
     .watch = channel_watch,
+    .attach = channel_attach,
 };
 
 extern const struct rk_plugin host_channel_LTX_rk_plugin;
