@@ -145,6 +145,31 @@ test_descriptions(void **state)
     send(RK_OP_DESCRIBE, PSK, 0, "", "rk1|x<y>&\"'|z");
     send(RK_OP_DESCRIBE, PSK, 0, "", "");
     assert_non_null(strstr(router.payload, "<description delete=\"delete\"/>"));
+    send(RK_OP_DESCRIBE, PSK, 0, "", "|{\"key_ID\": \"a<b>&'c'\"}");
+}
+
+/* The key and what is told of it are one load and one commit, so no peer hears of a key that is not there. */
+static void
+test_key_and_description_together(void **state)
+{
+    static const uint32_t kinds[] = {RK_OP_STAGE, RK_OP_RETIRE};
+
+    (void)state;
+    send(RK_OP_STAGE, PSK, 1, "k1", "keep=");
+    for (size_t i = 0; i < 2; i++) {
+        struct rk_dev_op ops[] = {fake_op(kinds[i], PSK, 2, "k2", "keep=k1"),
+                                  fake_op(RK_OP_DESCRIBE, PSK, 0, "", i ? "rk1|w" : "rk1|o")};
+        unsigned loads = router.loads, commits = router.commits;
+
+        assert_int_equal(fake_apply(ops, 2), RK_OK);
+        assert_int_equal(ops[0].err, RK_OK);
+        assert_int_equal(ops[1].err, RK_OK);
+        assert_int_equal(router.loads, loads + 1);
+        assert_int_equal(router.commits, commits + 1);
+        assert_non_null(strstr(router.payload, "<pre-shared-key>"));
+        assert_non_null(strstr(router.payload, i ? "<description>rk1|w</description>" : "<description>rk1|o</descr"));
+        assert_valid();
+    }
 }
 
 /* The check can fail. */
@@ -176,7 +201,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(pre_shared_keys), T(chains), T(descriptions), T(what_is_not_valid_is_seen),
+        T(pre_shared_keys), T(chains), T(descriptions), T(key_and_description_together),
+        T(what_is_not_valid_is_seen),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

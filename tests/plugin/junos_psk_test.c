@@ -424,6 +424,48 @@ test_describe(void **state)
     assert_string_equal(fake_description("et-0/0/9"), "");
 }
 
+/* As the old script writes it: no blank before, and up to the end of the text. */
+static void
+test_describe_for_the_old_script(void **state)
+{
+    (void)state;
+    restart(CONF(CA("CA1", "") PORT(IF1, "CA1"), TEXT(IF1, "to the lab|{&quot;key_ID&quot;: &quot;1&quot;}")));
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "|{\"key_ID\": \"2\"}"), RK_OK);
+    assert_string_equal(fake_description(IF1), "to the lab|{\"key_ID\": \"2\"}");
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "rk1|a|b"), RK_OK); /* the link is of two rekeyd now */
+    assert_string_equal(fake_description(IF1), "to the lab rk1|a|b");
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "|{\"key_ID\": \"3\"}"), RK_OK);
+    assert_string_equal(fake_description(IF1), "to the lab|{\"key_ID\": \"3\"}");
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", ""), RK_OK);
+    assert_string_equal(fake_description(IF1), "to the lab");
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, "et-0/0/9", 0, "", "|{}"), RK_OK);
+    assert_string_equal(fake_description("et-0/0/9"), "|{}");
+}
+
+/* What only looks like ours is an operator's, and stays. */
+static void
+test_describe_keeps_what_is_not_ours(void **state)
+{
+    static const char *const his[] = {"network1|east", "a|{b", "a|{b} c", "rk|x", "rk1 spare", "|{", "dark2"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof his / sizeof his[0]; i++) {
+        char conf[1000], want[100];
+
+        snprintf(conf, sizeof conf, CONF(CA("CA1", "") PORT(IF1, "CA1"), TEXT(IF1, "%s")), his[i]);
+        snprintf(want, sizeof want, "%s rk1|a|b", his[i]);
+        restart(conf);
+        assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "rk1|a|b"), RK_OK);
+        assert_string_equal(fake_description(IF1), want);
+        assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", ""), RK_OK);
+        assert_string_equal(fake_description(IF1), his[i]);
+    }
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "|{\"a\"} and more"), RK_E_CONTRACT);
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", " rk1|a"), RK_E_CONTRACT);
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "rk1|a\n"), RK_E_CONTRACT);
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "rk1|\303\244"), RK_E_CONTRACT);
+}
+
 static void
 test_describe_needs_room(void **state)
 {
@@ -437,6 +479,12 @@ test_describe_needs_room(void **state)
     assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", record), RK_E_CONFIG);
     record[232] = '\0';
     assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", record), RK_OK);
+    assert_int_equal(strlen(fake_description(IF1)), 255);
+    record[0] = '|';
+    record[1] = '{';
+    record[232] = '}';
+    record[233] = record[234] = '\0';
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", record), RK_OK); /* it needs no blank */
     assert_int_equal(strlen(fake_description(IF1)), 255);
 }
 
@@ -492,7 +540,8 @@ main(void)
         T(class_c), T(class_c_after_a_restart),
         T(class_c_only_key), T(cipher_decides_the_length), T(what_is_to_be_prepared), T(first_key_brings_the_mode),
         T(should_secure_by_force),
-        T(terms), T(describe), T(describe_needs_room), T(describe_needs_the_text), T(several),
+        T(terms), T(describe), T(describe_for_the_old_script), T(describe_keeps_what_is_not_ours),
+        T(describe_needs_room), T(describe_needs_the_text), T(several),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

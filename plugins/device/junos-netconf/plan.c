@@ -364,46 +364,6 @@ read_terms(struct jn_case *c)
     return read_keep(c, text + 5, start ? (size_t)(start - text) - 5 : strlen(text) - 5);
 }
 
-/* ---- DESCRIBE ---- */
-
-/* Where a record begins in a text: "rk", a number, "|", at its begin or behind a blank. */
-static const char *
-record_in(const char *text)
-{
-    for (const char *p = strstr(text, "rk"); p; p = strstr(p + 1, "rk")) {
-        size_t digits = strspn(p + 2, "0123456789");
-
-        if (digits > 0 && p[2 + digits] == '|' && (p == text || p[-1] == ' '))
-            return p;
-    }
-    return NULL;
-}
-
-/* The operator's own text stays in front; only what is behind it is ours. */
-static int
-describe(struct jn_case *c)
-{
-    const char *now = c->u->described ? c->u->text : c->u->was_text, *text = c->op->text ? c->op->text : "";
-    const char *ours = record_in(now);
-    size_t len = ours ? (size_t)(ours - now) : strlen(now);
-    char want[JN_TEXT_MAX + 1];
-
-    if (c->u->text_hidden)
-        return jn_refuse(c->op, RK_E_CONFIG, "the description of %.64s is longer than %d characters, or inactive: "
-                         "shorten or activate it", c->u->iface, JN_TEXT_MAX);
-    if (text[0] && record_in(text) != text)
-        return jn_refuse(c->op, RK_E_CONTRACT, "a text to be shown that is no record");
-    while (len > 0 && now[len - 1] == ' ')
-        len--;
-    if (len + (len > 0) + strlen(text) > JN_TEXT_MAX)
-        return jn_refuse(c->op, RK_E_CONFIG, "the description of %.64s has %zu characters and must have room for %zu "
-                         "more, of %d: shorten it", c->u->iface, len, strlen(text) + 1, JN_TEXT_MAX);
-    snprintf(want, sizeof want, "%.*s%s%s", (int)len, now, len && text[0] ? " " : "", text);
-    memcpy(c->u->text, want, sizeof want);
-    c->u->described = true;
-    return RK_OK;
-}
-
 /* ---- an operation ---- */
 
 typedef int op_fn(struct jn_case *c);
@@ -450,7 +410,7 @@ decide(struct jn_case *c)
     case RK_OP_SWEEP:
         return decide_key(c);
     case RK_OP_DESCRIBE:
-        return describe(c);
+        return jn_describe(c);
     case RK_OP_SHUT:
         return jn_refuse(c->op, RK_E_UNSUPPORTED, "a router cannot be told to transmit nothing without its keys or its "
                          "binding being removed: use on-stale: hold or fallback");

@@ -141,5 +141,6 @@ int jn_psk_sweep(struct jn_case *c);
 int jn_chain_stage(struct jn_case *c);
 int jn_chain_retire(struct jn_case *c);
 int jn_chain_sweep(struct jn_case *c);
+int jn_describe(struct jn_case *c); /* plan_text.c */
 
 #endif
