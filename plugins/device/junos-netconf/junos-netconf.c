@@ -44,6 +44,7 @@ static const struct rk_device_ops ops = {
     .tend = jn_tend,
     .discover = jn_discover,
     .prepare = jn_prepare,
+    .neighbours = jn_neighbours,
 };
 
 __attribute__((visibility("default"))) const struct rk_plugin junos_netconf_LTX_rk_plugin = {

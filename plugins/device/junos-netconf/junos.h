@@ -2,8 +2,8 @@
  *
  * options.c reads the options; session.c opens and keeps the session; read_*.c read replies (read.h), view.c fetches
  * what is wanted of them, observe.c tells it; plan.c decides what is to be changed (pure), write.c writes it as a load,
- * commit.c commits it and finds out what became of it, sealed.c keeps the CAKs that may be needed again; discover.c and
- * prepare.c are what their names say.
+ * commit.c commits it and finds out what became of it, sealed.c keeps the CAKs that may be needed again; discover.c,
+ * prepare.c and neighbours.c are what their names say.
  */
 #ifndef JN_JUNOS_H
 #define JN_JUNOS_H
@@ -116,5 +116,7 @@ int jn_observe(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_
 int jn_tend(void *inst, struct rk_call *call);                                        /* session.c */
 int jn_discover(void *inst, struct rk_call *call, rk_found_fn *found, void *arg);     /* discover.c */
 int jn_prepare(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line, void *arg);
+int jn_neighbours(void *inst, struct rk_call *call, const char *const *ifaces, size_t n, rk_neighbour_fn *found,
+                  void *arg); /* neighbours.c */
 
 #endif

@@ -188,6 +188,8 @@ int jn_links_read(const xmlNode *root, struct jn_link_state **out, size_t *n);
 #define JN_WANT_STORED 0x80u /* with CONF: the stored forms of keys, of the interfaces that are named and no others */
 #define JN_WANT_RECENT 0x100u /* with CONF: what this very call has just read will do, when it changed nothing since */
 
+#define JN_FEW 2           /* interfaces: so few are asked for one by one */
+
 /* jn_conf_get - the committed configuration (keep.c)
  * out:  *out, owned by the caller (jn_conf_free), shared and not to be changed.   ret: RK_OK; RK_E_PROTOCOL,
  * RK_E_NOMEM: not stated, when a reply cannot be read; else as jn_rpc */

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#define FEW 2       /* interfaces that are asked for one by one */
 #define BODY_MAX 512
 #define NAMES_AGAIN 32 /* calls until another form is tried again, where none has whole CKNs */
 
@@ -311,7 +310,7 @@ one_by_one(const struct ask *a)
     for (size_t i = 0; i < a->n; i++)
         if (!is_plain(a->ifaces[i]))
             return false;
-    return a->n > 0 && a->n <= FEW;
+    return a->n > 0 && a->n <= JN_FEW;
 }
 
 /* Append rows of one reply to those of the others. */
@@ -347,22 +346,27 @@ take_lldp(struct ask *a, const xmlNode *root)
 }
 
 static int
+ask_lldp(struct ask *a, enum kind kind, const char *iface)
+{
+    struct nc_reply *reply = NULL;
+    int err = ask_way(a, kind, iface, &reply);
+
+    if (!err)
+        err = unread(a, take_lldp(a, reply->root), "get-lldp-neighbors-information");
+    nc_reply_free(&reply);
+    return err;
+}
+
+static int
 get_lldp(struct ask *a)
 {
-    bool one = one_by_one(a);
-    int err = RK_OK;
+    int err = one_by_one(a) ? RK_OK : RK_E_UNSUPPORTED;
 
-    for (size_t i = 0; !err && i < (one ? a->n : 1); i++) {
-        struct nc_reply *reply = NULL;
-
-        err = ask_way(a, one ? K_LLDP_ONE : K_LLDP, one ? a->ifaces[i] : "", &reply);
-        if (!err)
-            err = unread(a, take_lldp(a, reply->root), "get-lldp-neighbors-information");
-        else if (err == RK_E_UNSUPPORTED)
-            err = RK_OK;
-        nc_reply_free(&reply);
-    }
-    return err;
+    for (size_t i = 0; !err && i < a->n; i++)
+        err = ask_lldp(a, K_LLDP_ONE, a->ifaces[i]);
+    if (err == RK_E_UNSUPPORTED) /* nor is one interface asked for where that is not known */
+        err = ask_lldp(a, K_LLDP, "");
+    return err == RK_E_UNSUPPORTED ? RK_OK : err;
 }
 
 static int
