@@ -281,6 +281,60 @@ do_suspend(struct answer *a)
     return 0;
 }
 
+/* A frame of somebody: where CHASSIS and PORT are "=", in the name of the neighbour that the cable leads to. */
+static int
+do_lldp(struct answer *a)
+{
+    struct sim_port *p = port_arg(a, 0);
+    struct lldp_frame f = {.ttl_s = -1};
+    char port[sizeof f.port] = "", *text = NULL;
+    bool heard;
+
+    if (!p)
+        return -1;
+    if (a->n < 4 || strlen(a->words[1]) >= sizeof f.chassis || strlen(a->words[2]) >= sizeof port)
+        return wrong(a, "lldp DEVICE:PORT CHASSIS|= PORT|= TTL-SECONDS [TEXT]");
+    pthread_mutex_lock(&world_lock);
+    if (p->peer)
+        lldp_say(p->peer, &f);
+    if (strcmp(a->words[1], "=") != 0)
+        snprintf(f.chassis, sizeof f.chassis, "%s", a->words[1]);
+    if (strcmp(a->words[2], "=") != 0)
+        snprintf(f.port, sizeof f.port, "%s", a->words[2]);
+    f.ttl_s = strtoll(a->words[3], &text, 10);
+    snprintf(f.text, sizeof f.text, "%s", text + strspn(text, " "));
+    heard = f.ttl_s >= 0 && f.ttl_s <= 65535 && lldp_hear(p, &f, sim_now_ms());
+    pthread_mutex_unlock(&world_lock);
+    return heard ? 0 : wrong(a, "not heard: LLDP does not run there, the link is down, or there are too many");
+}
+
+static int
+do_heard(struct answer *a)
+{
+    struct sim_port *p = port_arg(a, 0);
+
+    if (!p)
+        return -1;
+    pthread_mutex_lock(&world_lock);
+    world_tick();
+    fputs(",\"neighbours\":[", a->out);
+    for (size_t i = 0; i < p->lldp.n_heard; i++) {
+        const struct lldp_frame *f = &p->lldp.heard[i].frame;
+
+        fprintf(a->out, "%s{\"chassis\":", i ? "," : "");
+        put_string(a->out, f->chassis);
+        fputs(",\"port\":", a->out);
+        put_string(a->out, f->port);
+        fputs(",\"text\":", a->out);
+        put_string(a->out, f->text);
+        fprintf(a->out, ",\"ttl\":%lld,\"age\":%lld}", (long long)f->ttl_s,
+                (long long)lldp_age_s(&p->lldp.heard[i], sim_now_ms()));
+    }
+    pthread_mutex_unlock(&world_lock);
+    fputc(']', a->out);
+    return 0;
+}
+
 static int
 do_edit(struct answer *a)
 {
@@ -471,7 +525,8 @@ static const struct {
     {"join", do_join},     {"port", do_port},       {"edit", do_edit},     {"dirty", do_dirty},
     {"lock", do_lock},     {"hang-up", do_hang_up}, {"speed", do_speed},   {"time", do_time},
     {"reset", do_reset},   {"state", do_state},     {"wait", do_wait},     {"commit-time", do_commit_time},
-    {"suspend", do_suspend}, {"faults", do_faults}, {"help", do_help},
+    {"suspend", do_suspend}, {"lldp", do_lldp},     {"heard", do_heard},   {"faults", do_faults},
+    {"help", do_help},
 };
 
 static int

@@ -16,7 +16,7 @@
 #define AFTER BIT(SIM_AT_COMMIT_AFTER)
 
 enum unit { NO_VALUE, MS, SIGNED_MS };
-enum beside { NOTHING = 0, REBOOT, REBOOT_EMPTY, UNLOCK, CLOCK, LICENCE, SHORT_CKN }; /* what the world does, too */
+enum beside { NOTHING = 0, REBOOT, REBOOT_EMPTY, UNLOCK, CLOCK, LICENCE, SHORT_CKN, LLDP }; /* what the world does, too */
 
 struct fault_word {
     const char *word;
@@ -86,6 +86,11 @@ static const struct fault_word words[] = {
     {"clock", 0, 0, SIGNED_MS, -1, CLOCK, NULL, NULL, "until cleared: the clock is so wrong"},
     {"no-licence", 0, 0, NO_VALUE, 0, LICENCE, NULL, NULL, "until cleared: the MACsec licence has expired"},
     {"short-ckn", 0, 0, NO_VALUE, 0, SHORT_CKN, NULL, NULL, "until cleared: CKNs are shown without their second half"},
+    {"lldp-mute", 0, LLDP_MUTE, NO_VALUE, 0, LLDP, NULL, NULL, "until cleared: it says nothing more by LLDP"},
+    {"lldp-frozen", 0, LLDP_FROZEN, NO_VALUE, 0, LLDP, NULL, NULL,
+     "until cleared: it goes on saying by LLDP what it said last"},
+    {"lldp-lazy", 0, LLDP_LAZY, NO_VALUE, 0, LLDP, NULL, NULL,
+     "until cleared: a change is told with the next advertisement only"},
 };
 
 static const struct fault_word *
@@ -139,6 +144,8 @@ state(struct sim_box *box, const struct fault *f)
         box->world->no_licence = true;
     else if (f->word->beside == SHORT_CKN)
         box->world->short_ckn = true;
+    else if (f->word->beside == LLDP)
+        box->world->lldp_faults |= f->word->what;
     else
         return -1;
     world_kick();
@@ -183,6 +190,7 @@ fault_clear(struct sim_box *box)
     if (box->world) {
         box->world->n_faults = 0;
         box->world->no_licence = box->world->short_ckn = false;
+        box->world->lldp_faults = 0;
         box->world->unlock_ms = 0;
         __atomic_store_n(&box->clock_offset_ms, 0, __ATOMIC_RELAXED);
         world_kick();

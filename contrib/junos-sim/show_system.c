@@ -193,57 +193,40 @@ show_interfaces_text(const struct show_ask *a, FILE *out)
 
 /* ---- LLDP ---- */
 
-static const struct sim_port *
-neighbour(const struct show_ask *a, const struct sim_port *p)
+static const char *
+subtype(const struct lldp_heard *h)
 {
-    const struct sim_port *q = p->peer;
-
-    bool told = q && q->lldp && q->told_ms && q->told_ms >= q->moved_ms;
-
-    return told && p->linked && p->lldp && show_wants(a, p) ? q : NULL;
-}
-
-static void
-chassis(const struct sim_port *p, char out[24])
-{
-    char sci[32];
-
-    show_sci(p->box->world->port[0].mka.sci, sci);
-    for (size_t i = 0; i < 17; i++)
-        out[i] = sci[i] >= 'A' && sci[i] <= 'F' ? (char)(sci[i] - 'A' + 'a') : sci[i];
-    out[17] = '\0';
+    return h->frame.port[strspn(h->frame.port, "0123456789")] ? "Interface name" : "Locally assigned";
 }
 
 /* Older ones have only the port's description in the list; the local name is another one, and carries the unit. */
 static void
-neighbour_brief(const struct show_ask *a, const struct sim_port *p, const struct sim_port *q, FILE *out)
+neighbour_brief(const struct show_ask *a, const struct sim_port *p, const struct lldp_heard *h, FILE *out)
 {
     bool old = a->box->as->no_cipher || (a->box->as->engines == 1 && !a->box->as->evo);
-    char mac[24];
 
-    chassis(q, mac);
     show_leaf(a, out, old ? "lldp-local-interface" : "lldp-local-port-id", "%s%s", p->name, old ? ".0" : "");
     show_leaf(a, out, "lldp-local-parent-interface-name", "-");
     show_leaf(a, out, "lldp-remote-chassis-id-subtype", "Mac address");
-    show_leaf(a, out, "lldp-remote-chassis-id", "%s", mac);
+    show_leaf(a, out, "lldp-remote-chassis-id", "%s", h->frame.chassis);
     if (!old) {
-        show_leaf(a, out, "lldp-remote-port-id-subtype", "Interface name");
-        show_leaf(a, out, "lldp-remote-port-id", "%s", q->name);
+        show_leaf(a, out, "lldp-remote-port-id-subtype", "%s", subtype(h));
+        show_leaf(a, out, "lldp-remote-port-id", "%s", h->frame.port);
     }
-    show_leaf(a, out, "lldp-remote-port-description", "%s", *q->told ? q->told : q->name);
-    show_leaf(a, out, "lldp-remote-system-name", "%s", q->box->world->host);
+    show_leaf(a, out, "lldp-remote-port-description", "%s", h->frame.text);
+    show_leaf(a, out, "lldp-remote-system-name", "%s", h->frame.system);
 }
 
 static void
-neighbour_detail(const struct show_ask *a, const struct sim_port *p, const struct sim_port *q, FILE *out)
+neighbour_detail(const struct show_ask *a, const struct sim_port *p, const struct lldp_heard *h, FILE *out)
 {
-    int64_t age = (a->now - (q->told_ms > p->moved_ms ? q->told_ms : p->moved_ms)) / 1000 % 30;
-    char mac[24], date[48];
+    const struct sim_box *b = p->peer->box; /* what was heard came through a cable */
+    int64_t age = lldp_age_s(h, a->now);
+    char date[48];
 
-    chassis(q, mac);
     show_date(a, sim_box_now_ms(a->box) / 1000 - age, date);
     show_leaf(a, out, "lldp-index", "%d", (int)(p - a->w->port) + 1);
-    show_leaf(a, out, "lldp-ttl", "120");
+    show_leaf(a, out, "lldp-ttl", "%lld", (long long)h->frame.ttl_s);
     show_leaf(a, out, "lldp-timemark", "%s", date);
     show_leaf(a, out, "lldp-age", "%lld", (long long)age);
     show_leaf(a, out, "lldp-local-interface", "%s", p->name);
@@ -251,15 +234,14 @@ neighbour_detail(const struct show_ask *a, const struct sim_port *p, const struc
     show_leaf(a, out, "lldp-local-port-id", "%d", 500 + (int)(p - a->w->port));
     show_leaf(a, out, "lldp-local-port-ageout-count", "0");
     show_leaf(a, out, "lldp-remote-chassis-id-subtype", "Mac address");
-    show_leaf(a, out, "lldp-remote-chassis-id", "%s", mac);
-    show_leaf(a, out, "lldp-remote-port-id-subtype", "Interface name");
-    show_leaf(a, out, "lldp-remote-port-id", "%s", q->name);
-    show_leaf(a, out, "lldp-remote-port-description", "%s", *q->told ? q->told : q->name);
-    show_leaf(a, out, "lldp-remote-system-name", "%s", q->box->world->host);
+    show_leaf(a, out, "lldp-remote-chassis-id", "%s", h->frame.chassis);
+    show_leaf(a, out, "lldp-remote-port-id-subtype", "%s", subtype(h));
+    show_leaf(a, out, "lldp-remote-port-id", "%s", h->frame.port);
+    show_leaf(a, out, "lldp-remote-port-description", "%s", h->frame.text);
+    show_leaf(a, out, "lldp-remote-system-name", "%s", h->frame.system);
     fputs("<lldp-system-description>\n", out);
     show_leaf(a, out, "lldp-remote-system-description", "Juniper Networks, Inc. %s, version %s",
-              *q->box->model ? q->box->model : q->box->as->model,
-              *q->box->release ? q->box->release : q->box->as->release);
+              *b->model ? b->model : b->as->model, *b->release ? b->release : b->as->release);
     fputs("</lldp-system-description>\n", out);
     show_leaf(a, out, "lldp-remote-system-capabilities-supported", "Bridge Router ");
     show_leaf(a, out, "lldp-remote-system-capabilities-enabled", "Bridge Router ");
@@ -280,13 +262,13 @@ show_lldp(const struct show_ask *a, FILE *out)
     show_ns(a, out, "l2-rpc");
     fprintf(out, " junos:style=\"%s\">\n", detail ? "detail" : "brief");
     for (size_t i = 0; i < a->w->n_ports; i++) {
-        const struct sim_port *p = &a->w->port[i], *q = neighbour(a, p);
+        const struct sim_port *p = &a->w->port[i];
 
-        if (!q)
-            continue;
-        fputs("<lldp-neighbor-information>\n", out);
-        (detail ? neighbour_detail : neighbour_brief)(a, p, q, out);
-        fputs("</lldp-neighbor-information>\n", out);
+        for (size_t j = 0; show_wants(a, p) && j < p->lldp.n_heard; j++) {
+            fputs("<lldp-neighbor-information>\n", out);
+            (detail ? neighbour_detail : neighbour_brief)(a, p, &p->lldp.heard[j], out);
+            fputs("</lldp-neighbor-information>\n", out);
+        }
     }
     fputs("</lldp-neighbors-information>\n", out);
 }
@@ -294,16 +276,14 @@ show_lldp(const struct show_ask *a, FILE *out)
 void
 show_lldp_text(const struct show_ask *a, FILE *out)
 {
-    char mac[24];
-
     fputs("Local Interface    Parent Interface    Chassis Id          Port info          System Name\n", out);
     for (size_t i = 0; i < a->w->n_ports; i++) {
-        const struct sim_port *p = &a->w->port[i], *q = neighbour(a, p);
+        const struct sim_port *p = &a->w->port[i];
 
-        if (!q)
-            continue;
-        chassis(q, mac);
-        fprintf(out, "%-18s %-19s %-19s %-18s %s\n", p->name, "-", mac, *q->told ? q->told : q->name,
-                q->box->world->host);
+        for (size_t j = 0; show_wants(a, p) && j < p->lldp.n_heard; j++) {
+            const struct lldp_frame *f = &p->lldp.heard[j].frame;
+
+            fprintf(out, "%-18s %-19s %-19s %-18s %s\n", p->name, "-", f->chassis, f->text, f->system);
+        }
     }
 }

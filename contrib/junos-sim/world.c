@@ -1,4 +1,4 @@
-/* world.c - the world's clock and thread: cables, carriers, MKA, LLDP
+/* world.c - the world's clock and thread: cables, carriers, MKA
  *
  * One thread looks at all cables in steps that are short against a hello.  Nothing here waits for a box.
  */
@@ -170,22 +170,14 @@ boxworld_free(struct sim_box *box)
 static void
 read_interface(const xmlNode *root, struct sim_port *p, int64_t now)
 {
-    char path[SIM_NAME_MAX + 64], text[WORLD_TEXT_MAX * 4] = "";
+    char path[SIM_NAME_MAX + 64], text[LLDP_TEXT_MAX * 4] = "";
 
     snprintf(path, sizeof path, "interfaces/interface[%s]", p->name);
     p->disabled = conf_has(conf_get(root, path), "disable");
     conf_text(conf_get(root, path), "description", text, sizeof text);
     text[sizeof p->description - 1] = '\0'; /* what LLDP carries at most */
-    if (strcmp(p->description, text) != 0) {
-        memcpy(p->description, text, sizeof p->description);
-        if (!p->tell_ms)
-            p->tell_ms = (now - p->told_ms > world.lldp_ms ? now : p->told_ms) + world.lldp_ms;
-    }
-    snprintf(path, sizeof path, "protocols/lldp/interface[%s]", p->name);
-    if (!conf_get(root, path))
-        snprintf(path, sizeof path, "protocols/lldp/interface[all]");
-    p->lldp = conf_get(root, path) && !conf_has(conf_get(root, path), "disable") &&
-              !conf_has(root, "protocols/lldp/disable");
+    memcpy(p->description, text, sizeof p->description);
+    lldp_read(p, root, now);
 }
 
 static void
@@ -292,21 +284,10 @@ carrier(struct sim_port *p, int64_t now)
     if (up != p->linked) {
         p->linked = up;
         p->moved_ms = now;
-        p->told[0] = '\0';
-        p->tell_ms = up ? now + world.lldp_ms : 0;
+        lldp_link(p, now);
         rk_log(RK_LOG_INFO, "ev=link box=%s port=%s %s", p->box->name, p->name, up ? "up" : "down");
     }
     mka_port_up(&p->mka, up && !p->box->world->no_licence, now); /* without: configured, and no session comes up */
-}
-
-static void
-tell(struct sim_port *p, int64_t now)
-{
-    if (p->tell_ms && now >= p->tell_ms) {
-        memcpy(p->told, p->description, sizeof p->told);
-        p->told_ms = now;
-        p->tell_ms = 0;
-    }
 }
 
 static void
@@ -370,7 +351,7 @@ run_port(struct sim_port *p, int64_t now)
     if (q)
         excuse(p, q, !were_up);
     for (struct sim_port *each = p; each; each = each == p ? q : NULL) {
-        tell(each, now);
+        lldp_run(each, now);
         log_port(each, now);
     }
 }

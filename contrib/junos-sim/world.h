@@ -6,12 +6,12 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "lldp.h"
 #include "mka.h"
 #include "sim.h"
 
 #define WORLD_FAULTS 32      /* of one box at once */
 #define WORLD_TXNS 16        /* commits whose transaction is remembered */
-#define WORLD_TEXT_MAX 256   /* longest description that LLDP carries, with its NUL */
 
 struct zone;
 /* zone_find - a time zone by its name, read once and kept until zone_stop; NULL: there is none.   blocks: on a file
@@ -31,9 +31,8 @@ struct sim_port {
     bool shut;                   /* by control */
     bool disabled;               /* by its configuration */
     bool linked;                 /* it had a carrier when it was looked at last */
-    bool lldp;                   /* LLDP runs on it */
-    char description[WORLD_TEXT_MAX], told[WORLD_TEXT_MAX]; /* as configured; as the neighbour knows it */
-    int64_t tell_ms, told_ms;    /* when the neighbour hears of it; when it did so last */
+    char description[LLDP_TEXT_MAX]; /* as configured */
+    struct lldp_port lldp;
     int64_t moved_ms;            /* when the link came or went last */
     char logged_unknown[MKA_CKN_MAX + 1];
     enum mka_state logged;
@@ -64,6 +63,7 @@ struct sim_boxworld {
     char host[256], zone_name[64];
     const struct zone *zone;
     bool no_licence, short_ckn;
+    uint32_t lldp_faults;        /* LLDP_... */
     bool emptied;                /* it restarts without its configuration, or did so last */
     int64_t down_until_ms;       /* it reboots; real time */
     int64_t unlock_ms;           /* the operator takes his lock away; real time; 0: there is none */
@@ -82,7 +82,7 @@ struct sim_boxworld {
 struct world {
     struct sim_lab *lab;
     int64_t hello_ms;            /* one that is configured as 2 s */
-    int64_t lldp_ms;             /* until a neighbour hears of a new description */
+    int64_t lldp_ms;             /* two seconds of LLDP: until a neighbour hears of a new description */
     uint64_t dice, violations;
 };
 extern struct world world;
