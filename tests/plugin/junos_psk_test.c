@@ -438,6 +438,9 @@ test_describe_for_the_old_script(void **state)
     assert_string_equal(fake_description(IF1), "to the lab|{\"key_ID\": \"3\"}");
     assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", ""), RK_OK);
     assert_string_equal(fake_description(IF1), "to the lab");
+    restart(CONF(CA("CA1", "") PORT(IF1, "CA1"), TEXT(IF1, "a|{b}|{&quot;key_ID&quot;: &quot;1&quot;}")));
+    assert_int_equal(fake_one(RK_OP_DESCRIBE, IF1, 0, "", "|{2}"), RK_OK);
+    assert_string_equal(fake_description(IF1), "a|{b}|{2}");
     assert_int_equal(fake_one(RK_OP_DESCRIBE, "et-0/0/9", 0, "", "|{}"), RK_OK);
     assert_string_equal(fake_description("et-0/0/9"), "|{}");
 }
@@ -446,7 +449,8 @@ test_describe_for_the_old_script(void **state)
 static void
 test_describe_keeps_what_is_not_ours(void **state)
 {
-    static const char *const his[] = {"network1|east", "a|{b", "a|{b} c", "rk|x", "rk1 spare", "|{", "dark2"};
+    static const char *const his[] = {"network1|east", "a|{b", "a|{b} c", "rk|x", "rk1 spare", "|{", "dark2", "was rk1|x once",
+                                      "a|{b}|c"};
 
     (void)state;
     for (size_t i = 0; i < sizeof his / sizeof his[0]; i++) {

@@ -1,40 +1,41 @@
 /* plan_text.c - the description of an interface: the operator's own text, and behind it what LLDP is to tell.  Pure.
  *
- * What is ours begins with "rk", a number and "|", as a word of its own; or with "|{" and ends with the text, as the old
- * script has it, without a blank before.  Never: a changed text of the operator, or more than LLDP carries. */
+ * What is ours ends with the text.  It is its last word and begins with "rk", a number and "|"; or it is "|{...}" as of
+ * the old script, without a blank before.  Never: a changed text of the operator, or more than LLDP carries. */
 #include "plan.h"
 
 #include <stdio.h>
 #include <string.h>
 
+/* The last word, when it is a record. */
 static const char *
 record_in(const char *text)
 {
-    for (const char *p = strstr(text, "rk"); p; p = strstr(p + 1, "rk")) {
-        size_t digits = strspn(p + 2, "0123456789");
+    const char *blank = strrchr(text, ' '), *word = blank ? blank + 1 : text;
+    size_t digits = strncmp(word, "rk", 2) == 0 ? strspn(word + 2, "0123456789") : 0;
 
-        if (digits > 0 && p[2 + digits] == '|' && (p == text || p[-1] == ' '))
-            return p;
-    }
-    return NULL;
+    return digits > 0 && word[2 + digits] == '|' ? word : NULL;
 }
 
-/* Without its end it is a text of an operator that looks like one. */
+/* The last one: the operator's text may have bars and braces, too.  Without its end it is a text of his. */
 static const char *
 object_in(const char *text)
 {
+    const char *object = NULL;
     size_t len = strlen(text);
 
-    return len > 2 && text[len - 1] == '}' ? strstr(text, "|{") : NULL;
+    for (const char *p = text; len && text[len - 1] == '}' && (p = strstr(p, "|{")) != NULL; p++)
+        object = p;
+    return object;
 }
 
 /* Where ours begins; NULL: there is none of it. */
 static const char *
 ours_in(const char *text)
 {
-    const char *record = record_in(text), *object = object_in(text);
+    const char *record = record_in(text);
 
-    return !record || (object && object < record) ? object : record;
+    return record ? record : object_in(text);
 }
 
 static bool
