@@ -19,6 +19,8 @@
 /* A chassis or port ID as text [bytes]: a MAC address, an address, a name.  The standard allows 255 octets of anything,
  * of which nobody makes use. */
 #define RK_PIN_MAX 64
+/* Channels of one link: one by the wire, one beside it, and one by hand. */
+#define RK_PATHS_MAX 3
 /* Sources of one link: two UUIDs and something short are what fits a key ID. */
 #define RK_PARTS_MAX 3
 /* Error text of a call [bytes]. */

@@ -256,6 +256,41 @@ detail_refused(const struct rk_cli_io *io, const json_t *row)
     detail(io, RK_TONE_WARN, "refused", line);
 }
 
+static void
+detail_path(const struct rk_cli_io *io, const json_t *path)
+{
+    const char *error = rk_row_text(path, "error", ""), *neighbour = rk_row_text(path, "neighbour", "");
+    const json_t *refused = json_object_get(path, "refused");
+    bool stale = json_is_true(json_object_get(path, "stale"));
+    char ago[RK_SPAN_MAX], line[500];
+    int n = snprintf(line, sizeof line, "%s: ", rk_row_text(path, "channel", "?"));
+
+    if (rk_row_has_int(path, "heard_ms"))
+        n += snprintf(line + n, sizeof line - (size_t)n, "heard %s ago", span(path, "heard_ms", "?", ago));
+    else
+        n += snprintf(line + n, sizeof line - (size_t)n, "not heard yet");
+    if (json_is_object(refused))
+        n += snprintf(line + n, sizeof line - (size_t)n, ", %lld refused",
+                      (long long)rk_row_int(refused, "records", 0));
+    if (stale)
+        n += snprintf(line + n, sizeof line - (size_t)n, ", stale");
+    if (error[0] || neighbour[0])
+        snprintf(line + n, sizeof line - (size_t)n, ", %.330s", neighbour[0] ? neighbour : error);
+    detail(io, stale || error[0] || neighbour[0] ? RK_TONE_WARN : RK_TONE_PLAIN, "path", line);
+}
+
+/* Of a link with one way that works, the line about the peer says it all. */
+static void
+detail_paths(const struct rk_cli_io *io, const json_t *row)
+{
+    const json_t *paths = json_object_get(row, "paths"), *path;
+    size_t i;
+
+    json_array_foreach(paths, i, path)
+        if (json_array_size(paths) > 1 || rk_row_text(path, "error", "")[0] || rk_row_text(path, "neighbour", "")[0])
+            detail_path(io, path);
+}
+
 /* Only what ends soon, or has ended, is in the row. */
 static void
 detail_expires(const struct rk_cli_io *io, const json_t *row)
@@ -291,6 +326,7 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
     detail_supply(io, row);
     detail_results(io, row);
     detail_peer(io, row);
+    detail_paths(io, row);
     detail_refused(io, row);
     detail_expires(io, row);
     rk_row_words(row, "alarms", line, sizeof line);

@@ -10,7 +10,8 @@
  *   devices: { NAME: { plugin: ... } }
  *   channels: { NAME: { plugin: ..., auth-key: "file:..." } }   auth-key: shared with the other site, signs the records
  *   defaults: { <any link option but name> }   role and peer-... are taken only by links that they fit
- *   links: [ { name, device, interface, peer-sae, source (or sources), channel, ... }, { discover: DEVICE, ... } ]
+ *   links: [ { name, device, interface, peer-sae, source (or sources), channel (or channels), ... },
+ *            { discover: DEVICE, ... } ]
  *   links: { discover: DEVICE, discover-every: 10m, channel, ... }   the links that the device itself finds
  */
 #ifndef RK_CONF_SET_H
@@ -43,6 +44,8 @@ struct rk_link_conf { /* there are 100,000 of these; its texts are the set's */
     char name[RK_LINK_MAX + 1];
     const char *peer_sae;               /* at most RK_SAE_MAX; channel local: own SAE unless given */
     size_t device, source, channel;     /* index in instances; channel: SIZE_MAX for "local" */
+    unsigned n_channels;                /* 1..RK_PATHS_MAX; 0 for "local" */
+    uint32_t more_channels[RK_PATHS_MAX - 1]; /* n_channels - 1: index of those behind `channel`, in their order */
     unsigned n_sources;                 /* sources: 2..RK_PARTS_MAX; else 1 */
     bool require_any;                   /* require: any of them; else all */
     uint32_t more[RK_PARTS_MAX - 1];    /* n_sources - 1: index of those behind `source`, in their order; */
@@ -105,7 +108,8 @@ struct rk_conf_set {
  *       channel, unless role is given; peer-device, peer-interface, peer-source on another channel than local; drain
  *       not below interval; numbers without unit; a channel without auth-key, which is in every channel's schema;
  *       options of another policy than the link's on-stale; a fallback source that is a source; source beside sources,
- *       a list of one or of too many, a source twice, lists of the two ends of different lengths, require of one */
+ *       a list of one or of too many, a source twice, lists of the two ends of different lengths, require of one;
+ *       channel beside channels, a channel twice, "local" in a list */
 int rk_conf_load(const char *file, struct rk_conf_set **set, struct rk_conf_errors *e);
 void rk_conf_free(struct rk_conf_set **set);
 
@@ -142,11 +146,15 @@ void rk_conf_check_plugin(const struct rk_instance_conf *inst, const struct rk_s
                           struct rk_conf_errors *e);
 
 /* rk_conf_instance_same, rk_conf_link_same - are two equal in all that matters, so that a reload leaves it alone
+ * rk_conf_channels_same - the channels of a link and what its neighbour must show, which link_same does not look at
+ *                         unless one of the two is "local": a link goes on undisturbed when they change
  * note: places do not matter, nor the order of options.  Links are compared with their own SAE and by the names of
  *       their instances; whether those changed is asked apart.   thread: any.  blocks: never */
 bool rk_conf_instance_same(const struct rk_instance_conf *a, const struct rk_instance_conf *b);
 bool rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a, const struct rk_conf_set *set_b,
                        const struct rk_link_conf *b);
+bool rk_conf_channels_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a,
+                           const struct rk_conf_set *set_b, const struct rk_link_conf *b);
 
 /* rk_conf_link_copy - one link for longer than its set is there, with its texts
  * ret:  the caller's, to be freed; NULL: no memory.   thread: any.  blocks: never */

@@ -56,6 +56,7 @@ const struct rk_opt rk_link_opts[N_KEYS + 1] = {
     [SOURCES] = {"sources", 0, 0, NULL, 0, 0, NULL, NULL, "instead of source: keys are mixed of all of them"},
     [PEER_SOURCES] = {"peer-sources", 0, 0, NULL, 0, 0, NULL, NULL, "channel local: the same of the other end"},
     [REQUIRE] = {"require", RK_OPT_ENUM, 0, NULL, 0, 0, "all", requires, "which of the sources must give a key"},
+    [CHANNELS] = {"channels", 0, 0, NULL, 0, 0, NULL, NULL, "instead of channel: several ways, and any will do"},
     [PEER_CHASSIS] = {"peer-chassis", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "chassis ID of the neighbour"},
     [PEER_PORT] = {"peer-port", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "its port ID"},
     [DISCOVER] = {"discover", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "instead of one link: those the device finds"},
@@ -135,17 +136,17 @@ read_peer_sae(struct reading *g)
     return true;
 }
 
-static size_t
-reference(struct reading *g, int key, uint32_t kind)
+size_t
+rk_link_reference(struct reading *g, int key, uint32_t kind)
 {
     return g->v[key] ? rk_conf_find(g->r, kind, g->v[key]) : SIZE_MAX;
 }
 
 /* ---- the sources of one end ---- */
 
-/* A link's own source or sources replace either of the defaults. */
+/* A link's own source or sources replace either of the defaults; its channels likewise. */
 static void
-choose_source(struct reading *g, int one, int several)
+choose(struct reading *g, int one, int several)
 {
     if (g->own[one])
         g->v[several] = g->own[several];
@@ -172,7 +173,7 @@ read_sources(struct reading *g)
         link->require_any = require == 1;
         return;
     }
-    link->source = reference(g, SOURCE, RK_SOURCE);
+    link->source = rk_link_reference(g, SOURCE, RK_SOURCE);
     if (own)
         rk_conf_wrong(g->r, own->key_line, own->key_col,
                       "\"require\" is only used with \"sources\", of which keys are mixed: leave it out");
@@ -194,7 +195,7 @@ read_peer_sources(struct reading *g)
     link->peer_source = link->source;
     memcpy(link->peer_more, link->more, sizeof link->peer_more);
     if (!g->v[SOURCES] && g->v[PEER_SOURCE])
-        link->peer_source = reference(g, PEER_SOURCE, RK_SOURCE);
+        link->peer_source = rk_link_reference(g, PEER_SOURCE, RK_SOURCE);
     if (!g->v[SOURCES] || !list)
         return;
     n = rk_conf_sources(g->r, g->v[PEER_SOURCES], &link->peer_source, link->peer_more);
@@ -213,7 +214,7 @@ read_local(struct reading *g)
     for (int key = PEER_DEVICE; key <= PEER_INTERFACE; key++)
         if (!g->v[key])
             missing(g, key, " (channel: local has both ends here)");
-    link->peer_device = reference(g, PEER_DEVICE, RK_DEVICE);
+    link->peer_device = rk_link_reference(g, PEER_DEVICE, RK_DEVICE);
     read_peer_sources(g);
     if (g->v[PEER_INTERFACE])
         read_iface(g, PEER_INTERFACE, &link->peer_iface);
@@ -304,7 +305,7 @@ fallback_source(struct reading *g, int key)
     int one = key == FALLBACK_SOURCE ? SOURCE : PEER_SOURCE, several = one == SOURCE ? SOURCES : PEER_SOURCES;
     struct rk_node *node = g->v[key];
     const struct rk_node *at = place(g, key, g->v[several] ? several : one);
-    size_t found = reference(g, key, RK_SOURCE);
+    size_t found = rk_link_reference(g, key, RK_SOURCE);
 
     if (found != SIZE_MAX && is_source(g->link, one, found))
         rk_conf_wrong(g->r, at->line, at->col, "%s: \"%s\" is the source of this end already: name another one",
@@ -438,20 +439,24 @@ rk_link_read(struct reading *g, struct rk_node *const *defaults)
     read_name(g);
     rk_link_number(g, ROLE, &role);
     link->role = (enum rk_role_conf)role;
-    choose_source(g, SOURCE, SOURCES);
-    for (int key = DEVICE; key <= CHANNEL; key++)
-        if (!g->v[key] && (rk_link_opts[key].flags & RK_OPT_REQUIRED) && !(key == SOURCE && g->v[SOURCES]))
+    choose(g, SOURCE, SOURCES);
+    choose(g, CHANNEL, CHANNELS);
+    for (int key = DEVICE; key <= CHANNEL; key++) {
+        int other = key == SOURCE ? SOURCES : key == CHANNEL ? CHANNELS : key;
+
+        if (!g->v[key] && !g->v[other] && (rk_link_opts[key].flags & RK_OPT_REQUIRED))
             missing(g, key, "");
+    }
     local = g->v[CHANNEL] && g->v[CHANNEL]->text && strcmp(g->v[CHANNEL]->text, "local") == 0;
-    link->device = reference(g, DEVICE, RK_DEVICE);
+    link->device = rk_link_reference(g, DEVICE, RK_DEVICE);
     read_sources(g);
-    link->channel = local ? SIZE_MAX : reference(g, CHANNEL, RK_CHANNEL);
+    rk_link_channels(g, local);
     link->peer_device = link->peer_source = SIZE_MAX;
     if (g->v[INTERFACE])
         read_iface(g, INTERFACE, &link->iface);
     if (local)
         read_local(g);
-    else if (link->channel != SIZE_MAX)
+    else if (link->n_channels)
         read_remote(g);
     rk_link_pins(g, local);
     read_times(g);

@@ -10,7 +10,8 @@
 enum {
     NAME, DEVICE, INTERFACE, PEER_SAE, SOURCE, CHANNEL, PEER_DEVICE, PEER_INTERFACE, PEER_SOURCE,
     INTERVAL, DRAIN, VERIFY, KEY_BITS, ROLE, ON_STALE, FALLBACK_SOURCE, PEER_FALLBACK_SOURCE, SHUT_AFTER, START_LEAD,
-    PRIORITY, STRETCH_MAX, SOURCES, PEER_SOURCES, REQUIRE, PEER_CHASSIS, PEER_PORT, DISCOVER, DISCOVER_EVERY, N_KEYS
+    PRIORITY, STRETCH_MAX, SOURCES, PEER_SOURCES, REQUIRE, CHANNELS, PEER_CHASSIS, PEER_PORT, DISCOVER,
+    DISCOVER_EVERY, N_KEYS
 };
 
 /* A link as it is read: its own values, and those of the defaults where it has none. */
@@ -42,7 +43,12 @@ void rk_link_number(struct reading *g, int key, int64_t *v);
 void rk_link_read(struct reading *g, struct rk_node *const *defaults);
 void rk_link_read_ends(struct reading *g, struct rk_node *const *defaults, struct link_ends *all);
 
-/* conf_channels.c: rk_link_pins - what the neighbour of the link must show, into g->link; local: it has none */
+/* rk_link_reference - index of the instance that this key names, of this kind; SIZE_MAX: none, or an error */
+size_t rk_link_reference(struct reading *g, int key, uint32_t kind);
+
+/* conf_channels.c: rk_link_channels - the channel of the link, or several, into g->link
+ * rk_link_pins - what the neighbour of the link must show, into g->link; local: it has none */
+void rk_link_channels(struct reading *g, bool local);
 void rk_link_pins(struct reading *g, bool local);
 
 /* conf_group.c: rk_group_read - one group of links that a device finds, into the set

@@ -72,21 +72,32 @@ same_sources(const struct rk_conf_set *set_a, const struct rk_link_conf *a, cons
 }
 
 bool
+rk_conf_channels_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a, const struct rk_conf_set *set_b,
+                      const struct rk_link_conf *b)
+{
+    if (a->n_channels != b->n_channels || strcmp(name_at(set_a, a->channel), name_at(set_b, b->channel)) != 0)
+        return false;
+    for (unsigned i = 0; i + 1 < a->n_channels; i++)
+        if (strcmp(name_at(set_a, a->more_channels[i]), name_at(set_b, b->more_channels[i])) != 0)
+            return false;
+    return strcmp(a->peer_chassis, b->peer_chassis) == 0 && strcmp(a->peer_port, b->peer_port) == 0;
+}
+
+bool
 rk_conf_link_same(const struct rk_conf_set *set_a, const struct rk_link_conf *a, const struct rk_conf_set *set_b,
                   const struct rk_link_conf *b)
 {
-    const size_t in_a[] = {a->device,      a->source,   a->channel,      a->peer_device,
-                           a->peer_source, a->fallback, a->peer_fallback};
-    const size_t in_b[] = {b->device,      b->source,   b->channel,      b->peer_device,
-                           b->peer_source, b->fallback, b->peer_fallback};
+    const size_t in_a[] = {a->device, a->source, a->peer_device, a->peer_source, a->fallback, a->peer_fallback};
+    const size_t in_b[] = {b->device, b->source, b->peer_device, b->peer_source, b->fallback, b->peer_fallback};
 
+    if ((a->channel == SIZE_MAX) != (b->channel == SIZE_MAX))
+        return false;
     for (size_t i = 0; i < sizeof in_a / sizeof *in_a; i++)
         if (strcmp(name_at(set_a, in_a[i]), name_at(set_b, in_b[i])) != 0)
             return false;
     return same_sources(set_a, a, set_b, b) && strcmp(set_a->sae, set_b->sae) == 0 && strcmp(a->name, b->name) == 0 &&
            strcmp(a->peer_sae, b->peer_sae) == 0 && strcmp(a->iface, b->iface) == 0 &&
-           strcmp(a->peer_iface, b->peer_iface) == 0 && strcmp(a->peer_chassis, b->peer_chassis) == 0 &&
-           strcmp(a->peer_port, b->peer_port) == 0 && a->interval_ms == b->interval_ms &&
+           strcmp(a->peer_iface, b->peer_iface) == 0 && a->interval_ms == b->interval_ms &&
            a->drain_ms == b->drain_ms && a->verify_ms == b->verify_ms && a->bits == b->bits && a->role == b->role &&
            a->on_stale == b->on_stale && a->shut_after_ms == b->shut_after_ms && a->start_lead_ms == b->start_lead_ms &&
            a->priority == b->priority && a->stretch_max == b->stretch_max;

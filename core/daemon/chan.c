@@ -1,9 +1,11 @@
 /* chan.c - records out through channels, and in from them.
  *
- * One publish and one watch at a time per channel.  Of an end only the newest record is published.  The host signs and
- * checks; what comes in here had a good tag, and is still only believed when it is a record of a link on this channel.
+ * One publish and one watch at a time per channel; what one channel does holds up no other.  Of an end only the newest
+ * record is published, on each of its paths.  The host signs and checks; what comes in here had a good tag, and is
+ * still only believed when it is a record of a link on this channel.
  */
 #include "errand.h"
+#include "path.h"
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -13,31 +15,67 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAUSE_MS 1000 /* after a publish or a watch that failed */
+#define PAUSE_MS 1000 /* after a watch that failed */
 
-struct posts { /* one publish under way */
+struct posts { /* one publish, or attach, under way */
     struct inst *inst;
     size_t n;
-    struct end *end[RK_BATCH_MAX];
+    struct path *path[RK_BATCH_MAX];
 };
+
+/* ---- what waits to be sent ---- */
+
+void
+chan_post(struct path *p)
+{
+    struct inst *inst = p->channel;
+
+    if (p->post_due || inst->gone)
+        return;
+    p->post_due = true;
+    p->next_post = NULL;
+    *inst->post_last = p;
+    inst->post_last = &p->next_post;
+    inst_mark(inst);
+}
+
+/* The first; NULL: it has gone meanwhile. */
+static struct path *
+pop_post(struct inst *inst)
+{
+    struct path *p = inst->post_first;
+
+    inst->post_first = p->next_post;
+    if (!inst->post_first)
+        inst->post_last = &inst->post_first;
+    p->post_due = false;
+    p->next_post = NULL;
+    if (p->end)
+        return p;
+    path_release(p);
+    return NULL;
+}
+
+void
+chan_drop_posts(struct inst *inst)
+{
+    while (inst->post_first)
+        (void)pop_post(inst);
+}
 
 /* ---- attaching links ---- */
 
-static void watch(struct inst *inst);
-static void post(struct inst *inst, struct end *end);
-static void again_later(struct inst *inst);
-
 /* Do the link's records go by way of its device, which shows them to its neighbour. */
 static bool
-carried(const struct end *end)
+carried(const struct path *p)
 {
-    return inst_offers(end->channel, RK_OFFERS_ENCODE) && inst_offers(end->device, RK_OFFERS_NEIGHBOURS);
+    return inst_offers(p->channel, RK_OFFERS_ENCODE) && inst_offers(p->end->device, RK_OFFERS_NEIGHBOURS);
 }
 
 static void
-attach_item(struct rk_item *item, const struct end *end, bool on)
+attach_item(struct rk_item *item, const struct path *p, bool on)
 {
-    const struct rk_link_conf *conf = end->conf;
+    const struct rk_link_conf *conf = p->end->conf;
 
     snprintf(item->link, sizeof item->link, "%s", conf->name);
     if (!on)
@@ -46,78 +84,80 @@ attach_item(struct rk_item *item, const struct end *end, bool on)
     snprintf(item->iface, sizeof item->iface, "%s", conf->iface);
     snprintf(item->chassis, sizeof item->chassis, "%s", conf->peer_chassis);
     snprintf(item->port, sizeof item->port, "%s", conf->peer_port);
-    item->carried = carried(end);
+    item->carried = carried(p);
 }
 
-/* A link that is refused is tried again after a pause: what was missing may come. */
+/* When the host has gone meanwhile, all its links are attached again as soon as it is back. */
 static void
-attached_one(struct inst *inst, struct end *end, const struct rk_item *item)
+attached_one(struct inst *inst, struct path *p, const struct rk_item *item)
 {
-    end->busy_posts--;
-    end->attaching = false;
-    if (!end->gone && inst->ready) { /* else all are attached again when it is back */
-        end->attached = item->err == RK_OK;
-        if (item->err) {
-            rk_log(RK_LOG_WARNING, "ev=attach link=%s channel=%s res=%s why=\"%s\"", end->conf->name, inst->conf->name,
-                   rk_err_name(item->err), item->text);
-            again_later(inst);
-        }
-        if (item->err || end->record)
-            post(inst, end);
+    p->busy--;
+    p->attaching = false;
+    if (!p->end || !inst->ready) {
+        path_release(p);
+        return;
     }
-    end_release(end);
+    p->attached = item->err == RK_OK && !p->again;
+    p->again = false;
+    if (item->err) {
+        path_failed(p, true, item->err, item->text);
+        return;
+    }
+    if (p->attached && p->trouble && p->trouble->attach)
+        path_works(p);
+    chan_post(p);
 }
 
 static void
 attached(void *arg, struct rk_reply *reply)
 {
-    struct posts *p = arg;
+    struct posts *posts = arg;
     struct rk_item none = {.err = reply->err ? reply->err : RK_E_CONTRACT};
 
     snprintf(none.text, sizeof none.text, "%.*s", (int)sizeof none.text - 1,
              reply->err ? reply->text : "the host answered with the wrong number of results");
-    for (size_t i = 0; i < p->n; i++)
-        attached_one(p->inst, p->end[i], reply->n == p->n ? &reply->items[i] : &none);
-    inst_mark(p->inst);
-    free(p);
+    for (size_t i = 0; i < posts->n; i++)
+        attached_one(posts->inst, posts->path[i], reply->n == posts->n ? &reply->items[i] : &none);
+    inst_mark(posts->inst);
+    free(posts);
 }
 
 /* Have the channel know these links.  What is left undone for want of memory is done with their next post. */
 static void
-attach(struct inst *inst, struct end **ends, size_t n)
+attach(struct inst *inst, struct path **paths, size_t n)
 {
     struct rk_call_msg m = {.verb = RK_V_ATTACH, .budget_ms = RK_ATTACH_BUDGET_MS, .n = n, .items = rk_items_new(n)};
-    struct posts *p = calloc(1, sizeof *p);
+    struct posts *posts = calloc(1, sizeof *posts);
 
-    for (size_t i = 0; m.items && p && i < n; i++) {
-        attach_item(&m.items[i], ends[i], true);
-        p->end[p->n++] = ends[i];
+    for (size_t i = 0; m.items && posts && i < n; i++) {
+        attach_item(&m.items[i], paths[i], true);
+        posts->path[posts->n++] = paths[i];
     }
-    if (p && m.items)
-        p->inst = inst;
-    if (p && m.items && sup_call(inst, &m, attached, p) == RK_OK)
+    if (posts)
+        posts->inst = inst;
+    if (posts && m.items && sup_call(inst, &m, attached, posts) == RK_OK)
         for (size_t i = 0; i < n; i++) {
-            ends[i]->attaching = true;
-            ends[i]->busy_posts++;
+            paths[i]->attaching = true;
+            paths[i]->busy++;
         }
     else
-        free(p);
+        free(posts);
     rk_items_free(m.items, n);
 }
 
 void
-chan_detach(struct end *end)
+chan_detach(struct path *p)
 {
     struct rk_call_msg m = {.verb = RK_V_ATTACH, .budget_ms = RK_ATTACH_BUDGET_MS, .n = 1};
 
-    if (!end->channel || !(end->attached || end->attaching) || !end->channel->ready)
+    if (!(p->attached || p->attaching) || !p->channel->ready)
         return;
-    end->attached = false;
+    p->attached = false;
     m.items = rk_items_new(1);
     if (!m.items)
         return;
-    attach_item(m.items, end, false);
-    (void)sup_call(end->channel, &m, NULL, NULL);
+    attach_item(m.items, p, false);
+    (void)sup_call(p->channel, &m, NULL, NULL);
     rk_items_free(m.items, 1);
 }
 
@@ -125,14 +165,16 @@ static void
 attach_all(struct inst *inst)
 {
     struct daemon *d = inst->d;
-    struct end *some[RK_BATCH_MAX];
+    struct path *some[RK_BATCH_MAX];
     size_t n = 0;
 
     for (size_t i = 0; i < d->n_ends; i++) {
-        if (d->ends[i]->channel != inst)
+        struct path *p = path_of(d->ends[i], inst);
+
+        if (!p)
             continue;
-        d->ends[i]->attached = false;
-        some[n++] = d->ends[i];
+        p->attached = false;
+        some[n++] = p;
         if (n == RK_BATCH_MAX) {
             attach(inst, some, n);
             n = 0;
@@ -143,28 +185,6 @@ attach_all(struct inst *inst)
 }
 
 /* ---- publishing ---- */
-
-static void
-chan_again(struct daemon *d, struct wake *w)
-{
-    struct inst *inst = (struct inst *)w;
-
-    (void)d;
-    watch(inst);
-    inst_mark(inst);
-}
-
-static void
-post(struct inst *inst, struct end *end)
-{
-    if (end->post_due)
-        return;
-    end->post_due = true;
-    end->next_post = NULL;
-    *inst->post_last = end;
-    inst->post_last = &end->next_post;
-    inst_mark(inst);
-}
 
 static void
 post_local(struct end *end, const struct rk_record *record)
@@ -206,7 +226,8 @@ chan_publish(struct end *end)
         return; /* as if the channel had lost it: it is said again */
     free(end->record);
     end->record = copy;
-    post(end->channel, end);
+    for (struct path *p = end->paths; p; p = p->next)
+        chan_post(p);
 }
 
 void
@@ -229,135 +250,132 @@ chan_local(struct daemon *d)
     }
 }
 
-static void
-again_later(struct inst *inst)
-{
-    inst->wake.fn = chan_again;
-    inst->quiet_until_ns = rk_now_ns() + PAUSE_MS * RK_NS_PER_MS;
-    wake_at(inst->d, &inst->wake, inst->quiet_until_ns);
-}
-
 /* A record that could not be published goes again after a pause: the newest one, if there is a newer by then. */
 static void
-published_one(struct inst *inst, struct end *end, int err, const char *why)
+published_one(struct inst *inst, struct path *p, int err, const char *why)
 {
-    end->busy_posts--;
-    if (err && !end->gone && !inst->gone) {
-        rk_log(RK_LOG_WARNING, "ev=publish link=%s channel=%s res=%s why=\"%s\"", end->conf->name, inst->conf->name,
-               rk_err_name(err), why);
-        again_later(inst);
-        post(inst, end);
-    }
-    end_release(end);
+    p->busy--;
+    if (!p->end)
+        path_release(p);
+    else if (err && inst->ready)
+        path_failed(p, false, err, why);
+    else if (!err)
+        path_works(p);
 }
 
 static void
 published(void *arg, struct rk_reply *reply)
 {
-    struct posts *p = arg;
-    bool match = reply->n == p->n;
+    struct posts *posts = arg;
+    bool match = reply->n == posts->n;
 
-    p->inst->publishing = false;
-    for (size_t i = 0; i < p->n; i++) {
-        if (reply->err || !match)
-            published_one(p->inst, p->end[i], reply->err ? reply->err : RK_E_CONTRACT,
-                          reply->err ? reply->text : "the host answered with the wrong number of results");
+    posts->inst->publishing = false;
+    for (size_t i = 0; i < posts->n; i++) {
+        if (match)
+            published_one(posts->inst, posts->path[i], reply->items[i].err, reply->items[i].text);
         else
-            published_one(p->inst, p->end[i], reply->items[i].err, reply->items[i].text);
+            published_one(posts->inst, posts->path[i], reply->err ? reply->err : RK_E_CONTRACT,
+                          reply->err ? reply->text : "the host answered with the wrong number of results");
     }
-    inst_mark(p->inst);
-    free(p);
+    inst_mark(posts->inst);
+    free(posts);
 }
 
-static struct end *
-pop_post(struct inst *inst)
+/* What is due now, at most cap: records into items and posts, links that the channel does not know yet into fresh. */
+static size_t
+take_due(struct inst *inst, struct rk_item *items, struct posts *posts, struct path **fresh)
 {
-    struct end *end = inst->post_first;
+    size_t n_fresh = 0;
 
-    inst->post_first = end->next_post;
-    if (!inst->post_first)
-        inst->post_last = &inst->post_first;
-    end->post_due = false;
-    end->next_post = NULL;
-    return end;
-}
+    while (inst->post_first && posts->n + n_fresh < RK_BATCH_MAX) {
+        struct path *p = pop_post(inst);
+        struct rk_item *item = &items[posts->n];
 
-void
-chan_drop_posts(struct inst *inst)
-{
-    while (inst->post_first)
-        end_release(pop_post(inst));
+        if (p && !p->attached && !p->attaching) { /* it is posted again when it is attached */
+            fresh[n_fresh++] = p;
+        } else if (p && p->attached && p->end->record) {
+            snprintf(item->link, sizeof item->link, "%s", p->end->conf->name);
+            snprintf(item->sae, sizeof item->sae, "%s", p->end->conf->peer_sae);
+            snprintf(item->text, sizeof item->text, "%s", p->end->record);
+            posts->path[posts->n++] = p;
+        }
+    }
+    return n_fresh;
 }
 
 static void
 publish_batch(struct inst *inst)
 {
     struct rk_call_msg m = {.verb = RK_V_PUBLISH, .budget_ms = RK_PUBLISH_BUDGET_MS};
-    struct posts *p = calloc(1, sizeof *p);
-    struct end *fresh[RK_BATCH_MAX];
-    size_t cap = 0, n_fresh = 0;
+    struct posts *posts = calloc(1, sizeof *posts);
+    struct path *fresh[RK_BATCH_MAX];
+    size_t cap = 0, n_fresh;
 
-    for (const struct end *end = inst->post_first; end && cap < RK_BATCH_MAX; end = end->next_post)
+    for (const struct path *p = inst->post_first; p && cap < RK_BATCH_MAX; p = p->next_post)
         cap++;
     m.items = rk_items_new(cap);
-    if (!p || !m.items)
+    if (!posts || !m.items)
         goto fail;
-    p->inst = inst;
-    while (inst->post_first && p->n + n_fresh < cap) {
-        struct end *end = pop_post(inst);
-        struct rk_item *item = &m.items[p->n];
-
-        if (end->gone) {
-            end_release(end);
-            continue;
-        }
-        if (!end->attached) { /* it is posted again when it is */
-            if (!end->attaching)
-                fresh[n_fresh++] = end;
-            continue;
-        }
-        if (!end->record)
-            continue;
-        snprintf(item->link, sizeof item->link, "%s", end->conf->name);
-        snprintf(item->sae, sizeof item->sae, "%s", end->conf->peer_sae);
-        snprintf(item->text, sizeof item->text, "%s", end->record);
-        p->end[p->n++] = end;
-    }
+    posts->inst = inst;
+    n_fresh = take_due(inst, m.items, posts, fresh);
     if (n_fresh)
         attach(inst, fresh, n_fresh);
-    m.n = p->n;
-    if (p->n == 0 || sup_call(inst, &m, published, p) != RK_OK)
+    m.n = posts->n;
+    if (posts->n == 0 || sup_call(inst, &m, published, posts) != RK_OK)
         goto fail;
     inst->publishing = true;
-    for (size_t i = 0; i < p->n; i++)
-        p->end[i]->busy_posts++;
+    for (size_t i = 0; i < posts->n; i++)
+        posts->path[i]->busy++;
     rk_items_free(m.items, cap);
     return;
 fail:
     rk_items_free(m.items, cap);
-    free(p);
+    free(posts);
 }
 
 /* ---- watching ---- */
 
+static void watch(struct inst *inst);
+
 static void
-take_record(struct inst *inst, const struct rk_item *item)
+chan_again(struct daemon *d, struct wake *w)
 {
-    struct rk_record record;
+    struct inst *inst = (struct inst *)w;
+
+    (void)d;
+    watch(inst);
+}
+
+static void
+again_later(struct inst *inst)
+{
+    inst->wake.fn = chan_again;
+    wake_at(inst->d, &inst->wake, rk_now_ns() + PAUSE_MS * RK_NS_PER_MS);
+}
+
+void
+chan_heard(struct inst *inst, const struct rk_item *item)
+{
     struct end *end = end_find(inst->d, item->link, 'a');
+    struct path *path = end ? path_of(end, inst) : NULL;
+    struct rk_record record;
     const char *stale;
 
     if (item->err || rk_record_get(item->text, &record) != RK_OK || strcmp(record.link, item->link) != 0) {
         refused_note(inst, item->link, item->err ? item->text : "not a record of this link");
+        if (item->err == RK_E_CONFLICT && path)
+            path_conflict(path, item->text);
         return;
     }
-    if (!end || end->channel != inst || !end_rouse(end)) /* without memory: as if the channel had lost it */
+    if (!path || !end_rouse(end)) /* without memory: as if the channel had lost it */
         return;
     stale = refused_stale(&end->live->e, &record);
     if (stale)
         refused_note(inst, item->link, stale);
-    rk_log(RK_LOG_DEBUG, "ev=record link=%s role=%c seq=%llu says=%s key_id=%s", item->link,
-           record.role == RK_MASTER ? 'M' : 'S', (unsigned long long)record.seq, rk_say_name(record.say), record.key);
+    path_heard(path, &record, stale != NULL);
+    rk_log(RK_LOG_DEBUG, "ev=record link=%s channel=%s role=%c seq=%llu says=%s key_id=%s", item->link,
+           inst->conf->name, record.role == RK_MASTER ? 'M' : 'S', (unsigned long long)record.seq,
+           rk_say_name(record.say), record.key);
     end_event(end, &(struct rk_event){.type = RK_EV_PEER, .record = &record});
 }
 
@@ -368,7 +386,7 @@ watched(void *arg, struct rk_reply *reply)
 
     inst->watching = false;
     for (size_t i = 0; i < reply->n; i++)
-        take_record(inst, &reply->items[i]);
+        chan_heard(inst, &reply->items[i]);
     refused_tell_rest(inst);
     if (!inst->ready || inst->d->stopping)
         return;
@@ -393,7 +411,6 @@ watch(struct inst *inst)
 void
 chan_ready(struct inst *inst)
 {
-    inst->quiet_until_ns = 0;
     attach_all(inst);
     watch(inst);
 }
@@ -401,6 +418,6 @@ chan_ready(struct inst *inst)
 void
 chan_dispatch(struct inst *inst)
 {
-    if (inst->ready && !inst->publishing && inst->post_first && rk_now_ns() >= inst->quiet_until_ns)
+    if (inst->ready && !inst->publishing && inst->post_first)
         publish_batch(inst);
 }

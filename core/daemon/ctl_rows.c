@@ -1,5 +1,6 @@
 /* ctl_rows.c - what rekeyctl shows, as JSON objects.  The members are documented in rekeyctl(8). */
 #include "discover.h"
+#include "path.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -36,7 +37,7 @@ ms_or_null(int64_t ns)
 static json_t *
 alarms_of(const struct end *end, int64_t now_ns)
 {
-    uint32_t alarms = rk_end_alarms(end_see(end), now_ns);
+    uint32_t alarms = end_alarms(end, now_ns);
     json_t *list = json_array();
 
     for (uint32_t bit = 1; alarms; bit <<= 1)
@@ -73,6 +74,42 @@ refused_of(const struct refusals *r, int64_t now_ns)
         return json_null();
     return json_pack("{sI ss sI}", "records", (json_int_t)r->n, "why", r->why, "ago_ms",
                      (json_int_t)((now_ns - r->at_ns) / RK_NS_PER_MS));
+}
+
+/* The names of its channels, as the configuration has them: "lldp", "lldp,site-b". */
+static const char *
+channels_of(const struct end *end, char names[RK_PATHS_MAX * (RK_NAME_MAX + 1)])
+{
+    size_t len = 0;
+
+    strcpy(names, "local");
+    for (const struct path *p = end->paths; p; p = p->next)
+        len += (size_t)sprintf(names + len, "%s%s", len ? "," : "", p->channel->conf->name);
+    return names;
+}
+
+static json_t *
+path_row(const struct path *p, int64_t now_ns)
+{
+    const struct path_trouble *t = p->trouble;
+
+    return json_pack("{ss so so so sb so so so}", "channel", p->channel->conf->name, "heard_ms",
+                     ms_or_null(p->heard_ns ? now_ns - p->heard_ns : -1), "phase",
+                     p->heard_ns || p->late_ns ? json_string(rk_say_name(p->say)) : json_null(), "seq",
+                     p->heard_ns || p->late_ns ? json_integer((json_int_t)p->seq) : json_null(), "stale",
+                     path_stale(p, now_ns), "error", text_or_null(t ? t->why : NULL), "neighbour",
+                     text_or_null(p->neighbour && path_neighbour_now(p, now_ns) ? p->neighbour->why : NULL), "refused",
+                     refused_of(p->refused, now_ns));
+}
+
+static json_t *
+paths_of(const struct end *end, int64_t now_ns)
+{
+    json_t *list = json_array();
+
+    for (const struct path *p = end->paths; p; p = p->next)
+        json_array_append_new(list, path_row(p, now_ns));
+    return list;
 }
 
 /* What is done when the key is too old, and what of it is done now. */
@@ -185,23 +222,29 @@ char *
 ctl_status_row(const struct end *end, int64_t now_ns)
 {
     const struct rk_end *e = end_see(end);
+    char channels[RK_PATHS_MAX * (RK_NAME_MAX + 1)];
+    struct refusals refused;
     int64_t due_ns = rk_end_due_ns(e), next_ns = e->d.role == RK_MASTER && due_ns > now_ns ? due_ns - now_ns : -1;
     uint32_t declared = RK_CAP_CLASS(end->device->host->hello.caps);
     char which[2] = {e->d.end, '\0'};
-    json_t *row = json_pack(
+    json_t *row;
+
+    path_refused(end, &refused);
+    row = json_pack(
         "{ss ss ss ss ss ss ss ss ss ss ss ss sI so so sI so sI sI sI so so so so}", "link", e->d.link, "end", which,
         "role", e->d.role == RK_MASTER ? "master" : "slave", "state", end_state(end), "phase",
         end_phase_name(e->d.phase), "device", end->device->conf->name,
         "interface", end_iface(end), "source", end->source->conf->name, "channel",
-        end->channel ? end->channel->conf->name : "local", "peer_sae", end_peer_sae(end), "class",
+        channels_of(end, channels), "peer_sae", end_peer_sae(end), "class",
         rk_class_letter(e->class), "class_declared", rk_class_letter(declared), "seq", (json_int_t)e->d.seq, "key_id",
         text_or_null(e->d.cur), "key_age_ms", ms_or_null(rk_end_age_ns(e, now_ns)),
         "interval_ms", (json_int_t)end->conf->interval_ms, "next_ms", ms_or_null(next_ns), "rotations",
         (json_int_t)e->rotations, "failed", (json_int_t)e->failed, "orphaned", (json_int_t)e->orphaned, "last",
         last_of(e, now_ns), "alarms", alarms_of(end, now_ns), "peer", peer_of(e, now_ns), "refused",
-        refused_of(end->refused, now_ns));
+        refused_of(&refused, now_ns));
 
     if (row) {
+        json_object_set_new(row, "paths", paths_of(end, now_ns));
         add_sources(row, end);
         add_policy(row, end);
         json_object_set_new(row, "expires", expires_of(expiry_of(end)));
@@ -215,7 +258,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
 static json_t *
 remedies_of(const struct end *end, int64_t now_ns)
 {
-    uint32_t alarms = rk_end_alarms(end_see(end), now_ns);
+    uint32_t alarms = end_alarms(end, now_ns);
     json_t *list = json_array();
     char renew[RK_WHY_MAX + RK_EXPIRY_TIME_MAX + 20];
 
@@ -238,6 +281,7 @@ ctl_explain_row(const struct end *end, int64_t now_ns)
     char which[2] = {e->d.end, '\0'}, text[EXPLAIN_BYTES];
 
     rk_end_explain(e, now_ns, text, sizeof text);
+    path_explain(end, now_ns, text, sizeof text);
     return text_of(json_pack("{ss ss ss ss ss so so}", "link", e->d.link, "end", which, "role",
                              e->d.role == RK_MASTER ? "master" : "slave", "state", end_state(end), "text", text,
                              "alarms", remedies_of(end, now_ns), "first_key",

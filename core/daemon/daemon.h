@@ -27,6 +27,7 @@ struct event_base;
 struct daemon;
 struct inst;
 struct call;
+struct path;
 struct source;
 struct source_pair;
 struct reading;
@@ -161,8 +162,7 @@ struct inst {
     bool publishing, watching; /* CHANNEL */
     struct refusals refused;   /* CHANNEL: all of its links, and of none; its lines are those of no link */
     int64_t tell_rest_ns;      /* CHANNEL: when to tell how many were left out; 0: none were */
-    int64_t quiet_until_ns;    /* CHANNEL: nothing is published before, for the last one failed */
-    struct end *post_first, **post_last; /* CHANNEL: ends with a record to publish */
+    struct path *post_first, **post_last; /* CHANNEL: what waits to be published; path.h */
     int64_t ends_unix_s;       /* of its credentials the one that ends first; 0: none is known */
     char ends_what[RK_WHY_MAX];
     enum rk_expiry expiry;     /* as it was when it was looked at last */
@@ -200,12 +200,11 @@ struct inst *inst_find(struct daemon *d, const char *name);
 
 /* chan_publish - publish what the end says now; only the newest record of an end is kept
  * chan_dispatch - send what waits.   chan_ready - the channel was made: attach its links, watch, publish all again
- * chan_detach - the channel forgets the link.   chan_drop_posts - the channel goes: so does what waits for it
+ * chan_drop_posts - the channel goes: so does what waits for it
  * chan_local - hand records of local links to their other ends */
 void chan_publish(struct end *end);
 void chan_dispatch(struct inst *inst);
 void chan_ready(struct inst *inst);
-void chan_detach(struct end *end);
 void chan_drop_posts(struct inst *inst);
 void chan_local(struct daemon *d);
 
@@ -233,11 +232,12 @@ struct rest; /* a struct live, packed */
 struct end {
     struct wake wake; /* e.wake_ns, or sooner; at rest just then */
     struct daemon *d;
-    struct end *next_post, *next_inbox; /* as those of struct live; these two are also for an end at rest */
+    struct end *next_inbox; /* as those of struct live; this one is also for an end at rest */
     struct end *next_wait, **at_wait; /* the latter: what points to this one, while it waits */
     struct end *other;      /* the second end of a local link; NULL */
     const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
-    struct inst *device, *source, *channel; /* channel NULL: local */
+    struct inst *device, *source, *channel; /* channel: the first of its paths; NULL: local */
+    struct path *paths;     /* one for each channel; path.h */
     struct mix *mix;        /* of several sources, of which `source` is the first; NULL */
     struct inst *fallback;  /* source for on-stale: fallback; NULL */
     struct source_pair *pair, *fallback_pair; /* its peer's keys at source and fallback; NULL */
@@ -249,16 +249,13 @@ struct end {
     char which;             /* 'a'; 'b' for the second end of a local link */
     bool master;            /* in its role of now */
     bool busy;           /* a call for it is under way: it must outlive the answer */
-    unsigned busy_posts; /* publish calls under way that name it */
     bool gone;           /* not in the configuration any more: freed when it is not busy */
-    bool post_due, inbox_due;
+    bool inbox_due;
     bool waits; /* in a list of its pair, for a source that gives no keys */
     bool started;
-    bool attaching, attached; /* its channel knows the link, or is being told */
     int key_fd; /* sealed memfd of the candidate; -1 */
-    char *record;            /* channel: what was published last; NULL: nothing */
+    char *record;            /* channels: what was published last; NULL: nothing */
     struct rk_record *inbox; /* local link: what the other end published, while inbox_due */
-    struct refusals *refused; /* NULL: none */
     uint32_t shown_alarms;
     bool stays; /* in the configuration that is being applied */
 };
@@ -308,7 +305,9 @@ void rest_free(struct rest *rest);
 bool end_rouse(struct end *end);
 const struct rk_end *end_see(const struct end *end);
 
-/* end_show_alarms - tell of those that have come or gone */
+/* end_alarms - all of this end, RK_ALARM_...: the model's, and those of its paths
+ * end_show_alarms - tell of those that have come or gone */
+uint32_t end_alarms(const struct end *end, int64_t now_ns);
 void end_show_alarms(struct end *end, int64_t now_ns);
 
 /* end_state - what people are shown of its state: "idle", "staged", ..., "held", "shut", "waiting-peer", "first-key"

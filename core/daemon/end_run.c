@@ -3,6 +3,7 @@
  * Runs in the loop.  The candidate's key is here only as the descriptor of a sealed memfd, between the source's answer
  * and the device's call.
  */
+#include "path.h"
 #include "reading.h"
 #include "source_pool.h"
 
@@ -136,7 +137,7 @@ end_free(struct end *end)
     free(end->act_terms);
     free(end->record);
     free(end->inbox);
-    free(end->refused);
+    path_drop_all(end);
     free(end);
 }
 
@@ -146,7 +147,7 @@ end_release(struct end *end)
 {
     const struct live *live = end->live;
 
-    if (!end->gone || end->busy || end->post_due || end->inbox_due || end->busy_posts ||
+    if (!end->gone || end->busy || end->inbox_due ||
         (live && (live->act == RK_ACT_JOURNAL || live->may_rest)))
         return;
     if (end->conf != &unknown)
@@ -166,7 +167,7 @@ keep_conf(struct end *end)
 void
 end_retire(struct end *end)
 {
-    chan_detach(end);
+    path_drop_all(end);
     wake_off(end->d, &end->wake);
     rk_secret_fd_wipe(end->key_fd);
     end->key_fd = -1;
@@ -249,6 +250,8 @@ static const struct {
     {RK_ALARM_FALLBACK_IN_USE, "bring the first source back: the next rotation then uses it"},
     {RK_ALARM_UNPROVED, "connect devices whose classes have a proved rotation, see rekeyd.conf(5)"},
     {RK_ALARM_CERT_EXPIRY, "renew the certificate that ends, see rekeyctl explain"},
+    {RK_ALARM_PATH, "look at that channel and at what carries it; the link goes on by its other channels"},
+    {RK_ALARM_NEIGHBOUR, "look what is connected to the interface, and compare peer-chassis and peer-port"},
     {RK_ALARM_MIX_REDUCED, "bring that source back: the next rotation then mixes all of them"},
 };
 
@@ -265,6 +268,8 @@ const char *
 alarm_place(const struct end *end, uint32_t bit)
 {
     const struct inst *inst = NULL;
+    const struct path *path;
+    char why[RK_WHY_MAX];
 
     const struct rk_supply *s = end_see(end)->supply;
     bool first = s && (rk_end_starved(end_see(end)) || (bit == RK_ALARM_SOURCE_DRY && s->dry));
@@ -279,6 +284,8 @@ alarm_place(const struct end *end, uint32_t bit)
         inst = end->device;
     else if (bit & RK_ALARM_NO_PEER)
         inst = end->channel;
+    else if (bit & (RK_ALARM_PATH | RK_ALARM_NEIGHBOUR) && (path = path_why(end, bit, rk_now_ns(), why)))
+        inst = path->channel;
     else if (bit & RK_ALARM_CERT_EXPIRY)
         inst = expiry_of(end);
     return inst ? inst->conf->name : "";
@@ -309,7 +316,9 @@ alarm_why(const struct end *end, uint32_t bit, int64_t now_ns, char text[RK_WHY_
     const struct rk_supply *s = end_see(end)->supply;
     bool dry = s && bit == RK_ALARM_SOURCE_DRY && s->dry && s->end_ns != RK_NEVER && s->end_ns > now_ns;
 
-    if (dry)
+    if (bit & (RK_ALARM_PATH | RK_ALARM_NEIGHBOUR))
+        (void)path_why(end, bit, now_ns, text);
+    else if (dry)
         snprintf(text, RK_WHY_MAX, "the keys of the source end in %lld s at the links' intervals",
                  (long long)((s->end_ns - now_ns) / RK_NS_PER_S));
     else if (s && bit & (RK_ALARM_SOURCE | RK_ALARM_SOURCE_DRY) && rk_end_starved(end_see(end)))
@@ -319,11 +328,17 @@ alarm_why(const struct end *end, uint32_t bit, int64_t now_ns, char text[RK_WHY_
     return text;
 }
 
+uint32_t
+end_alarms(const struct end *end, int64_t now_ns)
+{
+    return rk_end_alarms(end_see(end), now_ns) | path_alarms(end, now_ns);
+}
+
 /* Alarms are told when they come, with what helps, and when they go. */
 void
 end_show_alarms(struct end *end, int64_t now_ns)
 {
-    uint32_t alarms = rk_end_alarms(&end->live->e, now_ns), changed = alarms ^ end->shown_alarms;
+    uint32_t alarms = end_alarms(end, now_ns), changed = alarms ^ end->shown_alarms;
     char renew[RK_WHY_MAX + RK_EXPIRY_TIME_MAX + 20], why[RK_WHY_MAX];
 
     for (uint32_t bit = 1; changed; bit <<= 1) {

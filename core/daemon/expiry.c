@@ -1,7 +1,7 @@
 /* expiry.c - the ends of credentials that plugins state: kept for each instance, compared with the calendar each hour
  * and when one is heard, and shown as alarm CERT-EXPIRY by every end that uses the instance.
  */
-#include "daemon.h"
+#include "path.h"
 
 #include "../base/log.h"
 
@@ -47,7 +47,9 @@ expiry_of(const struct end *end)
     for (size_t i = 0; i < n; i++)
         first = earlier(first, source[i]);
     first = earlier(first, end->fallback);
-    return earlier(first, end->channel);
+    for (const struct path *p = end->paths; p; p = p->next)
+        first = earlier(first, p->channel);
+    return first;
 }
 
 static void

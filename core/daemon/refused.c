@@ -3,7 +3,7 @@
  * Runs in the loop.  Anyone may write into a channel, at any rate; so a refused record costs a count and no more, and
  * changes nothing of its link.
  */
-#include "daemon.h"
+#include "path.h"
 
 #include "../base/log.h"
 #include "../base/text.h"
@@ -20,17 +20,16 @@ count(struct refusals *r, const char *why, int64_t now_ns)
     snprintf(r->why, sizeof r->why, "%s", why);
 }
 
-/* Whose record it claims to be; NULL: of no link of this channel, or no memory to count it there. */
-static struct end *
-counted_end(struct inst *inst, const char *link)
+/* The path of the link whose record it claims to be; NULL: of no link of this channel, or no memory to count it. */
+static struct path *
+counted_path(struct inst *inst, const char *link)
 {
-    struct end *end = end_find(inst->d, link, 'a');
+    const struct end *end = end_find(inst->d, link, 'a');
+    struct path *p = end ? path_of(end, inst) : NULL;
 
-    if (!end || end->channel != inst)
-        return NULL;
-    if (!end->refused)
-        end->refused = calloc(1, sizeof *end->refused);
-    return end->refused ? end : NULL;
+    if (p && !p->refused)
+        p->refused = calloc(1, sizeof *p->refused);
+    return p && p->refused ? p : NULL;
 }
 
 static void
@@ -48,12 +47,12 @@ void
 refused_note(struct inst *inst, const char *link, const char *why)
 {
     int64_t now_ns = rk_now_ns();
-    struct end *end = counted_end(inst, link);
-    struct refusals *r = end ? end->refused : &inst->refused;
+    struct path *path = counted_path(inst, link);
+    struct refusals *r = path ? path->refused : &inst->refused;
     uint64_t more;
 
     count(&inst->refused, why, now_ns);
-    if (end)
+    if (path)
         count(r, why, now_ns);
     if (rk_quiet_may(&r->quiet, now_ns, &more))
         tell(inst, rk_name_ok(link, RK_LINK_MAX) ? link : "?", why, more);
@@ -83,9 +82,12 @@ refused_tell_rest(struct inst *inst)
         return;
     inst->tell_rest_ns = 0;
     tell_rest_of(inst, "?", &inst->refused, now_ns);
-    for (size_t i = 0; i < d->n_ends; i++)
-        if (d->ends[i]->channel == inst && d->ends[i]->refused)
-            tell_rest_of(inst, d->ends[i]->conf->name, d->ends[i]->refused, now_ns);
+    for (size_t i = 0; i < d->n_ends; i++) {
+        const struct path *p = path_of(d->ends[i], inst);
+
+        if (p && p->refused)
+            tell_rest_of(inst, d->ends[i]->conf->name, p->refused, now_ns);
+    }
 }
 
 /* Is it a valid record that its link does not follow, because a newer one was there before it: as a replayed one.

@@ -4,6 +4,7 @@
  * keeps what is the same untouched, and then lets go of what is not named any more.
  */
 #include "discover.h"
+#include "path.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -166,18 +167,28 @@ check_discovers(struct daemon *d, const struct rk_conf_set *set, struct rk_conf_
     }
 }
 
-/* Its channel must be one that looks at neighbours. */
+static bool
+hears_neighbours(struct daemon *d, const struct rk_conf_set *set, const struct rk_link_conf *link)
+{
+    for (unsigned i = 0; i < link->n_channels; i++) {
+        size_t channel = i == 0 ? link->channel : link->more_channels[i - 1];
+        const struct host *h = sup_host(d, set->instances[channel].plugin);
+
+        if (!h || h->hello.ops & RK_OFFERS_ATTACH)
+            return true;
+    }
+    return false;
+}
+
+/* One of its channels must be one that looks at neighbours. */
 static void
 check_pins(struct daemon *d, const struct rk_conf_set *set, const struct rk_link_conf *link,
            struct rk_conf_errors *errors)
 {
-    const struct rk_instance_conf *channel = link->channel == SIZE_MAX ? NULL : &set->instances[link->channel];
-    const struct host *h = channel ? sup_host(d, channel->plugin) : NULL;
-
-    if (h && !(h->hello.ops & RK_OFFERS_ATTACH) && (link->peer_chassis[0] || link->peer_port[0]))
+    if ((link->peer_chassis[0] || link->peer_port[0]) && !hears_neighbours(d, set, link))
         rk_conf_error(errors, link->line, link->col,
-                      "link \"%s\": channel \"%s\" does not look at neighbours: leave peer-chassis and peer-port out, "
-                      "or name a channel that does, as one of plugin lldp", link->name, channel->name);
+                      "link \"%s\": its channel does not look at neighbours: leave peer-chassis and peer-port out, or "
+                      "name a channel that does, as one of plugin lldp", link->name);
 }
 
 /* What of the links depends on the plugins of their devices, when those are right. */
@@ -374,8 +385,7 @@ make_end(struct change *c, const struct loaded *l, const struct rk_link_conf *co
     end->device = inst_of(c, which == 'a' ? conf->device : conf->peer_device);
     end->source = inst_of(c, which == 'a' ? conf->source : conf->peer_source);
     end->fallback = inst_of(c, which == 'a' ? conf->fallback : conf->peer_fallback);
-    end->channel = inst_of(c, conf->channel);
-    if (mix_setup(end, c->inst) != RK_OK) {
+    if (path_follow(end, conf, c->inst) != RK_OK || mix_setup(end, c->inst) != RK_OK) {
         end_free(end);
         return NULL;
     }
@@ -394,7 +404,19 @@ end_kept(const struct change *c, const struct end *old, const struct rk_link_con
            old->device == inst_of(c, which == 'a' ? conf->device : conf->peer_device) &&
            old->source == inst_of(c, which == 'a' ? conf->source : conf->peer_source) &&
            old->fallback == inst_of(c, which == 'a' ? conf->fallback : conf->peer_fallback) &&
-           old->channel == inst_of(c, conf->channel) && mix_same(old, conf, c->inst);
+           mix_same(old, conf, c->inst);
+}
+
+/* Its channels, and what they are told of it. */
+static bool
+paths_same(const struct change *c, const struct end *old, const struct rk_link_conf *conf)
+{
+    const struct path *p = old->paths;
+
+    for (unsigned i = 0; i < conf->n_channels; i++, p = p->next)
+        if (!p || p->channel != inst_of(c, i == 0 ? conf->channel : conf->more_channels[i - 1]))
+            return false;
+    return rk_conf_channels_same(c->old, old->conf, c->new, conf);
 }
 
 /* All ends of the new configuration: kept ones as they are, others made but not started. */
@@ -410,7 +432,7 @@ make_ends(struct change *c, const struct loaded *l, struct end **ends, size_t *n
             bool kept = old && end_kept(c, old, conf);
 
             if (which == 'a') /* links are counted, not ends */
-                ++*(kept ? &c->kept : old ? &c->changed : &c->added);
+                ++*(kept && paths_same(c, old, conf) ? &c->kept : old ? &c->changed : &c->added);
             ends[*n] = kept ? old : make_end(c, l, conf, which);
             if (!ends[(*n)++])
                 return RK_E_NOMEM;
@@ -421,6 +443,17 @@ make_ends(struct change *c, const struct loaded *l, struct end **ends, size_t *n
         }
     }
     return RK_OK;
+}
+
+static void
+follow_paths(const struct change *c, struct end *end, const struct rk_link_conf *conf)
+{
+    bool changed = end->started && !paths_same(c, end, conf);
+
+    if (changed && path_follow(end, conf, c->inst) != RK_OK)
+        rk_log(RK_LOG_ERR, "ev=reload link=%s res=no-memory note=\"not all of its channels are used\"", conf->name);
+    end_conf(end, conf);
+    path_begin(end, changed);
 }
 
 /* Swap: the new ends take their place, the old ones that are not among them go, the new ones begin. */
@@ -436,17 +469,16 @@ swap_ends(struct change *c, struct end **ends, size_t n)
     for (size_t i = 0; i < n_old; i++) {
         if (old[i]->stays)
             continue;
-        c->removed += old[i]->which == 'a';
         end_retire(old[i]);
     }
-    c->removed -= c->changed;
+    c->removed = c->old ? c->old->n_links - c->kept - c->changed : 0;
     d->ends = ends;
     d->n_ends = n;
     free(old);
     for (size_t i = 0, k = 0; i < n; i++) { /* both are in order of links */
         ends[i]->stays = false;
         k += strcmp(ends[i]->conf->name, c->new->links[k].name) != 0;
-        end_conf(ends[i], &c->new->links[k]);
+        follow_paths(c, ends[i], &c->new->links[k]);
     }
 }
 

@@ -116,6 +116,10 @@ struct rk_todo {
 #define RK_ALARM_CERT_EXPIRY 0x8000u /* a credential ends soon, or has ended; raised by who knows the calendar */
 #define RK_ALARM_MIX_REDUCED 0x10000u /* the key in use was mixed of fewer sources than the link has */
 
+/* Raised by who has the channels: */
+#define RK_ALARM_PATH 0x20000u      /* one of the link's channels fails, is silent, or is behind the others */
+#define RK_ALARM_NEIGHBOUR 0x40000u /* a wrong or a second neighbour is heard on the interface */
+
 /* What to do when a key is EXPIRED (option on-stale). */
 enum rk_stale { RK_STALE_HOLD, RK_STALE_FALLBACK, RK_STALE_SHUT };
 

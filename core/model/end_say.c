@@ -27,7 +27,7 @@ rk_alarm_name(uint32_t bit)
     static const char *const names[] = {"DUE",   "OVERDUE", "EXPIRED", "ROLE-CONFLICT", "FOREIGN",    "SPLIT",
                                         "NO-PEER", "JOURNAL", "DEVICE",  "SOURCE",        "UNPROTECTED",
                                         "CLOCK-SKEW", "SOURCE-DRY", "FALLBACK-IN-USE", "UNPROVED",
-                                        "CERT-EXPIRY", "MIX-REDUCED"};
+                                        "CERT-EXPIRY", "MIX-REDUCED", "PATH", "NEIGHBOUR"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (bit == 1u << i)

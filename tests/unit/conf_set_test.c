@@ -710,6 +710,77 @@ sources_on_reload(void **state)
     expect_same(mixed, "s: { plugin: p }, t: { plugin: p }", "t: { plugin: p }, s: { plugin: p }", 5);
 }
 
+static const char ways[] = "sae: SAE_A\n"
+                           "sources: { s: { plugin: p } }\n"
+                           "devices: { d: { plugin: p }, e: { plugin: p } }\n"
+                           "channels: { x: { plugin: p, auth-key: \"file:/k\" },\n"
+                           "  y: { plugin: p, auth-key: \"file:/k\" },\n"
+                           "  z: { plugin: p, auth-key: \"file:/k\" } }\n"
+                           "defaults: { device: d, source: s, peer-sae: SAE_B, channels: [x, y] }\n"
+                           "links:\n"
+                           "- { name: a, interface: a }\n"
+                           "- { name: b, interface: b, channel: z }\n"
+                           "- { name: c, interface: c, channels: [z, x, y] }\n"
+                           "- { name: d, interface: d, channel: local, peer-device: e, peer-interface: d }\n"
+                           "- { name: e, interface: e, channels: [y] }\n";
+
+/* A link goes on when its channels change, unless the other end comes here or goes. */
+static void
+several_channels(void **state)
+{
+    static const struct {
+        unsigned n;
+        const char *names;
+    } rows[] = {{2, "xy"}, {1, "z"}, {3, "zxy"}, {0, ""}, {1, "y"}};
+    struct rk_conf_set *set = parse(ways);
+
+    (void)state;
+    for (size_t i = 0; i < set->n_links; i++) {
+        const struct rk_link_conf *l = &set->links[i];
+
+        assert_int_equal(l->n_channels, rows[i].n);
+        assert_true((l->channel == SIZE_MAX) == (rows[i].n == 0));
+        for (unsigned k = 0; k < l->n_channels; k++)
+            assert_int_equal(set->instances[k == 0 ? l->channel : l->more_channels[k - 1]].name[0], rows[i].names[k]);
+    }
+    rk_conf_free(&set);
+    expect_same(ways, "channels: [z, x, y]", "channels: [z, x]", 5);
+    expect_same(ways, "channel: z", "channel: x", 5);
+    expect_same(ways, "channels: [x, y]", "channels: [y, z]", 5);
+    expect_same(ways, "channel: local, peer-device: e, peer-interface: d", "channel: x", 4);
+}
+
+/* Which links have the same channels after this change. */
+static void
+expect_channels(const char *from, const char *to, const char *changed)
+{
+    struct rk_conf_set *a = parse(ways), *b;
+    char text[sizeof ways + 100];
+    const char *at = strstr(ways, from);
+
+    assert_non_null(at);
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - ways), ways, to, at + strlen(from));
+    b = parse(text);
+    for (size_t i = 0; i < a->n_links; i++)
+        assert_true(rk_conf_channels_same(a, &a->links[i], b, &b->links[i]) !=
+                    (strchr(changed, a->links[i].name[0]) != NULL));
+    rk_conf_free(&a);
+    rk_conf_free(&b);
+}
+
+static void
+channels_on_reload(void **state)
+{
+    (void)state;
+    expect_channels("sae: SAE_A\n", "sae: SAE_A\n\n", "");
+    expect_channels("channels: [z, x, y]", "channels: [z, x]", "c");
+    expect_channels("channels: [z, x, y]", "channels: [z, y, x]", "c");
+    expect_channels("channels: [x, y]", "channels: [x, z]", "a");
+    expect_channels("channel: z", "channels: [z]", "");
+    expect_channels("channel: z", "channel: z, peer-port: p", "b");
+    expect_channels("channels: [y]", "channels: [y], peer-chassis: p", "e");
+}
+
 static void
 links_on_reload(void **state)
 {
@@ -727,8 +798,8 @@ links_on_reload(void **state)
     expect_same_links("role: master", "role: slave", 3);
     expect_same_links("role: slave", "role: master", 3);
     expect_same_links("name: z", "name: y", 3);
-    expect_same_links("peer-port: ge-0/0/7", "peer-port: ge-0/0/8", 3);
-    expect_same_links("00:11:22:33:44:55", "00:11:22:33:44:56", 3);
+    expect_same_links("peer-port: ge-0/0/7", "peer-port: ge-0/0/8", 4); /* what its channels are told */
+    expect_same_links("00:11:22:33:44:55", "00:11:22:33:44:56", 4);
     expect_same_links("peer-source: kme-b", "peer-source: kme", 3);
     expect_same_links("peer-interface: e9", "peer-interface: e8", 3);
     expect_same_links("peer-device: r2", "peer-device: r1", 3);
@@ -756,6 +827,8 @@ main(void)
         cmocka_unit_test(options_are_limited_together),
         cmocka_unit_test(what_is_let_through_fits_a_frame),
         cmocka_unit_test(instances_on_reload),
+        cmocka_unit_test(several_channels),
+        cmocka_unit_test(channels_on_reload),
         cmocka_unit_test(links_on_reload),
         cmocka_unit_test(policies_on_reload),
         cmocka_unit_test(sources_on_reload),

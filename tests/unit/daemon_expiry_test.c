@@ -2,7 +2,7 @@
  *
  * Both clocks, the timer and the telling of alarms are the test's: core/daemon/expiry.c runs between them.
  */
-#include "core/daemon/daemon.h"
+#include "core/daemon/path.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -241,22 +241,26 @@ test_clock_is_set(void **state)
     assert_false(alarmed(&r.a));
 }
 
-/* Channel and fallback source are used as well. */
+/* Channels and fallback source are used as well. */
 static void
 test_every_instance_of_an_end(void **state)
 {
-    struct inst **const places[] = {&r.b.channel, &r.b.fallback};
+    struct path second = {.end = &r.b, .channel = &r.west}, first = {.end = &r.b, .channel = &r.west, .next = &second};
+    struct inst **const places[] = {&first.channel, &second.channel, &r.b.fallback};
 
     (void)state;
     state_end(&r.east, "/x.pem", NOW_S + DAY_S);
     r.a.device = &r.west;
+    r.b.paths = &first;
     run_timer();
     assert_false(alarmed(&r.b));
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
+        struct inst *was = *places[i];
+
         *places[i] = &r.east;
         run_timer();
         assert_true(alarmed(&r.b));
-        *places[i] = NULL;
+        *places[i] = was;
         run_timer();
         assert_false(alarmed(&r.b));
     }

@@ -134,7 +134,8 @@ names(void **state)
     };
     static const char *const alarms[] = {"DUE", "OVERDUE", "EXPIRED", "ROLE-CONFLICT", "FOREIGN", "SPLIT", "NO-PEER",
                                          "JOURNAL", "DEVICE", "SOURCE", "UNPROTECTED", "CLOCK-SKEW", "SOURCE-DRY",
-                                         "FALLBACK-IN-USE", "UNPROVED", "CERT-EXPIRY", "MIX-REDUCED"};
+                                         "FALLBACK-IN-USE", "UNPROVED", "CERT-EXPIRY", "MIX-REDUCED", "PATH",
+                                         "NEIGHBOUR"};
 
     (void)state;
     for (int i = 0; i < RK_EV_COUNT; i++)
