@@ -44,6 +44,7 @@ struct lldp_rig_frame {
     unsigned ttl;
     const void *description;
     size_t len;
+    size_t count_at; /* where in it the number of the frame is written, 4 digits; 0: nowhere */
 };
 bool lldp_rig_frame(const struct lldp_rig *r, int end, const struct lldp_rig_frame *f, unsigned times);
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <cmocka.h>
 
 #define TAG "0123456789abcdef0123456789abcdef"
@@ -18,7 +19,7 @@ extern const struct rk_plugin lldp_LTX_rk_plugin;
 static struct lldp_rig rig;
 static const char *why_not;
 static void *ends[2];
-static const struct lldp_rig_frame goodbye = {{0x02, 0xbb, 0, 0, 0, 1}, "evil\"port", "evil", 0, NULL, 0};
+static const struct lldp_rig_frame goodbye = {{0x02, 0xbb, 0, 0, 0, 1}, "evil\"port", "evil", 0, NULL, 0, 0};
 
 static const struct rk_channel_ops *
 ops(void)
@@ -224,17 +225,7 @@ test_link_that_goes_leaves_the_port_as_it_was(void **state)
     assert_int_equal(try_publish(0, R("5", "O")), RK_E_CONFIG); /* it has no port now */
 }
 
-static void
-test_restart_of_the_watched_lldpd(void **state)
-{
-    NEEDS_RIG();
-    assert_int_equal(try_publish(0, R("6", "O")), RK_OK);
-    expect(1, R("6", "O"));
-    lldp_rig_kill(&rig, 1);
-    assert_true(lldp_rig_lldpd(&rig, 1));
-    assert_int_equal(try_publish(0, R("6", "A")), RK_OK);
-    expect(1, R("6", "A"));
-}
+static atomic_bool enough;
 
 static void *
 watch_on(void *arg)
@@ -242,9 +233,29 @@ watch_on(void *arg)
     struct rk_post post;
     size_t n;
 
-    (void)watch(*(int *)arg, 5000, &post, &n);
-    (void)watch(*(int *)arg, 5000, &post, &n);
+    (void)arg;
+    while (!enough)
+        (void)watch(0, 300, &post, &n);
     return NULL;
+}
+
+/* What was published meanwhile is sent to an lldpd that is new there, and not in half a minute. */
+static void
+test_restart_of_the_watched_lldpd(void **state)
+{
+    pthread_t thread;
+
+    NEEDS_RIG();
+    enough = false;
+    assert_int_equal(try_publish(0, R("6", "O")), RK_OK);
+    expect(1, R("6", "O"));
+    assert_int_equal(pthread_create(&thread, NULL, watch_on, NULL), 0);
+    lldp_rig_kill(&rig, 1);
+    assert_int_equal(try_publish(0, R("6", "A")), RK_OK);
+    assert_true(lldp_rig_lldpd(&rig, 1));
+    expect(1, R("6", "A"));
+    enough = true;
+    assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
 /* Who published does so once; the watch of its end shows it again. */
@@ -252,16 +263,17 @@ static void
 test_restart_of_the_own_lldpd(void **state)
 {
     pthread_t thread;
-    int a = 0;
 
     NEEDS_RIG();
     assert_int_equal(try_publish(0, R("7", "O")), RK_OK);
+    enough = false;
     expect(1, R("7", "O"));
     lldp_rig_kill(&rig, 0);
     assert_int_equal(try_publish(0, R("7", "A")), RK_E_UNREACHABLE);
-    assert_int_equal(pthread_create(&thread, NULL, watch_on, &a), 0);
+    assert_int_equal(pthread_create(&thread, NULL, watch_on, NULL), 0);
     assert_true(lldp_rig_lldpd(&rig, 0));
     expect(1, R("7", "A"));
+    enough = true;
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(try_publish(0, R("8", "O")), RK_OK);
     expect(1, R("8", "O"));
@@ -350,7 +362,8 @@ forge(const struct lldp_rig_frame *f, const char *text, unsigned times)
     assert_true(lldp_rig_frame(&rig, 0, &frame, times));
 }
 
-static const struct lldp_rig_frame stranger = {{0x02, 0xbb, 0, 0, 0, 1}, "evil\"port", "evil\nsystem", 120, NULL, 0};
+static const struct lldp_rig_frame stranger = {{0x02, 0xbb, 0, 0, 0, 1}, "evil\"port", "evil\nsystem", 120, NULL, 0,
+                                               0};
 
 static void
 test_second_neighbour(void **state)
@@ -411,33 +424,39 @@ test_bad_frames(void **state)
     expect(1, R("15", "O"));
 }
 
-/* A thousand frames, each with another text: few are handed on, the rest is counted, and the next true one comes. */
+static void *
+flood(void *arg)
+{
+    struct lldp_rig_frame f = stranger;
+
+    f.description = "rk1|site-ab|M|1|0000|O|x||||" TAG;
+    f.len = strlen(f.description);
+    f.count_at = strlen("rk1|site-ab|M|1|");
+    *(bool *)arg = lldp_rig_frame(&rig, 0, &f, 1000);
+    return NULL;
+}
+
+/* A thousand frames in a second, each with another text: few are handed on, it is told of, and the next true one
+ * comes. */
 static void
 test_flood(void **state)
 {
     struct rk_post post;
     size_t n, handed = 0;
-    char text[200];
-    bool told = false;
+    bool sent = false, told = false;
+    pthread_t thread;
 
     NEEDS_RIG();
-    for (unsigned i = 0; i < 1000; i++) {
-        struct lldp_rig_frame f = stranger;
-
-        snprintf(text, sizeof text, "rk1|site-ab|M|1|%u|O|x||||" TAG, i);
-        f.description = text;
-        f.len = strlen(text);
-        assert_true(lldp_rig_frame(&rig, 0, &f, 1));
-        if (i % 100 == 0)
-            while (watch(1, 1, &post, &n) == RK_OK && n)
-                handed++;
-    }
-    for (int i = 0; i < 100 && watch(1, 300, &post, &n) == RK_OK && n; i++) {
+    assert_int_equal(pthread_create(&thread, NULL, flood, &sent), 0);
+    for (int i = 0; i < 1000 && watch(1, 700, &post, &n) == RK_OK && n; i++) {
         handed++;
         told |= post.err == RK_E_CONFLICT;
     }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(sent);
     print_message("%zu handed on\n", handed);
     assert_true(handed < 100);
+    assert_true(told);
     assert_int_equal(try_publish(0, R("16", "O")), RK_OK);
     expect(1, R("16", "O"));
 }

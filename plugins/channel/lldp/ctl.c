@@ -490,7 +490,8 @@ changed(lldpctl_change_t type, lldpctl_atom_t *iface, lldpctl_atom_t *neighbour,
     const char *port = lldpctl_atom_get_str(iface, lldpctl_k_interface_name);
 
     if (port && neighbour)
-        tell(data, type == lldpctl_c_deleted ? CTL_GONE : CTL_HEARD, port, neighbour);
+        tell(data, type == lldpctl_c_deleted ? CTL_GONE : type == lldpctl_c_added ? CTL_NEW : CTL_HEARD, port,
+             neighbour);
 }
 
 int

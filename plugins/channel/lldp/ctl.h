@@ -21,7 +21,7 @@ struct ctl_carry {
 
 struct ctl;
 
-enum ctl_how { CTL_HEARD, CTL_GONE }; /* added or changed; its time ran out, or it said goodbye */
+enum ctl_how { CTL_NEW, CTL_HEARD, CTL_GONE }; /* GONE: its time ran out, or it said goodbye */
 
 /* Called for each neighbour; iface is the port of this end, seen->description NULL when nothing is shown. */
 typedef void ctl_heard_fn(void *arg, enum ctl_how how, const struct rk_neighbour *seen);

@@ -8,7 +8,7 @@ heard(void *arg, enum ctl_how how, const struct rk_neighbour *seen)
 {
     struct neighbours *all = arg;
 
-    if (how == CTL_HEARD)
+    if (how != CTL_GONE)
         neigh_heard(all, seen, wire_now_ms());
 }
 

@@ -26,7 +26,9 @@ struct wire {
     bool lost;               /* lldpd was there before */
     int64_t pause_ms, connect_ms; /* connect_ms: not before */
     int64_t read_ms, show_ms;     /* when all neighbours are read, and texts shown, next */
-    int64_t send_ms;              /* frames are not sent again before */
+    int64_t send_ms;              /* frames are not sent again before, by publish ... */
+    int64_t greet_ms;             /* ... and by watch */
+    bool met;                     /* somebody has come who has not heard us yet */
     uint64_t round;
 };
 
@@ -129,6 +131,7 @@ heard(void *arg, enum ctl_how how, const struct rk_neighbour *seen)
 {
     struct wire *w = arg;
 
+    w->met = w->met || how == CTL_NEW;
     links_heard(w->links, how, seen, wire_now_ms());
 }
 
@@ -218,10 +221,26 @@ read_all(struct wire *w, struct rk_call *call)
     return RK_OK;
 }
 
+/* Who is new on the wire, as an lldpd that was restarted, would hear of us with the next frame, in up to 30 s. */
+static int
+greet(struct wire *w, struct rk_call *call)
+{
+    int64_t now = wire_now_ms();
+
+    if (!w->met || now < w->greet_ms)
+        return RK_OK;
+    w->met = false;
+    w->greet_ms = now + AGAIN_MS;
+    return ctl_send(w->asks, call);
+}
+
 static int
 tend(struct wire *w, struct rk_call *call)
 {
     int err = be_connected(w, call);
+
+    if (!err)
+        err = greet(w, call);
 
     if (!err && wire_now_ms() >= w->show_ms)
         err = show_waiting(w, call);
