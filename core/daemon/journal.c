@@ -8,6 +8,7 @@
  */
 #include "journal_file.h"
 
+#include "journal_state.h"
 #include "journal_sum.h"
 
 #include "../base/log.h"
@@ -18,8 +19,6 @@
 
 #define PRUNE_EVERY 256   /* events between two deletions of old ones, of at most twice as many */
 #define EVENT_NAME_MAX 32 /* [bytes] */
-#define KNOWN_FLAGS (RK_DF_HELD | RK_DF_SWEEP | RK_DF_SHUT | RK_DF_FALLBACK | RK_DF_CAND_FALLBACK)
-#define START_MS_MAX INT64_C(253402300799999) /* the end of the year 9999 */
 
 /* The open group cannot be committed any more; the first reason counts. */
 static int
@@ -148,149 +147,85 @@ rk_journal_commit(struct rk_journal *j, char *why, size_t size)
 
 /* An end in the file. */
 struct row {
-    int64_t no;   /* its row in links; 0: none */
-    int64_t last; /* its newest event; 0: none */
-    int64_t done, failed;
+    int64_t no; /* 0: none */
+    struct rk_journal_tally tally;
 };
+
+/* What is counted of it is damaged: its history can still be found, by a look at all of them. */
+static int
+count_anew(struct rk_journal *j, const char *link, char end, struct row *row)
+{
+    j->damaged++;
+    rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld res=protocol why=\"damaged: counters; they begin anew\"",
+           link, end, (long long)row->no);
+    return run_row(BOUND(j, S_END_LAST, row->no), &row->tally.last, 1);
+}
 
 static int
 find_end(struct rk_journal *j, const char *link, char end, struct row *row)
 {
     const char text[2] = {end, '\0'};
-    int64_t n[5] = {0, 0, 0, 0, 1};
-    int rc = run_row(bound_end(j, S_END, link, text), n, 5);
+    sqlite3_stmt *s = bound_end(j, S_END, link, text);
+    int rc = sqlite3_step(s);
+    bool sound = true;
 
-    *row = (struct row){n[0], n[1], n[2], n[3]};
-    if (n[4] == 1)
-        return rc;
-    j->damaged++;
-    rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld res=protocol why=\"damaged: counters; they begin anew\"",
-           link, end, (long long)n[0]);
-    row->done = row->failed = 0;
-    return rc;
+    *row = (struct row){0};
+    if (rc == SQLITE_ROW) {
+        int len = sqlite3_column_bytes(s, 1);
+        const unsigned char *bytes = sqlite3_column_blob(s, 1);
+
+        row->no = sqlite3_column_int64(s, 0);
+        sound = sqlite3_column_type(s, 1) == SQLITE_BLOB &&
+                (len == 0 || rk_journal_tally_get(bytes, (size_t)len, link, end, &row->tally));
+    }
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s); /* text is of this call */
+    if (!sound)
+        return count_anew(j, link, end, row);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* Know where an end is; a row is made for it when there is none.  ret: SQLite's code */
+static int
+make_end(struct rk_journal *j, const char *link, char end, struct row *row)
+{
+    const char text[2] = {end, '\0'};
+    int rc = rk_journal_run(bound_end(j, S_END_NEW, link, text));
+
+    row->no = sqlite3_last_insert_rowid(j->db);
+    return rc == SQLITE_OK ? rk_journal_run(BOUND(j, S_END_EMPTY, row->no)) : rc;
+}
+
+/* Know where an end is; rows are made for it when there are none.  ret: SQLite's code */
 static int
 know(struct rk_journal *j, struct rk_journal_place *at, const char *link, char end)
 {
-    const char text[2] = {end, '\0'};
     struct row row;
     int rc;
 
     if (at->no != 0 && at->epoch == j->epoch)
         return SQLITE_OK;
     rc = find_end(j, link, end, &row);
-    if (rc == SQLITE_OK && row.no == 0) {
-        rc = rk_journal_run(bound_end(j, S_END_NEW, link, text));
-        row.no = sqlite3_last_insert_rowid(j->db);
-    }
-    *at = (struct rk_journal_place){.no = row.no, .last = row.last, .done = (uint64_t)row.done,
-                                    .failed = (uint64_t)row.failed, .epoch = j->epoch};
+    if (rc == SQLITE_OK && row.no == 0)
+        rc = make_end(j, link, end, &row);
+    *at = (struct rk_journal_place){.no = row.no, .tally = row.tally, .epoch = j->epoch};
     return rc;
 }
 
 /* ---- State ---- */
 
-static bool
-confirm_ok(const char *tag)
-{
-    return tag[0] == '\0' || rk_hex_ok(tag, RK_CONFIRM_HEX);
-}
-
-static bool
-id_ok(const char *id)
-{
-    return id[0] == '\0' || rk_key_id_ok(id);
-}
-
-/* What is wrong with a state; NULL: nothing. */
-static const char *
-fault_of(const struct rk_durable *d)
-{
-    if (!rk_name_ok(d->link, RK_LINK_MAX))
-        return "link name";
-    if (d->end != 'a' && d->end != 'b')
-        return "end";
-    if (d->role != RK_MASTER && d->role != RK_SLAVE)
-        return "role";
-    if (d->phase > RK_PH_BURNING)
-        return "phase";
-    if (!id_ok(d->cur) || !id_ok(d->prev) || !id_ok(d->cand))
-        return "key ID";
-    if (!confirm_ok(d->mine) || !confirm_ok(d->theirs))
-        return "confirm tag";
-    if (d->phase >= RK_PH_FETCHED && d->phase <= RK_PH_ACTIVATING && d->cand[0] == '\0')
-        return "phase without its key ID";
-    if ((d->flags & ~KNOWN_FLAGS) != 0)
-        return "flags";
-    if (d->start_ms < 0 || d->start_ms > START_MS_MAX)
-        return "start time";
-    return NULL;
-}
-
-/* Text of an array, which ends with it at the latest. */
-#define ROW_TEXT(r, array) rk_journal_row_text((r), (array), strnlen((array), sizeof(array) - 1))
-
-/* Its columns, in the order of the statement. */
-static void
-bind_durable(struct rk_journal_row *r, const struct rk_durable *d)
-{
-    const char end[2] = {d->end, '\0'};
-
-    r->sum = rk_journal_sum_text(r->sum, d->link, strlen(d->link));
-    r->sum = rk_journal_sum_text(r->sum, end, 1);
-    rk_journal_row_int(r, d->role);
-    rk_journal_row_int(r, d->phase);
-    rk_journal_row_int(r, (int64_t)d->term);
-    rk_journal_row_int(r, (int64_t)d->seq);
-    rk_journal_row_int(r, (int64_t)d->floor);
-    rk_journal_row_int(r, (int64_t)d->cur_seq);
-    rk_journal_row_int(r, (int64_t)d->prev_seq);
-    ROW_TEXT(r, d->cur);
-    ROW_TEXT(r, d->prev);
-    ROW_TEXT(r, d->cand);
-    ROW_TEXT(r, d->mine);
-    ROW_TEXT(r, d->theirs);
-    rk_journal_row_int(r, d->cur_since.unix_ms);
-    rk_journal_row_int(r, (int64_t)d->cur_boot);
-    rk_journal_row_int(r, d->cur_boot_ns);
-    rk_journal_row_int(r, d->flags);
-    rk_journal_row_int(r, d->start_ms);
-}
-
-/* Check value of what is counted of an end. */
-static int64_t
-tally_of(const struct rk_journal_place *at, const struct rk_durable *d)
-{
-    const char end[2] = {d->end, '\0'};
-    uint64_t sum = rk_journal_sum_int(rk_journal_row(NULL).sum, at->no);
-
-    sum = rk_journal_sum_text(sum, d->link, strlen(d->link));
-    sum = rk_journal_sum_text(sum, end, 1);
-    sum = rk_journal_sum_int(sum, at->last);
-    sum = rk_journal_sum_int(sum, (int64_t)at->done);
-    return (int64_t)rk_journal_sum_int(sum, (int64_t)at->failed);
-}
-
-/* Over the row that is known; one that is not there any more is damage. */
+/* Into its row: what is counted, and its state, if it is not NULL.  A row that is known and not there is damage. */
 static int
-put_row(struct rk_journal *j, struct rk_journal_place *at, const struct rk_durable *d)
+put_row(struct rk_journal *j, const struct rk_journal_place *at, const char *link, char end,
+        const struct rk_durable *state)
 {
-    sqlite3_stmt *s = j->stmt[at->noted ? S_PUT_NOTED : S_PUT];
-    struct rk_journal_row r = rk_journal_row(s);
+    unsigned char counted[RK_JOURNAL_TALLY_MAX], bytes[RK_JOURNAL_STATE_MAX];
+    sqlite3_stmt *s = j->stmt[state ? S_PUT : S_NOTE];
     int rc;
 
-    bind_durable(&r, d);
-    sqlite3_bind_int64(s, 18, (int64_t)r.sum);
-    sqlite3_bind_int64(s, 19, at->no);
-    if (at->noted) {
-        sqlite3_bind_int64(s, 20, at->last);
-        sqlite3_bind_int64(s, 21, (int64_t)at->done);
-        sqlite3_bind_int64(s, 22, (int64_t)at->failed);
-        sqlite3_bind_int64(s, 23, tally_of(at, d));
-    }
-    at->noted = false;
+    sqlite3_bind_int64(s, 1, at->no);
+    sqlite3_bind_blob(s, 2, counted, (int)rk_journal_tally_put(&at->tally, link, end, counted), SQLITE_STATIC);
+    if (state)
+        sqlite3_bind_blob(s, 3, bytes, (int)rk_journal_state_put(state, bytes), SQLITE_STATIC);
     rc = run_bound(s);
     return rc == SQLITE_OK && sqlite3_changes(j->db) != 1 ? SQLITE_CORRUPT : rc;
 }
@@ -300,13 +235,13 @@ rk_journal_put_at(struct rk_journal *j, struct rk_journal_place *at, const struc
 {
     int rc, err;
 
-    if (fault_of(d))
+    if (rk_journal_state_fault(d))
         return RK_E_CONTRACT;
     if ((err = rk_journal_begin(j)) != RK_OK)
         return err;
     rc = know(j, at, d->link, d->end);
     if (rc == SQLITE_OK)
-        rc = put_row(j, at, d);
+        rc = put_row(j, at, d->link, d->end, d);
     return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
 }
 
@@ -336,41 +271,20 @@ take_number(sqlite3_stmt *s, int at, uint64_t *out)
     return sqlite3_column_type(s, at) == SQLITE_INTEGER;
 }
 
-static bool
-take_small(sqlite3_stmt *s, int at, uint32_t *out)
-{
-    uint64_t n = 0;
-    bool ok = take_number(s, at, &n) && n <= UINT32_MAX;
-
-    *out = (uint32_t)n;
-    return ok;
-}
-
 /* One row of S_LOAD; ret: what is wrong with it, or NULL. */
 static const char *
 take_durable(sqlite3_stmt *s, struct rk_durable *d)
 {
     char end[2] = "";
-    uint64_t since = 0, boot_ns = 0, start = 0;
     bool ok;
 
     *d = (struct rk_durable){0};
     ok = take_text(s, 0, d->link, sizeof d->link);
     ok = take_text(s, 1, end, sizeof end) && ok;
     d->end = end[0];
-    ok = ok && take_small(s, 2, &d->role) && take_small(s, 3, &d->phase) && take_number(s, 4, &d->term) &&
-         take_number(s, 5, &d->seq) && take_number(s, 6, &d->floor) && take_number(s, 7, &d->cur_seq) &&
-         take_number(s, 8, &d->prev_seq) && take_text(s, 9, d->cur, sizeof d->cur) &&
-         take_text(s, 10, d->prev, sizeof d->prev) && take_text(s, 11, d->cand, sizeof d->cand) &&
-         take_text(s, 12, d->mine, sizeof d->mine) && take_text(s, 13, d->theirs, sizeof d->theirs) &&
-         take_number(s, 14, &since) && take_number(s, 15, &d->cur_boot) && take_number(s, 16, &boot_ns) &&
-         take_small(s, 17, &d->flags) && take_number(s, 18, &start);
-    d->cur_since.unix_ms = (int64_t)since;
-    d->cur_boot_ns = (int64_t)boot_ns;
-    d->start_ms = (int64_t)start;
-    if (!ok)
+    if (!ok || sqlite3_column_type(s, 2) != SQLITE_BLOB)
         return "type or length of a column";
-    return sqlite3_column_int(s, 19) == 1 ? fault_of(d) : "check value";
+    return rk_journal_state_get(sqlite3_column_blob(s, 2), (size_t)sqlite3_column_bytes(s, 2), d);
 }
 
 /* End of a loop over rows: err unless the rows ended with an error of the disk. */
@@ -405,7 +319,7 @@ rk_journal_load(struct rk_journal *j, int (*each)(const struct rk_durable *d, vo
         }
         j->damaged++;
         rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld res=protocol why=\"damaged: %s; left out\"",
-               d.link[0] ? d.link : "?", d.end ? d.end : '?', (long long)sqlite3_column_int64(s, 20), fault);
+               d.link[0] ? d.link : "?", d.end ? d.end : '?', (long long)sqlite3_column_int64(s, 3), fault);
     }
     sqlite3_reset(s);
     err = rows_end(j, rc, err);
@@ -418,6 +332,12 @@ static const char *
 key_of(const struct rk_journal_event *e)
 {
     return e->key_id ? e->key_id : "";
+}
+
+static bool
+id_ok(const char *id)
+{
+    return id[0] == '\0' || rk_key_id_ok(id);
 }
 
 /* Length of the reason as it is kept: readers of the history refuse half of a UTF-8 character. */
@@ -441,7 +361,7 @@ put_event(struct rk_journal *j, const struct rk_journal_event *e, const struct r
     r.sum = rk_journal_sum_text(r.sum, e->link, strlen(e->link));
     r.sum = rk_journal_sum_text(r.sum, end, 1);
     rk_journal_row_int(&r, ++j->last_id);
-    rk_journal_row_int(&r, at->last);
+    rk_journal_row_int(&r, at->tally.last);
     rk_journal_row_int(&r, (int64_t)e->seq);
     rk_journal_row_text(&r, e->event, strlen(e->event));
     rk_journal_row_text(&r, key_of(e), strlen(key_of(e)));
@@ -479,12 +399,11 @@ append(struct rk_journal *j, struct rk_journal_place *at, const struct rk_journa
 
     if (rc == SQLITE_OK)
         rc = put_event(j, e, at);
-    at->last = j->last_id;
-    at->done += strcmp(e->event, "rotated") == 0;
-    at->failed += strcmp(e->event, "burnt") == 0 || strcmp(e->event, "failed") == 0;
-    at->noted = put_follows;
+    at->tally.last = j->last_id;
+    at->tally.done += strcmp(e->event, "rotated") == 0;
+    at->tally.failed += strcmp(e->event, "burnt") == 0 || strcmp(e->event, "failed") == 0;
     if (rc == SQLITE_OK && !put_follows)
-        rc = rk_journal_run(BOUND(j, S_END_NOTE, at->no, at->last, (int64_t)at->done, (int64_t)at->failed));
+        rc = put_row(j, at, e->link, e->end, NULL);
     return rc == SQLITE_OK && j->last_id % PRUNE_EVERY == 0 ? prune(j) : rc;
 }
 
@@ -541,7 +460,7 @@ static int
 read_line(struct rk_journal *j, struct row *row, struct line *l)
 {
     const char end[2] = {l->e.end, '\0'};
-    sqlite3_stmt *s = BOUND(j, S_EVENT, row->last, row->no);
+    sqlite3_stmt *s = BOUND(j, S_EVENT, row->tally.last, row->no);
     int64_t before = 0;
     int rc;
 
@@ -553,11 +472,11 @@ read_line(struct rk_journal *j, struct row *row, struct line *l)
         if (!take_line(s, l)) {
             j->damaged++;
             rk_log(RK_LOG_ERR, "ev=journal-row link=%s end=%c row=%lld table=events res=protocol "
-                   "why=\"damaged; left out\"", l->e.link, l->e.end, (long long)row->last);
+                   "why=\"damaged; left out\"", l->e.link, l->e.end, (long long)row->tally.last);
             rc = SQLITE_DONE;
         }
     }
-    row->last = before < row->last ? before : 0; /* always older: a damaged file leads in no circle */
+    row->tally.last = before < row->tally.last ? before : 0; /* always older: a damaged file leads in no circle */
     sqlite3_reset(s);
     sqlite3_clear_bindings(s); /* end is of this call */
     return rc;
@@ -567,7 +486,7 @@ int
 rk_journal_history(struct rk_journal *j, const char *link, uint32_t limit,
                    int (*each)(const struct rk_journal_event *e, void *arg), void *arg)
 {
-    struct row ends[2] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
+    struct row ends[2] = {{0}, {0}};
     uint64_t before = j->damaged;
     struct line l = {0};
     int rc = SQLITE_OK, err = RK_OK;
@@ -579,9 +498,9 @@ rk_journal_history(struct rk_journal *j, const char *link, uint32_t limit,
     if (rc == SQLITE_OK)
         rc = SQLITE_DONE;
     while (limit > 0 && err == RK_OK && (rc == SQLITE_ROW || rc == SQLITE_DONE)) {
-        int newer = ends[1].last > ends[0].last;
+        int newer = ends[1].tally.last > ends[0].tally.last;
 
-        if (ends[newer].last <= 0)
+        if (ends[newer].tally.last <= 0)
             break;
         l.e.end = newer ? 'b' : 'a';
         if ((rc = read_line(j, &ends[newer], &l)) != SQLITE_ROW)
@@ -598,11 +517,11 @@ rk_journal_history(struct rk_journal *j, const char *link, uint32_t limit,
 int
 rk_journal_count(struct rk_journal *j, const char *link, char end, uint64_t *done, uint64_t *failed)
 {
-    struct row row = {0, 0, 0, 0};
+    struct row row = {0};
     int rc = j->db ? find_end(j, link, end, &row) : SQLITE_IOERR;
 
-    *done = (uint64_t)row.done;
-    *failed = (uint64_t)row.failed;
+    *done = row.tally.done;
+    *failed = row.tally.failed;
     return rows_end(j, rc == SQLITE_OK ? SQLITE_DONE : rc, RK_OK);
 }
 
@@ -613,8 +532,8 @@ forget_events(struct rk_journal *j, const char *link, char end, struct row *row)
     struct line l = {.e = {.end = end}};
     int rc = rk_copy(l.e.link, sizeof l.e.link, link) ? SQLITE_OK : SQLITE_MISUSE; /* fits: it was found */
 
-    while (rc == SQLITE_OK && row->last > 0) {
-        int64_t id = row->last;
+    while (rc == SQLITE_OK && row->tally.last > 0) {
+        int64_t id = row->tally.last;
 
         rc = read_line(j, row, &l);
         if (rc == SQLITE_ROW)
@@ -636,6 +555,8 @@ rk_journal_forget(struct rk_journal *j, const char *link, char end)
     j->epoch++;
     rc = find_end(j, link, end, &row);
     if (rc == SQLITE_OK && row.no != 0 && (rc = forget_events(j, link, end, &row)) == SQLITE_OK)
+        rc = rk_journal_run(BOUND(j, S_STATE_FORGET, row.no));
+    if (rc == SQLITE_OK && row.no != 0)
         rc = rk_journal_run(BOUND(j, S_END_FORGET, row.no));
     return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
 }

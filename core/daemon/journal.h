@@ -63,14 +63,18 @@ int rk_journal_begin(struct rk_journal *j);
  * thread: loop only.   blocks: hardly (a read of a page that is not cached).   cost: O(log links) */
 int rk_journal_put(struct rk_journal *j, const struct rk_durable *d);
 
+/* What is counted of an end. */
+struct rk_journal_tally {
+    int64_t last;          /* its newest event; 0: none */
+    uint64_t done, failed; /* rotations */
+};
+
 /* Where an end is in the file, and what is counted there.  Zeroed at first; it finds out by itself when it is not true
  * any more. */
 struct rk_journal_place {
-    int64_t no;            /* its row; 0: not known */
-    int64_t last;          /* its newest event; 0: none */
-    uint64_t done, failed; /* as rk_journal_count() tells */
-    uint32_t epoch;        /* of the journal, when this was true */
-    bool noted;            /* last, done and failed go into the file with the put that follows */
+    int64_t no;                    /* its row; 0: not known */
+    struct rk_journal_tally tally; /* as rk_journal_count() tells */
+    uint32_t epoch;                /* of the journal, when this was true */
 };
 
 /* rk_journal_put_at, rk_journal_note_at - rk_journal_put() and rk_journal_note() of an end that is not looked for again

@@ -6,6 +6,7 @@
  */
 #include "journal_file.h"
 
+#include "journal_state.h"
 #include "journal_sum.h"
 
 #include "../base/log.h"
@@ -19,17 +20,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA 2
+#define SCHEMA 3
 #define APPLICATION_ID 0x524b4a31 /* "RKJ1" */
 
-/* Of an end: role and sum are NULL while it has events but no state; tally is the check value of what is counted; last
- * is its newest event.  The text of each is compared with what a file says, so a schema's number is in it: a newer
- * schema must have another.  Nothing here reads `rotations`: it is for people, and costs nothing. */
+/* An end has a row in links, which tells its number, and one in states, which is written at each step: both are packed
+ * (journal_state.h), and empty until there is something.  The text of each is compared with what a file says, so a
+ * schema's number is in it: a newer schema must have another.  Nothing here reads `rotations`: it is for people, and
+ * costs nothing. */
 static const char *const tables[] = {
-    "CREATE TABLE links(/* schema 2 */ no INTEGER PRIMARY KEY, link TEXT, end TEXT, role INTEGER, phase INTEGER,"
-    " term INTEGER, seq INTEGER, floor INTEGER, cur_seq INTEGER, prev_seq INTEGER, cur TEXT, prev TEXT, cand TEXT,"
-    " mine TEXT, theirs TEXT, cur_since_ms INTEGER, cur_boot INTEGER, cur_boot_ns INTEGER, flags INTEGER,"
-    " start_ms INTEGER, sum INTEGER, last INTEGER, done INTEGER, failed INTEGER, tally INTEGER, UNIQUE(link, end))",
+    "CREATE TABLE links(/* schema 3 */ no INTEGER PRIMARY KEY, link TEXT, end TEXT, UNIQUE(link, end))",
+    "CREATE TABLE states(no INTEGER PRIMARY KEY, state BLOB, tally BLOB)",
     "CREATE TABLE events(id INTEGER PRIMARY KEY, no INTEGER, before INTEGER, seq INTEGER, event TEXT, key_id TEXT,"
     " result INTEGER, why TEXT, took_ms INTEGER, at_ms INTEGER, sum INTEGER)",
     "CREATE VIEW rotations AS SELECT link, end, e.seq AS seq, max(key_id) AS key_id, min(at_ms) AS started_ms,"
@@ -39,27 +39,23 @@ static const char *const tables[] = {
 };
 #define TABLES (sizeof tables / sizeof *tables)
 
-#define NUMBERS "PRAGMA application_id=1380665905; PRAGMA user_version=2;"
-_Static_assert(APPLICATION_ID == 1380665905 && SCHEMA == 2, "the numbers in the text above");
-
-#define STATE "role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,cur_since_ms,cur_boot," \
-              "cur_boot_ns,flags,start_ms"
-#define PUT "UPDATE links SET role=?1,phase=?2,term=?3,seq=?4,floor=?5,cur_seq=?6,prev_seq=?7,cur=?8,prev=?9," \
-            "cand=?10,mine=?11,theirs=?12,cur_since_ms=?13,cur_boot=?14,cur_boot_ns=?15,flags=?16,start_ms=?17,sum=?18"
-#define TALLY "rk_sum(no,link,end,last,done,failed)"
+#define NUMBERS "PRAGMA application_id=1380665905; PRAGMA user_version=3;"
+_Static_assert(APPLICATION_ID == 1380665905 && SCHEMA == 3, "the numbers in the text above");
 
 static const char *const statements[STATEMENTS] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
     [S_COMMIT] = "COMMIT",
     [S_ROLLBACK] = "ROLLBACK",
-    [S_PUT] = PUT " WHERE no=?19",
-    [S_PUT_NOTED] = PUT ",last=?20,done=?21,failed=?22,tally=?23 WHERE no=?19",
-    [S_END] = "SELECT no,last,done,failed,tally IS NULL OR tally=" TALLY " FROM links WHERE link=?1 AND end=?2",
+    [S_PUT] = "UPDATE states SET tally=?2,state=?3 WHERE no=?1",
+    [S_NOTE] = "UPDATE states SET tally=?2 WHERE no=?1",
+    [S_END] = "SELECT no,tally FROM links LEFT JOIN states USING(no) WHERE link=?1 AND end=?2",
     [S_END_NEW] = "INSERT INTO links(link,end) VALUES(?1,?2)",
-    [S_END_NOTE] = ("UPDATE links SET last=?2,done=?3,failed=?4,tally=rk_sum(no,link,end,?2,?3,?4) WHERE no=?1"),
+    [S_END_EMPTY] = "REPLACE INTO states VALUES(?1,x'',x'')",
+    [S_END_LAST] = "SELECT max(id) FROM events WHERE no=?1",
     [S_END_FORGET] = "DELETE FROM links WHERE no=?1",
-    [S_LOAD] = ("SELECT link,end," STATE ",sum=rk_sum(link,end," STATE "),no FROM links"
-                " WHERE role IS NOT NULL OR sum IS NOT NULL ORDER BY link,end"),
+    [S_STATE_FORGET] = "DELETE FROM states WHERE no=?1",
+    [S_LOAD] = "SELECT link,end,state,no FROM links LEFT JOIN states USING(no) WHERE state IS NOT x''"
+               " ORDER BY link,end",
     [S_EVENT] = ("SELECT before,seq,event,key_id,result,why,took_ms,at_ms,"
                  "sum=rk_sum(?3,?4,id,before,seq,event,key_id,result,why,took_ms,at_ms) FROM events"
                  " WHERE id=?1 AND no=?2"),
@@ -70,17 +66,34 @@ static const char *const statements[STATEMENTS] = {
     [S_EVENT_PRUNE] = "DELETE FROM events WHERE id<=?1",
 };
 
-/* From schema 1: the same rows, with what is new in them, and check values. */
-static const char migration[] =
-    "DROP VIEW rotations; ALTER TABLE links RENAME TO links1; ALTER TABLE events RENAME TO events1;";
-static const char migration_rows[] =
-    "INSERT INTO links SELECT no,link,end,role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,"
-    "cur_since_ms,iif(role IS NULL,NULL,0),iif(role IS NULL,NULL,0),iif(role IS NULL,NULL,0),iif(role IS NULL,NULL,0),"
-    "NULL,last,done,failed,NULL FROM links1;"
-    "UPDATE links SET tally=" TALLY ",sum=iif(role IS NULL,NULL,rk_sum(link,end," STATE "));"
-    "INSERT INTO events SELECT id,no,before,e.seq,event,key_id,result,why,took_ms,at_ms,"
-    "rk_sum(link,end,id,before,e.seq,event,key_id,result,why,took_ms,at_ms) FROM events1 e JOIN links USING(no);"
-    "DROP TABLE links1; DROP TABLE events1;" NUMBERS "COMMIT;";
+/* From older schemas.  Tables that change get another name, those that are missing are made, and their rows follow;
+ * from schema 1 events too, which had no check values then. */
+static const char *const migration[SCHEMA] = {
+    [1] = "DROP VIEW rotations; ALTER TABLE links RENAME TO old_links; ALTER TABLE events RENAME TO old_events",
+    [2] = "DROP VIEW rotations; ALTER TABLE links RENAME TO old_links",
+};
+
+/* A state of which something is wrong becomes NULL: it is left out as damaged, as it was before. */
+#define STATE(more) "rk_state(link,end,role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs," \
+                    "cur_since_ms," more ")"
+#define SUM2 "rk_sum(link,end,role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,cur_since_ms," \
+             "cur_boot,cur_boot_ns,flags,start_ms)"
+
+static const char *const migration_rows[SCHEMA] = {
+    [1] = "INSERT INTO links SELECT no,link,end FROM old_links;"
+          "INSERT INTO states SELECT no,CASE WHEN role IS NULL THEN x'' ELSE " STATE("0,0,0,0") " END,"
+          "rk_tally(link,end,last,done,failed) FROM old_links;"
+          "INSERT INTO events SELECT id,no,before,e.seq,event,key_id,result,why,took_ms,at_ms,"
+          "rk_sum(link,end,id,before,e.seq,event,key_id,result,why,took_ms,at_ms)"
+          " FROM old_events e JOIN links USING(no);"
+          "DROP TABLE old_links; DROP TABLE old_events;" NUMBERS "COMMIT",
+    [2] = "INSERT INTO links SELECT no,link,end FROM old_links;"
+          "INSERT INTO states SELECT no,CASE WHEN role IS NULL AND sum IS NULL THEN x''"
+          " WHEN sum=" SUM2 " THEN " STATE("cur_boot,cur_boot_ns,flags,start_ms") " END,"
+          "CASE WHEN last IS NULL THEN x'' WHEN tally IS NULL OR tally=rk_sum(no,link,end,last,done,failed)"
+          " THEN rk_tally(link,end,last,done,failed) END FROM old_links;"
+          "DROP TABLE old_links;" NUMBERS "COMMIT",
+};
 
 /* ---- Errors ---- */
 
@@ -180,22 +193,30 @@ query_number(sqlite3 *db, const char *sql, int64_t *out)
     return rc;
 }
 
-/* Does the file say of each table what we say? */
+/* Does the file say of a table what we say? */
+static int
+has_table(sqlite3 *db, const char *sql, bool *has)
+{
+    sqlite3_stmt *s = NULL;
+    int rc = sqlite3_prepare_v2(db, "SELECT count(*) FROM sqlite_master WHERE sql=?1", -1, &s, NULL);
+
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(s, 1, sql, -1, SQLITE_STATIC);
+        rc = sqlite3_step(s);
+    }
+    *has = rc == SQLITE_ROW && sqlite3_column_int(s, 0) == 1;
+    sqlite3_finalize(s);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 static int
 same_tables(sqlite3 *db, bool *same)
 {
-    sqlite3_stmt *s = NULL;
-    size_t n = 0;
-    int rc = sqlite3_prepare_v2(db, "SELECT count(*) FROM sqlite_master WHERE sql=?1", -1, &s, NULL);
+    int rc = SQLITE_OK;
 
-    for (size_t i = 0; i < TABLES && rc == SQLITE_OK; i++) {
-        sqlite3_bind_text(s, 1, tables[i], -1, SQLITE_STATIC);
-        rc = sqlite3_step(s);
-        n += rc == SQLITE_ROW && sqlite3_column_int(s, 0) == 1;
-        rc = rc == SQLITE_ROW ? sqlite3_reset(s) : rc;
-    }
-    sqlite3_finalize(s);
-    *same = n == TABLES;
+    *same = true;
+    for (size_t i = 0; i < TABLES && rc == SQLITE_OK && *same; i++)
+        rc = has_table(db, tables[i], same);
     return rc;
 }
 
@@ -266,18 +287,35 @@ check_pages(struct rk_journal *j, char *why, size_t size)
     return explain_open(j, rc == SQLITE_OK ? SQLITE_CORRUPT : rc, why, size);
 }
 
-/* Make the tables, in a file that has none; or replace those of schema 1, with their rows. */
+static int
+make_missing(sqlite3 *db)
+{
+    int rc = SQLITE_OK;
+
+    for (size_t i = 0; i < TABLES && rc == SQLITE_OK; i++) {
+        bool has = false;
+
+        rc = has_table(db, tables[i], &has);
+        if (rc == SQLITE_OK && !has)
+            rc = sqlite3_exec(db, tables[i], NULL, NULL, NULL);
+    }
+    return rc;
+}
+
+/* Make the tables, in a file that has none; or replace those of an older schema, with their rows. */
 static int
 make_tables(sqlite3 *db, int64_t version)
 {
-    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    int rc = rk_journal_add_state(db);
 
-    if (rc == SQLITE_OK && version != 0)
-        rc = sqlite3_exec(db, migration, NULL, NULL, NULL);
-    for (size_t i = 0; i < TABLES && rc == SQLITE_OK; i++)
-        rc = sqlite3_exec(db, tables[i], NULL, NULL, NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, version != 0 ? migration_rows : NUMBERS "COMMIT", NULL, NULL, NULL);
+        rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (rc == SQLITE_OK && version != 0)
+        rc = sqlite3_exec(db, migration[version], NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = make_missing(db);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, version != 0 ? migration_rows[version] : NUMBERS "COMMIT", NULL, NULL, NULL);
     return rc;
 }
 

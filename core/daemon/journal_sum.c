@@ -2,6 +2,9 @@
  * ways must give the same: they share what is below. */
 #include "journal_sum.h"
 
+#include <endian.h>
+#include <string.h>
+
 #define FNV_BASIS 14695981039346656037u
 #define FNV_PRIME 1099511628211u
 
@@ -47,6 +50,36 @@ uint64_t
 rk_journal_sum_text(uint64_t sum, const char *text, size_t len)
 {
     return sum_bytes(sum_value(sum, SQLITE_TEXT, (int64_t)len), text, len);
+}
+
+uint64_t
+rk_journal_sum_start(void)
+{
+    return FNV_BASIS;
+}
+
+/* The upper half is brought down, for a multiplication brings what differs upwards only. */
+static uint64_t
+sum_word(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * FNV_PRIME;
+    return h ^ h >> 32;
+}
+
+uint64_t
+rk_journal_sum_block(uint64_t sum, const void *bytes, size_t n)
+{
+    const unsigned char *at = bytes;
+    uint64_t word;
+
+    sum = sum_word(sum, n);
+    for (; n >= sizeof word; n -= sizeof word, at += sizeof word) {
+        memcpy(&word, at, sizeof word);
+        sum = sum_word(sum, le64toh(word));
+    }
+    word = 0;
+    memcpy(&word, at, n);
+    return n > 0 ? sum_word(sum, le64toh(word)) : sum;
 }
 
 struct rk_journal_row

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
+import journal_rows  # noqa: E402
 import rig  # noqa: E402
 from rig import expect  # noqa: E402
 
@@ -268,11 +269,7 @@ def rows_of(w):
     """What a copy of the journal says: {(link, end): seq}"""
     for suffix in ("", "-wal"):
         shutil.copy(w.journal + suffix, w.rig.dir + "/copy.db" + suffix)
-    db = sqlite3.connect(w.rig.dir + "/copy.db")
-    try:
-        return {(link, end): seq for link, end, seq in db.execute("SELECT link, end, seq FROM links WHERE role NOTNULL")}
-    finally:
-        db.close()
+    return {whose: state["seq"] for whose, state in journal_rows.states(w.rig.dir + "/copy.db").items()}
 
 
 def gone_while_running(harm):

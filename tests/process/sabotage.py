@@ -6,12 +6,12 @@ import os
 import random
 import re
 import shutil
-import sqlite3
 import sys
 import tempfile
 import time
 
 sys.dont_write_bytecode = True
+import journal_rows  # noqa: E402
 import records  # noqa: E402
 import rig  # noqa: E402
 from rig import expect  # noqa: E402
@@ -82,11 +82,9 @@ def journal(site):
         for name in os.listdir(site.state_dir):
             if name.startswith("journal.db"):
                 shutil.copy("%s/%s" % (site.state_dir, name), copy)
-        db = sqlite3.connect(copy + "/journal.db")
-        try:
-            return sorted(db.execute("SELECT link,end,role,phase,term,seq,floor,cur,prev,cand FROM links"))
-        finally:
-            db.close()
+        names = ("role", "phase", "term", "seq", "floor", "cur", "prev", "cand")
+        return sorted((link, end, *(state[name] for name in names))
+                      for (link, end), state in journal_rows.states(copy + "/journal.db").items())
 
 
 def state(w):

@@ -3,6 +3,7 @@
  * What a commit said is durable is there when the file is opened again, and nothing is ever there that was not written.
  */
 #include "core/daemon/journal_file.h"
+#include "core/daemon/journal_sum.h"
 
 #include "core/base/log.h"
 #include "core/base/text.h"
@@ -10,6 +11,7 @@
 #include <rekey/err.h>
 
 #include "journal_schema1.h"
+#include "journal_schema2.h"
 #include "journal_vfs.h"
 
 #include <errno.h>
@@ -520,9 +522,8 @@ cut_migration(void *arg)
 }
 
 static void
-test_power_cut_migration(void **state)
+cut_migration_of(const struct place *p, const char *sql)
 {
-    const struct place *p = *state;
     struct cut c = {.p = p};
     struct rk_journal *j;
     char why[WHY];
@@ -530,13 +531,26 @@ test_power_cut_migration(void **state)
 
     vfs_watch(p->dir, NULL, NULL);
     assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, schema1, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(rk_journal_add_sum(db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     assert_int_equal(chmod(p->path, 0600), 0);
     vfs_on_boundary(cut_migration, &c);
     assert_int_equal(rk_journal_open(p->path, &j, why, sizeof why), RK_OK);
     rk_journal_close(&j);
     assert_in_range(c.n, 21, 10000);
+}
+
+static void
+test_power_cut_migration(void **state)
+{
+    cut_migration_of(*state, schema1);
+}
+
+static void
+test_power_cut_migration2(void **state)
+{
+    cut_migration_of(*state, schema2);
 }
 
 /* ---- Decay ---- */
@@ -664,7 +678,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         AT_PLACE(test_faults_new),  AT_PLACE(test_faults_old),         AT_PLACE(test_power_cut),
-        AT_PLACE(test_power_cut_migration),
+        AT_PLACE(test_power_cut_migration), AT_PLACE(test_power_cut_migration2),
         AT_PLACE(test_decay_closed), AT_PLACE(test_decay_log), AT_PLACE(test_decay_file_with_log),
     };
 

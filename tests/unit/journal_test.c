@@ -3,6 +3,7 @@
  * Each test has a directory of its own.  The file is damaged and read from the side with SQLite itself.
  */
 #include "core/daemon/journal_file.h"
+#include "core/daemon/journal_state.h"
 #include "core/daemon/journal_sum.h"
 
 #include "core/base/text.h"
@@ -260,7 +261,7 @@ test_file(void **state)
     assert_int_equal(stat(wal, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
     rk_journal_close(&j);
-    assert_int_equal(sql_number(p, "PRAGMA user_version"), 2);
+    assert_int_equal(sql_number(p, "PRAGMA user_version"), 3);
 }
 
 /* A group that is not committed is not there. */
@@ -499,9 +500,9 @@ test_newer(void **state)
     put(j, "x", 5);
     committed(j);
     rk_journal_close(&j);
-    sql(p, "PRAGMA user_version=3; ALTER TABLE links ADD COLUMN more INTEGER");
-    refused(p, RK_E_UNSUPPORTED, "newer rekeyd (schema 3, this one knows 2)");
-    sql(p, "PRAGMA user_version=2; ALTER TABLE links DROP COLUMN more");
+    sql(p, "PRAGMA user_version=4; ALTER TABLE links ADD COLUMN more INTEGER");
+    refused(p, RK_E_UNSUPPORTED, "newer rekeyd (schema 4, this one knows 3)");
+    sql(p, "PRAGMA user_version=3; ALTER TABLE links DROP COLUMN more");
     j = opened(p); /* nothing was done to it */
     holds(j, 5);
     rk_journal_close(&j);
@@ -572,62 +573,137 @@ test_place(void **state)
     refused(&other, RK_E_CONFIG, "absolute");
 }
 
-/* Check values as they would be, had a rekeyd written these rows. */
-static const char sums[] =
-    "UPDATE links SET sum=rk_sum(link,end,role,phase,term,seq,floor,cur_seq,prev_seq,cur,prev,cand,mine,theirs,"
-    "cur_since_ms,cur_boot,cur_boot_ns,flags,start_ms)";
+/* Write this value into column of l-1's row, or of the only one, from the side. */
+static void
+set_value(const struct place *p, const char *column, const unsigned char *bytes, size_t n)
+{
+    char text[2 * RK_JOURNAL_STATE_MAX + 200];
+    size_t at = (size_t)snprintf(text, sizeof text, "UPDATE states SET %s=x'", column);
 
-/* A row that no rekeyd wrote is left out, whether or not its check value fits, counted, and harms no other. */
+    assert_true(n <= RK_JOURNAL_STATE_MAX);
+    for (size_t i = 0; i < n; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%02x", bytes[i]);
+    snprintf(text + at, sizeof text - at, "' WHERE no IN (SELECT no FROM links WHERE link IN ('x','l-1'))");
+    sql(p, text);
+}
+
+/* The state of l-1 must be left out as damaged, and no other; then the journal is empty again. */
+static void
+left_out(const struct place *p)
+{
+    struct rk_journal *j = opened(p);
+    struct loaded l = {0};
+
+    assert_int_equal(rk_journal_load(j, keep, &l), RK_E_PROTOCOL);
+    assert_int_equal(l.n, 2);
+    assert_string_equal(l.d[0].link, "l-0");
+    assert_string_equal(l.d[1].link, "l-2");
+    assert_int_equal(rk_journal_damaged(j), 1);
+    rk_journal_close(&j);
+    sql(p, "DELETE FROM links");
+}
+
+static void
+three_links(const struct place *p)
+{
+    struct rk_journal *j = opened(p);
+
+    put(j, "l-0", 5);
+    put(j, "l-1", 6);
+    put(j, "l-2", 7);
+    committed(j);
+    rk_journal_close(&j);
+}
+
+/* A row that no rekeyd wrote is left out, counted, and harms no other. */
 static void
 test_damaged_rows(void **state)
 {
+#define OF_1 " WHERE no=(SELECT no FROM links WHERE link='l-1')"
     static const char *const harm[] = {
-        "UPDATE links SET link='a b' WHERE link='l-1'", "UPDATE links SET phase=7 WHERE link='l-1'",
-        "UPDATE links SET phase=-1 WHERE link='l-1'",   "UPDATE links SET phase=4294967296 WHERE link='l-1'",
-        "UPDATE links SET role=0 WHERE link='l-1'",     "UPDATE links SET end='z' WHERE link='l-1'",
-        "UPDATE links SET end='ab' WHERE link='l-1'",   "UPDATE links SET cur='a/b' WHERE link='l-1'",
-        "UPDATE links SET cand=NULL WHERE link='l-1'",  "UPDATE links SET seq='x' WHERE link='l-1'",
-        "UPDATE links SET prev=hex(zeroblob(99)) WHERE link='l-1'",
-        "UPDATE links SET mine=x'00112233' WHERE link='l-1'",
-        "UPDATE links SET cur='a'||char(0)||'b' WHERE link='l-1'",
-        "UPDATE links SET flags=32 WHERE link='l-1'",   "UPDATE links SET flags=4294967296 WHERE link='l-1'",
-        "UPDATE links SET start_ms=-1 WHERE link='l-1'", "UPDATE links SET start_ms=253402300800000 WHERE link='l-1'",
-        "UPDATE links SET cur_boot='x' WHERE link='l-1'", "UPDATE links SET cur_boot_ns=0.5 WHERE link='l-1'",
+        "UPDATE links SET link='a b' WHERE link='l-1'", "UPDATE links SET link='l-1a' WHERE link='l-1'",
+        "UPDATE links SET link=NULL WHERE link='l-1'",  "UPDATE links SET end='z' WHERE link='l-1'",
+        "UPDATE links SET end='ab' WHERE link='l-1'",   "UPDATE links SET end='b' WHERE link='l-1'",
+        "UPDATE states SET state=NULL" OF_1,            "UPDATE states SET state='text'" OF_1,
+        "UPDATE states SET state=7" OF_1,               "UPDATE states SET state=x'01'" OF_1,
+        "UPDATE states SET state=zeroblob(1000)" OF_1,  "DELETE FROM states" OF_1,
+        "UPDATE states SET state=(SELECT state FROM states s JOIN links l USING(no) WHERE link='l-0')" OF_1,
     };
-    const struct place *p = *state;
 
-    for (size_t n = 0; n < 2 * sizeof harm / sizeof *harm; n++) {
-        struct rk_journal *j = opened(p);
-        struct loaded l = {0};
-
-        put(j, "l-0", 5);
-        put(j, "l-1", 6);
-        put(j, "l-2", 7);
-        committed(j);
-        rk_journal_close(&j);
-        sql(p, harm[n / 2]);
-        if (n % 2)
-            sql(p, sums);
-        j = opened(p);
-        assert_int_equal(rk_journal_load(j, keep, &l), RK_E_PROTOCOL);
-        assert_int_equal(l.n, 2);
-        assert_string_equal(l.d[0].link, "l-0");
-        assert_string_equal(l.d[1].link, "l-2");
-        assert_int_equal(rk_journal_damaged(j), 1);
-        rk_journal_close(&j);
-        sql(p, "DELETE FROM links");
+    for (size_t n = 0; n < sizeof harm / sizeof *harm; n++) {
+        three_links(*state);
+        sql(*state, harm[n]);
+        left_out(*state);
     }
 }
 
-/* A value that could be, but is not what was written: only the check value can tell; of counters too. */
+/* Also one whose check value fits. */
+static void
+test_damaged_states(void **state)
+{
+    unsigned char bytes[RK_JOURNAL_STATE_MAX];
+    struct rk_durable bad[10];
+
+    for (size_t i = 0; i < 10; i++)
+        bad[i] = state_of("l-1", 'a', 6);
+    bad[0].phase = 7;
+    bad[1].phase = UINT32_MAX;
+    bad[2].role = 0;
+    snprintf(bad[3].cur, sizeof bad[3].cur, "a/b");
+    bad[4].cand[0] = '\0';
+    memset(bad[5].prev, ' ', sizeof bad[5].prev - 1);
+    bad[6].mine[31] = 'g';
+    bad[7].theirs[1] = '\0';
+    bad[8].flags = 32;
+    bad[9].start_ms = -1;
+    for (size_t i = 0; i < 10; i++) {
+        assert_non_null(rk_journal_state_fault(&bad[i]));
+        three_links(*state);
+        set_value(*state, "state", bytes, rk_journal_state_put(&bad[i], bytes));
+        left_out(*state);
+    }
+}
+
+/* Any one byte that is not what was written, and any length: only the check value can tell. */
+static void
+test_decayed_bytes(void **state)
+{
+    struct rk_durable d = state_of("x", 'a', 6), out = d;
+    struct rk_journal_tally tally = {UINT32_MAX, 3, 1000}, got;
+    unsigned char bytes[RK_JOURNAL_STATE_MAX];
+    size_t n = rk_journal_state_put(&d, bytes), m;
+
+    (void)state;
+    assert_null(rk_journal_state_get(bytes, n, &out));
+    same_state(&out, &d);
+    for (size_t i = 0; i < n; i++) {
+        assert_non_null(rk_journal_state_get(bytes, i, &out));
+        for (unsigned bit = 1; bit < 256; bit <<= 1) {
+            bytes[i] ^= (unsigned char)bit;
+            assert_non_null(rk_journal_state_get(bytes, n, &out));
+            bytes[i] ^= (unsigned char)bit;
+        }
+    }
+    out.link[0] = 'y'; /* of another end */
+    assert_non_null(rk_journal_state_get(bytes, n, &out));
+    m = rk_journal_tally_put(&tally, "x", 'a', bytes);
+    assert_true(rk_journal_tally_get(bytes, m, "x", 'a', &got));
+    assert_true(got.last == UINT32_MAX && got.done == 3 && got.failed == 1000);
+    assert_false(rk_journal_tally_get(bytes, m, "x", 'b', &got));
+    assert_false(rk_journal_tally_get(bytes, m - 1, "x", 'a', &got));
+    assert_false(rk_journal_tally_get(NULL, 0, "x", 'a', &got));
+    bytes[2] ^= 1;
+    assert_false(rk_journal_tally_get(bytes, m, "x", 'a', &got));
+    assert_true(got.last == 0 && got.done == 0 && got.failed == 0);
+}
+
+/* What decayed of an end, its counters too, is left out and said; the next step mends it, and its history is found. */
 static void
 test_decayed(void **state)
 {
-    static const char *const harm[] = {
-        "UPDATE links SET seq=seq+1", "UPDATE links SET cur='cur-7'", "UPDATE links SET flags=flags+1",
-        "UPDATE links SET sum=sum+1", "UPDATE links SET role=NULL", "UPDATE links SET sum=NULL",
-    };
+    static const char *const harm[] = {"x'0123456789abcdef0123'", "NULL", "'text'", "7"};
     const struct place *p = *state;
+    char text[128];
     uint64_t done, failed;
 
     for (size_t i = 0; i < sizeof harm / sizeof *harm; i++) {
@@ -637,21 +713,26 @@ test_decayed(void **state)
         assert_int_equal(note(j, "x", 'a', 1, "rotated", 1), RK_OK);
         committed(j);
         rk_journal_close(&j);
-        sql(p, harm[i]);
-        sql(p, "UPDATE links SET done=done+1");
+        snprintf(text, sizeof text, "UPDATE states SET state=%s, tally=%s", harm[i], harm[i]);
+        sql(p, text);
         j = opened(p);
         assert_int_equal(rk_journal_load(j, keep, &(struct loaded){0}), RK_E_PROTOCOL);
         assert_int_equal(rk_journal_count(j, "x", 'a', &done, &failed), RK_OK);
         assert_true(done == 0 && failed == 0);
+        assert_int_equal(rk_journal_damaged(j), 2);
         put(j, "x", 7); /* a new state and a new event mend both */
         assert_int_equal(note(j, "x", 'a', 2, "rotated", 2), RK_OK);
         committed(j);
         holds(j, 7);
         assert_int_equal(rk_journal_count(j, "x", 'a', &done, &failed), RK_OK);
         assert_true(done == 1 && failed == 0);
+        rk_journal_close(&j);
+        assert_int_equal(sql_number(p, "SELECT before=id-1 FROM events WHERE seq=2"), 1);
+        j = opened(p);
         assert_int_equal(rk_journal_forget(j, "x", 'a'), RK_OK);
         committed(j);
         rk_journal_close(&j);
+        assert_int_equal(sql_number(p, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM states)"), 0);
     }
 }
 
@@ -914,6 +995,7 @@ test_places(void **state)
     struct rk_journal *j = opened(p);
     struct rk_journal_place at = {0};
     struct rk_durable d = state_of("a-b-1", 'a', 5);
+    struct loaded l = {0};
     uint64_t done = 0, failed = 0;
     char why[400];
 
@@ -927,7 +1009,7 @@ test_places(void **state)
     committed(j);
     assert_int_equal(rk_journal_count(j, "a-b-1", 'a', &done, &failed), RK_OK);
     assert_true(done == 1 && failed == 1);
-    assert_true(at.no == 1 && at.last == 2);
+    assert_true(at.no == 1 && at.tally.last == 2);
     /* after another end's rows were deleted nothing that was known is believed */
     assert_int_equal(rk_journal_forget(j, "a-b-2", 'a'), RK_OK);
     at.no = 99;
@@ -939,8 +1021,12 @@ test_places(void **state)
     assert_int_equal(rk_journal_put_at(j, &at, &d), RK_E_UNSAFE);
     assert_int_equal(rk_journal_commit(j, why, sizeof why), RK_E_UNSAFE);
     rk_journal_close(&j);
-    assert_int_equal(sql_number(p, "SELECT count(*) FROM links WHERE seq=6 AND done=1 AND failed=1"), 1);
-    assert_int_equal(sql_number(p, "SELECT count(*) FROM links WHERE tally=rk_sum(no,link,end,last,done,failed)"), 1);
+    j = opened(p);
+    assert_int_equal(rk_journal_load(j, keep, &l), RK_OK);
+    assert_true(l.n == 1 && l.d[0].seq == 6);
+    assert_int_equal(rk_journal_count(j, "a-b-1", 'a', &done, &failed), RK_OK);
+    assert_true(done == 1 && failed == 1);
+    rk_journal_close(&j);
 }
 
 #define AT_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
@@ -953,7 +1039,8 @@ main(void)
         AT_PLACE(test_contract),    AT_PLACE(test_kill),          AT_PLACE(test_disk_full),
         AT_PLACE(test_disk_full_at_commit), AT_PLACE(test_second_opener), AT_PLACE(test_newer),
         AT_PLACE(test_foreign),     AT_PLACE(test_damaged),       AT_PLACE(test_place),
-        AT_PLACE(test_damaged_rows), AT_PLACE(test_decayed),
+        AT_PLACE(test_damaged_rows), AT_PLACE(test_damaged_states), AT_PLACE(test_decayed_bytes),
+        AT_PLACE(test_decayed),
         AT_PLACE(test_history),      AT_PLACE(test_history_order),
         AT_PLACE(test_counters),    AT_PLACE(test_forget),        AT_PLACE(test_prune),
         AT_PLACE(test_circle),      AT_PLACE(test_damaged_events), AT_PLACE(test_many),
