@@ -20,36 +20,50 @@ rk_copy(char *dst, size_t size, const char *src)
     return true;
 }
 
+/* What a character may be part of: a state of the journal has some 200 of them, and is looked at in each step.  Of
+ * what is secret none is looked up here, see rk_hex_get(). */
+#define FIRST 1u /* of a name */
+#define NAME 2u
+#define KEY_ID 4u
+#define HEX 8u
+
+static const unsigned char is_part_of[256] = {
+    ['!' ... ','] = KEY_ID,
+    ['-' ... '.'] = KEY_ID | NAME,
+    ['0' ... '9'] = KEY_ID | NAME | FIRST | HEX,
+    [':' ... '@'] = KEY_ID,
+    ['A' ... 'F'] = KEY_ID | NAME | FIRST | HEX,
+    ['G' ... 'Z'] = KEY_ID | NAME | FIRST,
+    ['[' ... '^'] = KEY_ID,
+    ['_'] = KEY_ID | NAME,
+    ['`'] = KEY_ID,
+    ['a' ... 'f'] = KEY_ID | NAME | FIRST | HEX,
+    ['g' ... 'z'] = KEY_ID | NAME | FIRST,
+    ['{'] = KEY_ID,
+    ['}' ... '~'] = KEY_ID,
+};
+
+/* Are n characters, at most max + 1 of which were counted, between 1 and max that are all part of it? */
 static bool
-alnum(char c)
+all_part_of(const char *text, size_t n, size_t max, unsigned what)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    unsigned all = what;
+
+    for (size_t i = 0; i < n; i++)
+        all &= is_part_of[(unsigned char)text[i]];
+    return n > 0 && n <= max && all == what;
 }
 
 bool
 rk_name_ok(const char *name, size_t max)
 {
-    size_t n = strnlen(name, max + 1);
-
-    if (n == 0 || n > max || !alnum(name[0]))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!alnum(name[i]) && name[i] != '.' && name[i] != '_' && name[i] != '-')
-            return false;
-    return true;
+    return (is_part_of[(unsigned char)name[0]] & FIRST) && all_part_of(name, strnlen(name, max + 1), max, NAME);
 }
 
 bool
 rk_key_id_ok(const char *id)
 {
-    size_t n = strnlen(id, RK_KEY_ID_MAX + 1);
-
-    if (n == 0 || n > RK_KEY_ID_MAX)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)(id[i] - '!') > '~' - '!' || id[i] == '|' || id[i] == '/')
-            return false;
-    return true;
+    return all_part_of(id, strnlen(id, RK_KEY_ID_MAX + 1), RK_KEY_ID_MAX, KEY_ID);
 }
 
 void
@@ -110,16 +124,7 @@ rk_hex_get(const char *hex, unsigned char *bytes, size_t n)
 bool
 rk_hex_ok(const char *hex, size_t digits)
 {
-    unsigned bad = 0;
-
-    if (strnlen(hex, digits + 1) != digits)
-        return false;
-    for (size_t i = 0; i < digits; i++) { /* no branch: which digits come next cannot be foreseen */
-        unsigned c = (unsigned char)hex[i];
-
-        bad |= (unsigned)(c - '0' > 9) & (unsigned)((c | 32) - 'a' > 5);
-    }
-    return bad == 0;
+    return strnlen(hex, digits + 1) == digits && (digits == 0 || all_part_of(hex, digits, digits, HEX));
 }
 
 bool
