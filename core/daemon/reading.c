@@ -11,7 +11,6 @@
 #include "../base/text.h"
 #include "../model/end_class.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +103,7 @@ void
 reading_keep(struct end *end, const struct rk_item *item, int64_t now_ns)
 {
     struct reading *r = end->live->reading;
+    size_t why_len;
 
     if (!r)
         return;
@@ -117,7 +117,9 @@ reading_keep(struct end *end, const struct rk_item *item, int64_t now_ns)
     for (size_t k = 0; k < RK_SEEN_KEYS; k++)
         r->key[k].held = item->key[k].held;
     rk_copy(r->facts, sizeof r->facts, item->facts);
-    snprintf(r->why, sizeof r->why, "%.*s", RK_WHY_MAX - 1, item->text);
+    why_len = strnlen(item->text, sizeof r->why - 1);
+    memcpy(r->why, item->text, why_len);
+    r->why[why_len] = '\0';
 }
 
 /* ---- the next question ---- */

@@ -32,7 +32,7 @@ rk_end_note(struct step *s, const char *event, const char *key_id)
     s->todo->note = event;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         s->todo->note_bad |= strcmp(event, bad[i]) == 0;
-    snprintf(s->todo->note_key, sizeof s->todo->note_key, "%s", key_id);
+    (void)rk_copy(s->todo->note_key, sizeof s->todo->note_key, key_id); /* fits */
 }
 
 void
@@ -150,7 +150,7 @@ ask(struct step *s, enum rk_act act)
         act = RK_ACT_GET_BY_ID;
     todo->act = act;
     todo->fallback = s->e->d.flags & RK_DF_CAND_FALLBACK;
-    snprintf(todo->key_id, sizeof todo->key_id, "%s", key_of(&s->e->d, act, &todo->seq));
+    (void)rk_copy(todo->key_id, sizeof todo->key_id, key_of(&s->e->d, act, &todo->seq)); /* fits */
     put_terms(s);
     if (act == RK_ACT_JOURNAL) {
         todo->publish = false; /* what is said must be in the journal: a crash would take it back */

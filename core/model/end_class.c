@@ -40,10 +40,13 @@ _Static_assert(RK_WORDS_ALL == (1u << sizeof words_said / sizeof *words_said) - 
 static void
 add(char *facts, const char *word)
 {
-    size_t len = strlen(facts);
+    size_t len = strlen(facts), more = strlen(word);
 
-    if (len + strlen(word) + (len > 0) <= RK_FACTS_MAX)
-        sprintf(facts + len, "%s%s", len ? "," : "", word);
+    if (len + more + (len > 0) > RK_FACTS_MAX)
+        return;
+    if (len > 0)
+        facts[len++] = ',';
+    memcpy(facts + len, word, more + 1);
 }
 
 void

@@ -121,7 +121,7 @@ rk_end_uses(const struct rk_end *e, const char *key_id, bool fallback)
 void
 rk_end_take_key(struct rk_end *e, const char *key_id)
 {
-    snprintf(e->d.cand, sizeof e->d.cand, "%s", key_id);
+    (void)rk_copy(e->d.cand, sizeof e->d.cand, key_id); /* fits: it is one */
     e->used[e->n_used++ % RK_USED_KEYS] = rk_hash(key_id);
 }
 
@@ -134,7 +134,7 @@ rk_end_fits(const struct rk_end *e, const char *key_id)
     char text[RK_RECORD_MAX + 1];
 
     staged.d.phase = RK_PH_STAGED;
-    snprintf(staged.d.cand, sizeof staged.d.cand, "%s", key_id);
+    (void)rk_copy(staged.d.cand, sizeof staged.d.cand, key_id); /* fits */
     rk_end_record(&staged, &r);
     rk_words_add(r.facts, &(struct rk_words){RK_WORDS_ALL, 0});
     memset(r.confirm, '0', RK_CONFIRM_HEX);
