@@ -131,7 +131,6 @@ rk_end_fits(const struct rk_end *e, const char *key_id)
 {
     struct rk_end staged = *e;
     struct rk_record r;
-    char text[RK_RECORD_MAX + 1];
 
     staged.d.phase = RK_PH_STAGED;
     (void)rk_copy(staged.d.cand, sizeof staged.d.cand, key_id); /* fits */
@@ -139,7 +138,7 @@ rk_end_fits(const struct rk_end *e, const char *key_id)
     rk_words_add(r.facts, &(struct rk_words){RK_WORDS_ALL, 0});
     memset(r.confirm, '0', RK_CONFIRM_HEX);
     r.confirm[RK_CONFIRM_HEX] = '\0';
-    return rk_record_put(&r, text);
+    return rk_record_fits(&r);
 }
 
 bool

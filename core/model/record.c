@@ -46,6 +46,25 @@ rk_record_put(const struct rk_record *r, char *text)
     return n > 0 && n <= TEXT_MAX;
 }
 
+static size_t
+digits(uint64_t number)
+{
+    size_t n = 1;
+
+    for (; number > 9; number /= 10)
+        n++;
+    return n;
+}
+
+bool
+rk_record_fits(const struct rk_record *r)
+{
+    size_t n = strlen("rk1||M|||I||||") + strlen(r->link) + digits(r->term) + digits(r->seq) + strlen(r->key) +
+               strlen(r->prev) + strlen(r->facts) + strlen(r->confirm);
+
+    return r->term <= RK_SEQ_MAX && r->seq <= RK_SEQ_MAX && n <= TEXT_MAX;
+}
+
 static bool
 get_number(const char *s, uint64_t *v)
 {

@@ -39,9 +39,11 @@ struct rk_record {
 
 /* rk_record_put - record to text[RK_RECORD_MAX + 1]; false when it would not fit with its tag
  *                 or has a number above RK_SEQ_MAX
+ * rk_record_fits - what rk_record_put would say; no text is made
  * rk_record_get - text without tag to record; RK_OK, or RK_E_PROTOCOL for anything that put could not have written
  * thread: any.  src: design: doc/rotation.md */
 bool rk_record_put(const struct rk_record *r, char *text);
+bool rk_record_fits(const struct rk_record *r);
 int rk_record_get(const char *text, struct rk_record *r);
 
 /* rk_record_order - <0, 0, >0: is a older than, the same step as, newer than b, by (term, seq, say) */

@@ -93,6 +93,7 @@ put_sized(struct rk_record r, int key, int prev, int facts)
     memset(r.prev, 'p', (size_t)prev);
     memset(r.facts, 'f', (size_t)facts);
     ok = rk_record_put(&r, text);
+    assert_int_equal(rk_record_fits(&r), ok);
     if (ok)
         assert_reads_back(&r);
     return ok;
@@ -108,10 +109,21 @@ limits(void **state)
     (void)state;
     assert_true(put_sized(r, 64, 64, TEXT_MAX - rest - 128));
     assert_false(put_sized(r, 64, 64, TEXT_MAX - rest - 128 + 1));
+    for (r.seq = 9; r.seq < RK_SEQ_MAX; r.seq = r.seq * 10 + 9) { /* the last number of a length, and the first */
+        const int more = snprintf(text, sizeof text, "%llu", (unsigned long long)r.seq) - 1;
+
+        assert_true(put_sized(r, 64, 64, TEXT_MAX - rest - 128 - more));
+        assert_false(put_sized(r, 64, 64, TEXT_MAX - rest - 128 - more + 1));
+        r.seq++;
+        assert_false(put_sized(r, 64, 64, TEXT_MAX - rest - 128 - more));
+        r.seq--;
+    }
     big.seq = big.term = RK_SEQ_MAX;
     assert_reads_back(&big);
+    assert_true(rk_record_fits(&big));
     big.seq++;
     assert_false(rk_record_put(&big, text));
+    assert_false(rk_record_fits(&big));
     big.seq = UINT64_MAX;
     assert_false(rk_record_put(&big, text));
     big.seq = 1;
