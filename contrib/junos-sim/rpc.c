@@ -233,7 +233,9 @@ rpc_named(const char *name)
                  {"close-configuration", rpc_close}, {"load-configuration", rpc_load}, {"edit-config", rpc_edit},
                  {"discard-changes", rpc_discard}, {"get-configuration", rpc_get_configuration},
                  {"get-config", rpc_get_config}, {"get-rollback-information", rpc_rollback_information},
-                 {"get-commit-information", rpc_commits}, {"get-configuration-database-status", rpc_database},
+                 {"get-commit-information", rpc_commits},
+                 {"get-commit-revision-information", rpc_commit_revision},
+                 {"get-configuration-database-status", rpc_database},
                  {"get-database-status-information", rpc_database}, {"commit-configuration", rpc_commit},
                  {"commit", rpc_commit_standard}, {"validate", rpc_validate}, {"close-session", rpc_end},
                  {"request-end-session", rpc_end}, {"kill-session", rpc_kill}};

@@ -43,6 +43,7 @@ void rpc_get_configuration(struct call *c);
 void rpc_get_config(struct call *c);
 void rpc_rollback_information(struct call *c);
 void rpc_commits(struct call *c);
+void rpc_commit_revision(struct call *c);
 void rpc_database(struct call *c);
 void rpc_commit(struct call *c);
 void rpc_commit_standard(struct call *c);

@@ -46,6 +46,13 @@ failed(struct call *c, const char *re, bool check)
     fputs("</routing-engine>\n</commit-results>\n", c->out);
 }
 
+/* "re0-1384090137-1" on a router: what no other commit of it has. */
+static void
+put_revision(struct call *c, unsigned i)
+{
+    fprintf(c->out, "%s-%llu-1", engine(c, i), (unsigned long long)c->s->box->commits);
+}
+
 static void
 succeeded(struct call *c, bool check, uint32_t what, const struct sim_fault_hit *warn)
 {
@@ -63,9 +70,11 @@ succeeded(struct call *c, bool check, uint32_t what, const struct sim_fault_hit 
                 say_fault(c, warn);
         }
         fprintf(c->out, "<commit-%ssuccess/>\n", check ? "check-" : "");
-        if (!check && c->s->box->commits)
-            fprintf(c->out, "<commit-revision-information>\n<new-db-revision>%s-%llu-1</new-db-revision>\n"
-                            "</commit-revision-information>\n", engine(c, i), (unsigned long long)c->s->box->commits);
+        if (!check && c->s->box->commits) {
+            fputs("<commit-revision-information>\n<new-db-revision>", c->out);
+            put_revision(c, i);
+            fputs("</new-db-revision>\n</commit-revision-information>\n", c->out);
+        }
         if (what & SIM_DO_MALFORMED) { /* as some releases do: neither is closed */
             say_ok(c);
             return;
@@ -221,4 +230,19 @@ rpc_validate(struct call *c)
 
     if (may(c))
         run(c, &want);
+}
+
+/* src: "show system commit revision" */
+void
+rpc_commit_revision(struct call *c)
+{
+    if (!rights_view(c->s->rights)) {
+        say_message(c, "access-denied", "permission denied");
+        return;
+    }
+    fputs("<commit-revision-information>\n<revision>", c->out);
+    pthread_mutex_lock(&c->s->box->lock);
+    put_revision(c, 0);
+    pthread_mutex_unlock(&c->s->box->lock);
+    fputs("</revision>\n</commit-revision-information>\n", c->out);
 }

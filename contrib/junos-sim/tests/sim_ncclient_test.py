@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # sim_ncclient_test.py - junos-sim, seen by ncclient, a client that knows Junos and that nobody here wrote.
 import os
+import re
 import sys
 
 sys.dont_write_bytecode = True
@@ -127,6 +128,19 @@ def commit_history():
         got = m.rpc(to_ele("<get-commit-information/>"))
         first = str(got).split("</commit-history>")[0]
         expect("<log>txn=0011 links=1</log>" in first and "<user>lab</user>" in first, "%s", got)
+
+
+def commit_revision():
+    def revision():
+        return re.search("<revision>([^<]+)</revision>", str(m.rpc(to_ele("<get-commit-revision-information/>"))))[1]
+
+    with connect() as m:
+        before = revision()
+        expect(before == revision())
+        m.load_configuration(action="set", config="set system domain-name b.example")
+        expect(before == revision())
+        m.commit()
+        expect(revision() not in (before, ""))
 
 
 def locks():
@@ -274,8 +288,9 @@ def ends_clean():
 
 try:
     lab.start("--commit-time", "20ms")
-    cases = [(f.__name__, f) for f in (log_in, load_diff_commit, xml_and_text, edit_config, commit_history, locks,
-                                       private_copies, lost_session, wrong_statements, refused_commits, start_times, moved_secret,
+    cases = [(f.__name__, f) for f in (log_in, load_diff_commit, xml_and_text, edit_config, commit_history,
+                                       commit_revision, locks, private_copies, lost_session, wrong_statements,
+                                       refused_commits, start_times, moved_secret,
                                        confirmed_commit, many_at_once, rfc_framing, ends_clean)]
     status = junos_lab.run(cases)
 finally:
