@@ -23,6 +23,7 @@ static double clock_speed = 1;
 static pthread_cond_t kick;
 static pthread_t thread;
 static bool running, kicked;
+static int64_t ticked_ms; /* all cables were looked at; lock: world_lock */
 
 /* ---- time ---- */
 
@@ -216,40 +217,6 @@ read_system(struct sim_box *box, const xmlNode *root)
 }
 
 void
-sim_committed(struct sim_box *box, const char *user, const char *log)
-{
-    const xmlNode *root = xmlDocGetRootElement(box->committed);
-    struct sim_boxworld *w;
-    struct mka_conf *next;
-    int64_t now;
-
-    pthread_mutex_lock(&world_lock);
-    if (running)
-        world_tick(); /* what was before it */
-    now = sim_now_ms();
-    w = world_of(box);
-    next = w ? calloc(w->n_ports + 1, sizeof *next) : NULL;
-    if (next) {
-        read_system(box, root);
-        world_chains(box, w);
-        for (size_t i = 0; i < w->n_ports; i++) {
-            world_read(box, &w->port[i], &next[i]);
-            read_interface(root, &w->port[i], now);
-        }
-        world_judge(box, next, user, log);
-        log_commit(box, next, user, log);
-        for (size_t i = 0; i < w->n_ports; i++)
-            mka_port_configure(&w->port[i].mka, &next[i], sim_box_now_ms(box), now);
-        w->commits++;
-        w->configured_ms = sim_box_now_ms(box);
-        snprintf(w->configured_by, sizeof w->configured_by, "%s", user ? user : "root");
-        free(next);
-        world_kick();
-    }
-    pthread_mutex_unlock(&world_lock);
-}
-
-void
 sim_violation(struct sim_box *box, const char *what)
 {
     __atomic_add_fetch(&world.violations, 1, __ATOMIC_RELAXED);
@@ -265,7 +232,9 @@ sim_violation(struct sim_box *box, const char *what)
 static bool
 box_runs(const struct sim_port *p)
 {
-    return world_real_ms() >= p->box->world->down_until_ms;
+    int64_t until_ms = p->box->world->down_until_ms;
+
+    return until_ms == 0 || world_real_ms() >= until_ms;
 }
 
 bool
@@ -367,18 +336,81 @@ tick_at(int64_t now)
     }
 }
 
+static int64_t
+step_ms(void)
+{
+    return world.hello_ms / 8 < 2 ? 2 : world.hello_ms / 8;
+}
+
 /* A thread that the machine held up makes up for it, step by step: else all hellos would be late, and peers lost. */
 void
 world_tick(void)
 {
-    static int64_t last; /* lock: world_lock */
-    int64_t now = sim_now_ms(), step = world.hello_ms / 8 < 2 ? 2 : world.hello_ms / 8;
+    int64_t now = sim_now_ms(), step = step_ms();
 
-    if (last <= now && now - last <= CATCH_UP_MAX * step)
-        while (last + step < now)
-            tick_at(last += step);
+    if (ticked_ms <= now && now - ticked_ms <= CATCH_UP_MAX * step)
+        while (ticked_ms + step < now)
+            tick_at(ticked_ms += step);
     tick_at(now);
-    last = now;
+    ticked_ms = now;
+}
+
+/* The same for the cables of one box: all others can wait for their next step.  now is not behind that one. */
+static void
+tick_box(struct sim_boxworld *w, int64_t now)
+{
+    for (size_t i = 0; i < w->n_ports; i++) {
+        struct sim_port *p = &w->port[i];
+
+        run_port(p->peer && p->peer < p ? p->peer : p, now);
+    }
+}
+
+/* What was before a commit.   ret: the time of it */
+static int64_t
+tick_before(struct sim_boxworld *w)
+{
+    int64_t now = sim_now_ms();
+
+    if (now < ticked_ms || now - ticked_ms > step_ms()) {
+        world_tick();
+        return ticked_ms;
+    }
+    tick_box(w, now);
+    return now;
+}
+
+void
+sim_committed(struct sim_box *box, const char *user, const char *log)
+{
+    const xmlNode *root = xmlDocGetRootElement(box->committed);
+    struct sim_boxworld *w;
+    struct mka_conf *next;
+    int64_t now;
+
+    pthread_mutex_lock(&world_lock);
+    w = world_of(box);
+    now = running && w ? tick_before(w) : sim_now_ms();
+    next = w ? calloc(w->n_ports + 1, sizeof *next) : NULL;
+    if (next) {
+        read_system(box, root);
+        world_chains(box, w);
+        for (size_t i = 0; i < w->n_ports; i++) {
+            world_read(box, &w->port[i], &next[i]);
+            read_interface(root, &w->port[i], now);
+        }
+        world_judge(box, next, user, log);
+        log_commit(box, next, user, log);
+        for (size_t i = 0; i < w->n_ports; i++)
+            mka_port_configure(&w->port[i].mka, &next[i], sim_box_now_ms(box), now);
+        w->commits++;
+        w->configured_ms = sim_box_now_ms(box);
+        snprintf(w->configured_by, sizeof w->configured_by, "%s", user ? user : "root");
+        free(next);
+        if (running)
+            tick_box(w, now);
+    }
+    pthread_mutex_unlock(&world_lock);
 }
 
 void
