@@ -18,10 +18,13 @@
     "<interfaces><name>ge-0/0/1</name><connectivity-association>CA1</connectivity-association></interfaces>" \
     "</macsec></security></configuration></rpc-reply>"
 
+#define REVISION(id) \
+    "<rpc-reply><commit-revision-information><revision>" id "</revision></commit-revision-information></rpc-reply>"
+
 static struct jn_device d;
 static struct rk_call call, other;
 static struct jn_conf *a, *b;
-static struct rig_rule rule[1];
+static struct rig_rule rule[2];
 static const char *const iface[] = {"ge-0/0/1"};
 
 static int
@@ -170,6 +173,105 @@ test_recent(void **state)
     assert_int_equal(rule[0].asked, 5);
 }
 
+static void
+told_revision(const char *reply)
+{
+    rule[1] = (struct rig_rule){.part = "get-commit-revision-information", .reply = reply};
+    rig_rules(rule, 2);
+}
+
+static void
+test_revision(void **state)
+{
+    const struct jn_conf_ask plain = {.zone_s = 0}, stored = {.stored = true};
+
+    (void)state;
+    told_revision(REVISION("re0-1384090137-1"));
+    get(&call, plain, &a);
+    get(&other, plain, &b);
+    assert_ptr_equal(a, b);
+    assert_int_equal(rule[0].asked, 1); /* it cannot have changed */
+    assert_int_equal(rule[1].asked, 2); /* which is asked each time */
+    get(&other, stored, &b);            /* a form of a key is only in the whole of it */
+    assert_non_null(b->ca[0].psk.stored);
+    assert_int_equal(rule[0].asked, 2);
+    get(&call, plain, &a);
+    get(&call, (struct jn_conf_ask){.zone_s = 3600}, &b);
+    assert_ptr_not_equal(a, b);
+    assert_int_equal(rule[0].asked, 4);
+}
+
+/* Someone has committed: it may be anything, and also the same again. */
+static void
+test_another_revision(void **state)
+{
+    const struct jn_conf_ask plain = {.zone_s = 0};
+
+    (void)state;
+    told_revision(REVISION("re0-1384090137-1"));
+    get(&call, plain, &a);
+    rule[1].reply = REVISION("re0-1384090137-2");
+    get(&call, plain, &b);
+    assert_ptr_equal(a, b);
+    assert_int_equal(rule[0].asked, 2);
+    rule[0].reply = CONF("<cipher-suite>gcm-aes-xpn-256</cipher-suite>");
+    rule[1].reply = REVISION("re0-1384090138-3");
+    get(&call, plain, &b);
+    assert_string_equal(b->ca[0].cipher, "gcm-aes-xpn-256");
+    get(&call, plain, &a);
+    assert_ptr_equal(a, b);
+    assert_int_equal(rule[0].asked, 3);
+    d.kept.whole_ms -= 120000; /* it is not believed for ever */
+    get(&call, plain, &a);
+    assert_int_equal(rule[0].asked, 4);
+    jn_forget(&d); /* and not by another session */
+    get(&call, plain, &a);
+    assert_int_equal(rule[0].asked, 5);
+}
+
+/* What was read with one revision does not stand for another one that was read in vain. */
+static void
+test_revision_and_no_reply(void **state)
+{
+    struct jn_conf_ask ask = {.ifaces = iface, .n = 1};
+
+    (void)state;
+    told_revision(REVISION("re0-1384090137-1"));
+    get(&call, ask, &a);
+    rule[0].err = RK_E_UNKNOWN;
+    rule[1].reply = REVISION("re0-1384090137-2");
+    assert_int_equal(jn_conf_get(&d, &call, &ask, &b), RK_E_UNKNOWN);
+    rule[0].err = RK_OK;
+    get(&call, ask, &b);
+    assert_int_equal(rule[0].asked, 3);
+    rule[1].err = RK_E_UNKNOWN;
+    assert_int_equal(jn_conf_get(&d, &call, &ask, &a), RK_E_UNKNOWN);
+    rule[1].err = RK_OK;
+    get(&call, ask, &b);
+    assert_int_equal(rule[0].asked, 4);
+}
+
+static void
+test_no_revision(void **state)
+{
+    static const char *const replies[] = {
+        NULL, "<rpc-reply><commit-revision-information/></rpc-reply>", REVISION(" "), "<rpc-reply><ok/></rpc-reply>"};
+    const struct jn_conf_ask plain = {.zone_s = 0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        told_revision(replies[i]);
+        rule[0].asked = 0;
+        get(&call, plain, &a);
+        get(&call, plain, &b);
+        assert_ptr_equal(a, b);
+        assert_int_equal(rule[0].asked, 2);
+        assert_int_equal(rule[1].asked, 1); /* once a session */
+        jn_forget(&d);
+        d.no_revision = false;
+    }
+}
+
 int
 main(void)
 {
@@ -179,6 +281,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_failed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recent, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_revision, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_revision, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_revision_and_no_reply, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_revision, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,12 @@ answer(const char *body, struct nc_reply **reply)
         r->root = xmlDocGetRootElement(r->doc);
         return RK_OK;
     }
+    if (strstr(body, "get-commit-revision-information")) { /* as one that does not know it, where no test says more */
+        *reply = r = calloc(1, sizeof *r);
+        assert_non_null(r);
+        r->n_errors = 1;
+        return RK_E_REJECTED;
+    }
     fail_msg("not expected: %s", body);
     return RK_E_FATAL;
 }

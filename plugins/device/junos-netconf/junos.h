@@ -38,9 +38,12 @@ struct jn_options {
 
 struct jn_sealed; /* sealed.c */
 
-/* keep.c: the configuration that was read last, for as long as the router's reply stays the same, byte for byte. */
+/* keep.c: the configuration that was read last, for as long as the router says that it is still the same one, or its
+ * reply stays the same, byte for byte. */
 struct jn_kept {
-    struct nc_same same;
+    struct nc_same same;      /* of the reply with the configuration */
+    struct nc_same revision;  /* of the router's name for what is committed: conf is that one, or a newer one */
+    int64_t whole_ms;         /* when the configuration was sent whole, monotonic */
     struct jn_conf *conf;     /* NULL: none */
     int32_t zone_s;           /* that its start times were read with */
     const struct rk_call *call; /* that read it last, and when: monotonic */
@@ -55,6 +58,7 @@ struct jn_device {
     int64_t used_ms, opened_ms; /* when it was last used, and opened, monotonic */
     char model[64], release[64], host_name[65]; /* "" not known (facts of the session) */
     bool known;               /* they were asked for */
+    bool no_revision;         /* keep.c: it does not tell what revision is committed (this session) */
     struct jn_sealed *sealed;
     struct jn_kept kept;
     unsigned char way[8];     /* view.c: which of the names of a request this router knows */

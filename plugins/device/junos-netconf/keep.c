@@ -1,7 +1,13 @@
-/* keep.c - asks for the committed configuration, and keeps what was read while the router's reply stays the same.
+/* keep.c - asks for the committed configuration, and keeps what was read while it stays the same.
  *
- * It is asked for each time: only to read the same bytes again is spared.  Stored forms of keys are not kept: they are
- * taken from a reply when there is a key that this process cannot put elsewhere without. */
+ * The router is asked each time: for the identifier of the revision that is committed, which each commit changes,
+ * whoever makes it, and for the configuration unless that is still the one that was read.  The identifier is asked for
+ * first, so that what is read behind it is that revision or a newer one.   src: "show system commit revision"; "network
+ * management systems can use the configuration revision identifier to determine if the known configuration is identical
+ * to the device's" (Junos XML protocol, commit-revision-information)
+ * A router that does not tell it sends all of the configuration, and only to read the same bytes again is spared.
+ * Stored forms of keys are not kept: they are taken from a reply when there is a key that this process cannot put
+ * elsewhere without. */
 #include "rows.h"
 #include "sealed.h"
 
@@ -14,6 +20,9 @@
     "<interfaces><interface><name/><description/></interface></interfaces>" \
     "</configuration></get-configuration>"
 
+#define REVISION "get-commit-revision-information"
+
+#define WHOLE_MS 60000 /* all of it is read again after so long, whatever the router says of its revision */
 #define RECENT_MS 50 /* as long as a reply may be under way: what looks after a change is in the same call at once */
 
 void
@@ -48,6 +57,40 @@ all_sealed(const struct jn_device *d, const struct jn_conf *conf, const struct j
     return ask->n > 0;
 }
 
+/* ---- the revision ---- */
+
+static bool
+names_revision(const struct nc_reply *reply)
+{
+    char id[64];
+
+    return reply->root && nc_text(nc_find(reply->root, "revision"), id, sizeof id) && id[0];
+}
+
+/* out:  *same: it is the one that the configuration was read with, by the same words.   ret: RK_OK, also when it is not
+ * told; else as jn_rpc */
+static int
+ask_revision(struct jn_device *d, struct rk_call *call, bool *same)
+{
+    struct nc_part part = {.kind = NC_TEXT, .text = "<" REVISION "/>"};
+    struct nc_request request = {.what = REVISION, .parts = &part, .n = 1, .same = &d->kept.revision};
+    struct nc_reply *reply = NULL;
+    int err = RK_OK;
+
+    *same = false;
+    if (d->no_revision)
+        return RK_OK;
+    err = jn_rpc(d, call, &request, &reply);
+    *same = !err && reply->same;
+    if (err == RK_E_REJECTED || (!err && !*same && !names_revision(reply))) {
+        d->no_revision = true;
+        d->kept.revision.known = false;
+        err = RK_OK;
+    }
+    nc_reply_free(&reply);
+    return err;
+}
+
 /* ---- reading ---- */
 
 /* May the configuration that is kept stand for the reply, when that is the same? */
@@ -74,6 +117,14 @@ read_reply(struct jn_device *d, const struct jn_conf_ask *ask, const struct nc_r
     return err;
 }
 
+/* What is kept is what the router has now, by this call. */
+static void
+looked(struct jn_device *d, struct rk_call *call)
+{
+    d->kept.call = call;
+    d->kept.read_ms = jn_now_ms();
+}
+
 /* ret: RK_OK, or why the reply is not one that can be read */
 static int
 take_reply(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, const struct nc_reply *reply,
@@ -86,32 +137,23 @@ take_reply(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *
     else
         err = read_reply(d, ask, reply, out);
     if (!err && d->kept.conf && *out == d->kept.conf) {
-        d->kept.call = call;
-        d->kept.read_ms = jn_now_ms();
+        looked(d, call);
+        d->kept.whole_ms = d->kept.read_ms;
     } else {
         jn_forget(d);
     }
     return err;
 }
 
-int
-jn_conf_get(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, struct jn_conf **out)
+static int
+read_whole(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, struct jn_conf **out)
 {
     struct nc_part part = {.kind = NC_TEXT, .text = CONF_BODY};
     struct nc_request request = {.what = "get-configuration", .parts = &part, .n = 1, .secret_reply = true,
                                  .same = &d->kept.same};
     struct nc_reply *reply = NULL;
-    bool stands = may_stand(d, ask);
-    int err;
+    int err = jn_rpc(d, call, &request, &reply);
 
-    *out = NULL;
-    if (ask->recent && stands && d->kept.call == call && jn_now_ms() - d->kept.read_ms <= RECENT_MS) {
-        *out = jn_conf_use(d->kept.conf);
-        return RK_OK;
-    }
-    if (!stands)
-        jn_forget(d);
-    err = jn_rpc(d, call, &request, &reply);
     if (!err) {
         err = take_reply(d, call, ask, reply, out);
         if (err)
@@ -121,4 +163,31 @@ jn_conf_get(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask 
     }
     nc_reply_free(&reply);
     return err;
+}
+
+int
+jn_conf_get(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, struct jn_conf **out)
+{
+    bool stands = may_stand(d, ask), same;
+    int err;
+
+    *out = NULL;
+    if (ask->recent && stands && d->kept.call == call && jn_now_ms() - d->kept.read_ms <= RECENT_MS) {
+        *out = jn_conf_use(d->kept.conf);
+        return RK_OK;
+    }
+    if (!stands || jn_now_ms() - d->kept.whole_ms > WHOLE_MS)
+        d->kept.revision.known = false; /* whatever it is, all is read */
+    if (!stands)
+        jn_forget(d);
+    err = ask_revision(d, call, &same);
+    if (err) {
+        jn_forget(d);
+        return err;
+    }
+    if (!same || !d->kept.conf)
+        return read_whole(d, call, ask, out);
+    looked(d, call);
+    *out = jn_conf_use(d->kept.conf);
+    return RK_OK;
 }

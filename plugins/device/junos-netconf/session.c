@@ -19,7 +19,7 @@ jn_hang_up(struct jn_device *d)
         nc_close(&d->nc, NULL);
     d->nc = NULL;
     d->model[0] = d->release[0] = d->host_name[0] = '\0';
-    d->known = false;
+    d->known = d->no_revision = false;
     d->encrypts_ms = 0;
     jn_forget(d);
 }
