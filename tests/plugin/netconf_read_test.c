@@ -512,6 +512,68 @@ test_greetings(void **state)
     assert_string_equal(out, "");
 }
 
+/* Texts that come in many pieces, among other ones, and are longer than any piece of memory. */
+static void
+test_long_texts(void **state)
+{
+    const size_t n = 40000;
+    size_t i;
+    char *text = malloc(n * 16 + 200), *out = malloc(2 * n + 1), *want = malloc(2 * n + 1), *p = text;
+    struct nc_reply *r;
+    const char *why;
+
+    (void)state;
+    p += sprintf(p, "<rpc-reply><t>");
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%c&amp;%s", (int)('a' + i % 26), i % 100 ? "" : "<!-- x -->");
+        want[2 * i] = (char)('a' + i % 26);
+        want[2 * i + 1] = '&';
+    }
+    want[2 * n] = '\0';
+    p += sprintf(p, "</t>");
+    for (i = 0; i < n; i++)
+        p += sprintf(p, "<u>%zu</u>", i % 10);
+    sprintf(p, "</rpc-reply>");
+    assert_int_equal(read_reply(text, &r, &why), RK_OK);
+    assert_true(nc_child_text(r->root, "t", out, 2 * n + 1));
+    assert_string_equal(out, want);
+    assert_int_equal(r->n_errors, 0);
+    i = 0;
+    for (const xmlNode *u = nc_child(r->root, "u"); u; u = nc_next(u)) {
+        assert_true(nc_text(u, out, 2));
+        assert_int_equal(out[0], '0' + i++ % 10);
+    }
+    assert_int_equal(i, n);
+    nc_reply_free(&r);
+    free(want);
+    free(out);
+    free(text);
+}
+
+static void
+test_attributes(void **state)
+{
+    static const char text[] = "<rpc-reply xmlns=\"u\" xmlns:j=\"v\"><a j:x=\"1\" y='&lt;&amp;2&amp;&#65;'  z=''/>"
+                               "<k:b k:x=\"3\"/></rpc-reply>";
+    const xmlNode *a, *b;
+    struct nc_reply *r;
+    const char *why;
+
+    (void)state;
+    assert_int_equal(read_reply(text, &r, &why), RK_OK);
+    a = nc_child(r->root, "a");
+    b = nc_child(r->root, "b");
+    assert_string_equal(nc_xml_attr(a, "x")->children->content, "1");
+    assert_string_equal(nc_xml_attr(a, "y")->children->content, "<&2&A");
+    assert_string_equal(nc_xml_attr(a, "z")->children->content, "");
+    assert_null(nc_xml_attr(a, "b"));
+    assert_string_equal(nc_xml_attr(b, "x")->children->content, "3");
+    assert_string_equal(a->ns->href, "u");
+    assert_null(b->ns); /* its prefix is nothing's: it stays in the name */
+    assert_string_equal(b->name, "k:b");
+    nc_reply_free(&r);
+}
+
 int
 main(void)
 {
@@ -520,6 +582,7 @@ main(void)
                                        cmocka_unit_test(test_replies),     cmocka_unit_test(test_error_texts),
                                        cmocka_unit_test(test_message_ids), cmocka_unit_test(test_deep_replies),
                                        cmocka_unit_test(test_elements),    cmocka_unit_test(test_texts),
+                                       cmocka_unit_test(test_long_texts),  cmocka_unit_test(test_attributes),
                                        cmocka_unit_test(test_greetings)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

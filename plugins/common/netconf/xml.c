@@ -1,6 +1,8 @@
 /* xml.c - reads XML that others wrote: without network, DTD and entities of its own, by local name. */
 #include "xml.h"
 
+#include "tree.h"
+
 #include <libxml/dict.h>
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
@@ -8,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Indentation makes no nodes, short texts no memory of their own: most of what a reply would cost. */
+/* Indentation makes no nodes: half of what a reply would cost. */
 #define READ_FLAGS \
     (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA | XML_PARSE_NOBLANKS | \
-     XML_PARSE_COMPACT | XML_PARSE_IGNORE_ENC)
+     XML_PARSE_IGNORE_ENC)
 
 /* ---- bytes ---- */
 
@@ -74,18 +76,6 @@ mend(char *text, size_t len)
 
 /* ---- documents ---- */
 
-static void
-refuse_dtd(void *ctx, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
-{
-    xmlParserCtxt *c = ctx;
-
-    (void)name;
-    (void)public_id;
-    (void)system_id;
-    *(bool *)c->_private = true;
-    xmlStopParser(c);
-}
-
 /* The text is read where it is: a copy of libxml2's would stay in freed memory, with the keys in it. */
 static bool
 read_in_place(xmlParserCtxt *c, const char *text, size_t len)
@@ -101,32 +91,47 @@ read_in_place(xmlParserCtxt *c, const char *text, size_t len)
     return true;
 }
 
-static xmlDoc *
-parse(const char *text, size_t len, int flags)
+/* The nodes are the tree's. */
+static void
+free_doc(xmlDoc *doc)
 {
-    xmlParserCtxt *c = xmlNewParserCtxt();
-    bool dtd = false;
+    if (!doc)
+        return;
+    doc->children = doc->last = NULL;
+    xmlFreeDoc(doc);
+}
+
+static xmlDoc *
+read_into(xmlParserCtxt *c, struct nc_tree *t, const char *text, size_t len, int flags)
+{
     xmlDoc *doc;
 
-    if (!c)
-        return NULL;
-    c->_private = &dtd;
-    c->sax->internalSubset = refuse_dtd;
     (void)xmlCtxtUseOptions(c, READ_FLAGS | flags);
+    nc_tree_set(c, t);
     c->encoding = xmlStrdup((const xmlChar *)"UTF-8"); /* whatever the text says of itself */
     if (read_in_place(c, text, len))
         (void)xmlParseDocument(c);
     doc = c->myDoc;
     c->myDoc = NULL;
-    if (doc && !c->wellFormed && !(flags & XML_PARSE_RECOVER)) {
-        nc_xml_free(doc);
-        doc = NULL;
-    }
-    xmlFreeParserCtxt(c);
-    if (doc && (dtd || !xmlDocGetRootElement(doc))) {
-        nc_xml_free(doc);
-        doc = NULL;
-    }
+    if (doc && !t->dtd && !t->failed && doc->children && (c->wellFormed || flags & XML_PARSE_RECOVER))
+        return doc;
+    free_doc(doc);
+    return NULL;
+}
+
+static xmlDoc *
+parse(const char *text, size_t len, int flags)
+{
+    xmlParserCtxt *c = xmlNewParserCtxt();
+    struct nc_tree *t = calloc(1, sizeof *t);
+    xmlDoc *doc = c && t ? read_into(c, t, text, len, flags) : NULL;
+
+    if (doc)
+        doc->_private = t;
+    else if (t)
+        nc_tree_end(&t);
+    if (c)
+        xmlFreeParserCtxt(c);
     return doc;
 }
 
@@ -160,37 +165,17 @@ nc_xml_parse(char *text, size_t len, bool *repaired)
     return doc;
 }
 
-static void
-wipe_text(xmlDoc *doc, xmlNode *node)
-{
-    bool ours = node->content && node->type != XML_ELEMENT_NODE && node->type != XML_ENTITY_REF_NODE &&
-                !(doc->dict && xmlDictOwns(doc->dict, node->content));
-
-    if (ours)
-        explicit_bzero(node->content, strlen((char *)node->content));
-}
-
 void
 nc_xml_free(xmlDoc *doc)
 {
-    xmlNode *node = doc ? doc->children : NULL;
+    struct nc_tree *t = doc ? doc->_private : NULL;
 
-    while (node) {
-        wipe_text(doc, node);
-        if (node->type == XML_ELEMENT_NODE)
-            for (xmlAttr *a = node->properties; a; a = a->next)
-                for (xmlNode *v = a->children; v; v = v->next)
-                    wipe_text(doc, v);
-        if (node->type == XML_ELEMENT_NODE && node->children) {
-            node = node->children;
-            continue;
-        }
-        while (node && !node->next)
-            node = node->parent && node->parent != (xmlNode *)doc ? node->parent : NULL;
-        node = node ? node->next : NULL;
-    }
-    if (doc)
+    if (!t) { /* it was not read here */
         xmlFreeDoc(doc);
+        return;
+    }
+    free_doc(doc);
+    nc_tree_end(&t);
 }
 
 /* ---- elements ---- */
