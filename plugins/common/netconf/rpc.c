@@ -233,9 +233,12 @@ take_reply(struct nc_session *s, char *text, size_t len, void *arg)
 static int
 await(struct nc_session *s, struct waiting *w)
 {
-    while (!w->reply) {
-        int err = nc_stop(s), n = err ? 0 : nc_read(s, take_reply, w);
+    int n = 0;
 
+    while (!w->reply) {
+        int err = n > 0 ? nc_stop(s) : RK_OK; /* a wait looks itself */
+
+        n = err ? 0 : nc_read(s, take_reply, w);
         if (w->reply)
             break; /* what came behind it and was wrong is the next one's trouble */
         if (n == RK_E_PROTOCOL && (s->in.why || w->why))

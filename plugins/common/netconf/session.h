@@ -28,10 +28,12 @@ struct nc_session {
     bool closing;          /* libssh2 is to give up at once */
     bool got;              /* the last read of the socket gave something */
     unsigned recv_calls;
+    uintptr_t stale;       /* end of what was read into libssh2's memory and is not wiped; 0: nothing was read yet */
     size_t early_bytes;    /* what came before the subsystem was there */
     char *greeting;        /* the first of them; NULL when it is not of interest any more */
     size_t greeting_len;
     unsigned keepalive_s;
+    int64_t keepalive_ms;  /* when the next one is due, monotonic */
     struct nc_frame in;
     struct nc_hello hello;
     uint64_t last_id;      /* message-id of the last request */

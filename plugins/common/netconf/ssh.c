@@ -115,11 +115,13 @@ void
 nc_keepalive(struct nc_session *s)
 {
     struct pollfd fd = {.fd = s->fd, .events = POLLOUT};
-    int next;
+    int next = 0;
 
+    if (!s->channel || nc_now_ms() < s->keepalive_ms)
+        return;
     /* Half a packet could not be finished by libssh2 (its copy is gone): only with room for all of it. */
-    if (s->channel && poll(&fd, 1, 0) > 0 && fd.revents == POLLOUT)
-        (void)libssh2_keepalive_send(s->ssh, &next);
+    if (poll(&fd, 1, 0) > 0 && fd.revents == POLLOUT && libssh2_keepalive_send(s->ssh, &next) == 0)
+        s->keepalive_ms = nc_now_ms() + (int64_t)(next - 1) * 1000; /* libssh2 counts in whole seconds */
 }
 
 static short
@@ -202,6 +204,20 @@ nc_again(struct nc_session *s, int rc, int *err)
 
 /* ---- libssh2 ---- */
 
+/* libssh2 decrypts packets where they are read: from buffer on it has taken all of them out by now, and what it has not
+ * it has moved in front of it. */
+static void
+wipe_read(struct nc_session *s, void *buffer, size_t length)
+{
+    uintptr_t at = (uintptr_t)buffer;
+
+    if (s->stale >= at && s->stale - at <= length)
+        explicit_bzero(buffer, s->stale - at);
+    else /* not the memory of the last time */
+        explicit_bzero(buffer, length);
+    s->stale = at;
+}
+
 /* libssh2 reads here: bounded, watched, and the greeting is kept. */
 static LIBSSH2_RECV_FUNC(ssh_recv)
 {
@@ -212,8 +228,9 @@ static LIBSSH2_RECV_FUNC(ssh_recv)
         return 0;
     if (++s->recv_calls % ASK_EVERY == 0 && nc_stop(s))
         return -EAGAIN;
-    explicit_bzero(buffer, length); /* libssh2 decrypts packets where they are read, and has taken those out by now */
+    wipe_read(s, buffer, length);
     n = recv(socket, buffer, length, flags);
+    s->stale += n > 0 ? (size_t)n : 0;
     if (n <= 0 && s->got) {
         s->got = false; /* libssh2 would forget what came before the end: it is told of the end the next time */
         return -EAGAIN;

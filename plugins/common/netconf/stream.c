@@ -105,8 +105,10 @@ nc_send(struct nc_session *s, struct nc_bytes out, size_t *sent)
         if (n < 0)
             return nc_broken(s, (int)n);
         *sent += (size_t)n;
+        if (*sent == out.len)
+            break;
         err = n == 0 ? nc_wait(s, -1, 0) : nc_stop(s);
-        if (err && *sent < out.len)
+        if (err)
             return nc_gave_up(s, err);
     }
     return RK_OK;

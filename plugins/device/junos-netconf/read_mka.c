@@ -33,12 +33,12 @@ same_name(const char *name, const char *leaf)
 enum jn_mka_leaf
 jn_mka_leaf_of(const char *name)
 {
-    if (strcasecmp(name, "Latest SAK KI") == 0)
-        return JN_L_SAK;
+    char first = (char)tolower((unsigned char)name[0]);
+
     for (enum jn_mka_leaf l = 0; l < JN_LEAVES; l++)
-        if (same_name(name, leaf_names[l]))
+        if (first == leaf_names[l][0] && same_name(name, leaf_names[l]))
             return l;
-    return JN_LEAVES;
+    return first == 'l' && strcasecmp(name, "Latest SAK KI") == 0 ? JN_L_SAK : JN_LEAVES;
 }
 
 /* ---- values ---- */
