@@ -93,7 +93,7 @@ let_look(void)
     struct etsi *e = inst;
 
     pthread_mutex_lock(&e->lock);
-    e->look_ms = 0;
+    e->certs.look_ms = 0;
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -253,7 +253,7 @@ test_read_later(void **state)
         open_with("kme", "sae.pem", "sae.key");
         poor = fake_host;
         poor.secret_read = secret_read_fails;
-        ((struct etsi *)inst)->host = &poor;
+        ((struct etsi *)inst)->host = ((struct etsi *)inst)->certs.host = &poor;
         copy("sae2.pem", "own.pem", SIZE_MAX);
         copy("sae2.key", "own.key", SIZE_MAX);
         fails_with = errs[i];
@@ -332,8 +332,8 @@ test_looked_at_once_a_second(void **state)
     e = inst;
     from = http_now_ms();
     assert_int_equal(get_new(), RK_OK);
-    assert_in_range(e->look_ms, from + 1000, http_now_ms() + 1000);
-    e->look_ms = INT64_MAX;
+    assert_in_range(e->certs.look_ms, from + 1000, http_now_ms() + 1000);
+    e->certs.look_ms = INT64_MAX;
     copy("sae2.pem", "own.pem", SIZE_MAX);
     copy("sae2.key", "own.key", SIZE_MAX);
     assert_int_equal(get_new(), RK_OK);
@@ -370,7 +370,7 @@ test_in_use_while_renewed(void **state)
     copy("sae2.pem", "own.pem", SIZE_MAX);
     copy("sae2.key", "own.key", SIZE_MAX);
     let_look();
-    certs_look(e, &call);
+    rkp_certs_look(&e->certs, &call);
     fake_cancel(&other);
     assert_int_equal(pthread_join(thread, &ret), 0);
     assert_int_equal((intptr_t)ret, RK_E_UNKNOWN);
@@ -555,7 +555,7 @@ test_older_host(void **state)
     older.size = offsetof(struct rk_host, expires);
     older.expires = NULL;
     older.secret_read = NULL;
-    ((struct etsi *)inst)->host = &older;
+    ((struct etsi *)inst)->host = ((struct etsi *)inst)->certs.host = &older;
     copy("sae2.pem", "own.pem", SIZE_MAX);
     let_look();
     assert_int_equal(get_new(), RK_OK);

@@ -14,7 +14,7 @@ BEGIN {
     only["yaml.h"] = "core/conf contrib"
     only["ltdl.h"] = "core/host"
     only["sqlite3.h"] = "core/daemon"
-    only["openssl/"] = "core/host plugins/source/etsi014 contrib"
+    only["openssl/"] = "core/host plugins/source/etsi014 plugins/common/tls contrib"
     only["event2/"] = "core/daemon contrib"
     only["event.h"] = "core/daemon contrib"
     only["curl/"] = "plugins"

@@ -124,7 +124,7 @@ etsi_fini(void *inst)
     struct etsi *e = inst;
 
     http_close(e);
-    certs_close(e);
+    rkp_certs_close(&e->certs);
     pthread_mutex_destroy(&e->lock);
     urls_close(e);
     free(e->kme_id);
@@ -146,6 +146,10 @@ etsi_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf
     e->host = host;
     e->free_fd = -1;
     pthread_mutex_init(&e->lock, NULL);
+    e->certs.host = host;
+    e->certs.lock = &e->lock;
+    e->certs.renewed = http_drop_old;
+    e->certs.arg = e;
     e->method = (enum method)host->conf_int(conf, "method");
     e->lenient = host->conf_int(conf, "lenient") != 0;
     e->connect_ms = (int)host->conf_int(conf, "connect-timeout");
@@ -157,7 +161,9 @@ etsi_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf
     err = err ? err : copy_option(e, call, conf, "proxy", &e->proxy);
     err = err ? err : copy_option(e, call, conf, RK_CONF_SAE, &e->sae);
     err = err ? err : wishes_load(e, call, conf);
-    err = err ? err : certs_open(e, call, conf);
+    err = err ? err : rkp_certs_open(&e->certs, call, conf);
+    if (!err)
+        urls_tell_ends(e, call);
     err = err ? err : http_open(e, call, (size_t)host->conf_int(conf, "connections"));
     if (err)
         etsi_fini(e);

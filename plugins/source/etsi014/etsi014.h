@@ -8,7 +8,6 @@
  * learnt.c   what is known of the KME from its answers
  * urls.c     the URLs of the KME: which one is asked, failover and return
  * http.c     connections: libcurl, budget, cancel, one request sent once
- * certs.c    certificate, key and CA: read, and read again when a file changes
  * tls.c      the handshake: what the KME's certificate must be
  * test.c, walk_*.c, probe.c  the test of a source, step by step (walk.h, probe.h)
  * legacy.c   options by the names of the old script
@@ -20,15 +19,13 @@
 #include "learnt.h"
 #include "wishes.h"
 
+#include "../../common/tls/certs.h"
+
 #include <rekey/source.h>
 
 #include <curl/curl.h>
-#include <openssl/types.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/types.h>
-#include <time.h>
 
 #define BODY_MAX 65536       /* longest body that is read [bytes] */
 #define HEADERS_MAX 16384    /* longest header of an answer [bytes] */
@@ -64,32 +61,6 @@ enum refusal { REFUSED_PERHAPS_NUMBER, REFUSED_REQUEST, REFUSED_OPTIONAL };
 
 enum method { METHOD_AUTO, METHOD_GET, METHOD_POST };
 
-struct pem {
-    char *text; /* NUL-ended */
-    size_t len;
-};
-
-/* Certificate, key and CA as they were read; not changed any more. */
-struct creds {
-    atomic_uint refs;
-    struct pem cert, ca;
-    struct rk_secret *key; /* PEM text */
-    int64_t ends_s[2];     /* of the certificates in cert: the first and the last end [s since 1970] */
-    int64_t ca_ends_s;     /* when the last CA of the file ends */
-};
-
-/* What tells a file from another, or from what it was before. */
-struct stamp {
-    dev_t dev;
-    ino_t ino;
-    off_t size; /* -1: not there */
-    struct timespec mtim, ctim;
-};
-
-struct stamps { /* certificate, key, CA */
-    struct stamp of[3];
-};
-
 /* One URL of the KME; all but base under etsi.lock. */
 struct url {
     char *base;         /* without '/' at its end */
@@ -101,12 +72,12 @@ struct url {
 };
 
 struct etsi;
-struct probe;
+struct rkp_probe;
 
 /* One connection to the KME, used by one worker at a time. */
 struct slot {
     struct etsi *e;
-    struct creds *creds;     /* that its connections are made with; NULL when it has none */
+    struct rkp_creds *creds;     /* that its connections are made with; NULL when it has none */
     size_t url;              /* the one that is asked, and ... */
     const char *base;        /* ... its text; the list's */
     CURL *easy;
@@ -124,7 +95,7 @@ struct slot {
     int64_t cert_ends_s, ca_ends_s;
     int alert;               /* fatal TLS alert of the server, -1: none */
     char err_text[CURL_ERROR_SIZE];
-    struct probe *probe;     /* of a test: hears of the handshake; else NULL */
+    struct rkp_probe *probe;     /* of a test: hears of the handshake; else NULL */
     bool only_shake;         /* of a test: end where a request would be sent; then shaken: it came so far */
     bool shaken;
     enum outcome outcome;    /* of the last answer */
@@ -139,16 +110,10 @@ struct etsi {
     const char *base;             /* the first URL, which stands for the KME in texts */
     char *kme_id, *proxy;
     char *sae;                    /* this site's; NULL: not known */
-    char *cert_path, *ca_path;
-    char *key_value;              /* as configured: "file:/..."; NULL when the host hides it */
     struct url urls[URLS_MAX];
     size_t n_urls;
     size_t in_use;                /* the one that worked last; under lock */
-    struct creds *creds;          /* the newest; under lock */
-    struct stamps stamps;         /* of the files as they were looked at last; of who is looking */
-    bool looking;                 /* under lock */
-    int64_t look_ms;              /* when they may be looked at again; under lock */
-    char refused[320];            /* why what was found then is not used; "" it is; under lock */
+    struct rkp_certs certs;       /* its lock is that of the instance */
     atomic_uint handshakes, requests;
     long keep_s;                  /* how long an idle connection is kept */
     struct curl_slist *headers;
@@ -196,7 +161,7 @@ int http_probe_open(struct etsi *e, struct rk_call *call, struct slot **s);
 void http_probe_close(struct slot **s);
 
 /* http_drop_old - end the free connections that were made with replaced certificates; others end when they are given */
-void http_drop_old(struct etsi *e);
+void http_drop_old(void *etsi);
 
 /* http_try - send one request once, to s->url, and read its answer into s->body
  * in:    urls_left  how many other URLs may be asked after this one
@@ -220,7 +185,7 @@ int http_ask(struct slot *s, struct rk_call *call, const struct request *q, long
  * in:    tried  a bit for each that was asked in this call, and its own is added
  * ret:   its index: the first that is well or is to be tried again, else one that failed; -1: all were asked
  * urls_failed, urls_worked - what came of it.   urls_shown - keep what the handshake of the slot has shown
- * urls_tell_ends - tell the host when certificates of the KME end.   thread: any */
+ * urls_tell_ends - tell the host when our certificate and CA end, and those of the KME.   thread: any */
 int urls_next(struct etsi *e, uint32_t *tried, int64_t now_ms);
 void urls_failed(struct etsi *e, struct rk_call *call, size_t i, const char *why);
 void urls_worked(struct etsi *e, struct rk_call *call, size_t i);
@@ -237,24 +202,6 @@ int urls_status(void *inst, struct rk_call *call, const char *peer_sae, struct r
  * legacy_check - the other old options: taken over, or refused with text */
 int legacy_url(struct etsi *e, struct rk_call *call, const struct rk_conf *conf, char url[LEGACY_URL_MAX]);
 int legacy_check(struct etsi *e, struct rk_call *call, const struct rk_conf *conf);
-
-/* certs.c */
-
-/* certs_open - read and check certificate, key and CA of the options;  certs_close - forget them, wiped
- * ret:   RK_OK or a code with a text that names file and remedy.   thread: init and fini */
-int certs_open(struct etsi *e, struct rk_call *call, const struct rk_conf *conf);
-void certs_close(struct etsi *e);
-
-/* certs_look - once a second at most: have the files changed?  What is whole and fits together is taken and old
- * connections end; else the old ones stay in use, and the log says why.   blocks: reads local files */
-void certs_look(struct etsi *e, struct rk_call *call);
-/* certs_ref - the newest; held until certs_unref, which sets *c to NULL.   thread: any */
-struct creds *certs_ref(struct etsi *e);
-void certs_unref(struct etsi *e, struct creds **c);
-/* certs_tell_ends - tell the host when certificate and CA end, and what urls_tell_ends knows */
-void certs_tell_ends(struct etsi *e, struct rk_call *call);
-/* cert_ends_s - last second in which it is valid [s since 1970]; 0: it cannot be told */
-int64_t cert_ends_s(const X509 *cert);
 
 /* tls.c */
 

@@ -228,7 +228,7 @@ slot_close(struct slot *s)
     s->easy = NULL;
     s->multi = NULL;
     s->body = NULL;
-    certs_unref(s->e, &s->creds);
+    rkp_certs_unref(&s->e->certs, &s->creds);
 }
 
 static bool
@@ -237,11 +237,11 @@ slot_open(struct slot *s)
     void *body;
 
     s->fd = CURL_SOCKET_BAD;
-    s->creds = certs_ref(s->e);
+    s->creds = rkp_certs_ref(&s->e->certs);
     body = mmap(NULL, BODY_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (body == MAP_FAILED) {
-        certs_unref(s->e, &s->creds);
+        rkp_certs_unref(&s->e->certs, &s->creds);
         return false;
     }
     s->body = body;
@@ -326,12 +326,14 @@ http_close(struct etsi *e)
 static bool
 is_old(const struct slot *s)
 {
-    return s->easy && s->creds != s->e->creds;
+    return s->easy && s->creds != s->e->certs.creds;
 }
 
 void
-http_drop_old(struct etsi *e)
+http_drop_old(void *arg)
 {
+    struct etsi *e = arg;
+
     pthread_mutex_lock(&e->lock);
     for (size_t i = 0; i < e->n_free; i++)
         if (is_old(&e->slots[e->free_slots[i]]))
@@ -364,7 +366,7 @@ http_take(struct etsi *e, struct rk_call *call, struct slot **out)
     uint64_t one;
     int err;
 
-    certs_look(e, call);
+    rkp_certs_look(&e->certs, call);
     while (read(e->free_fd, &one, sizeof one) != sizeof one)
         if ((err = wait_free(e, call)))
             return err;

@@ -33,7 +33,7 @@ walk_ask(struct walk *w, const char *path, long *http)
 
 /* ", for 3 days more", or "" */
 static const char *
-rest(const struct probe_cert *c, char text[40])
+rest(const struct rkp_probe_cert *c, char text[40])
 {
     int64_t left_s = c->to_s - (int64_t)time(NULL);
 
@@ -46,7 +46,7 @@ rest(const struct probe_cert *c, char text[40])
 
 /* RK_OK, RK_STEP_WARNING: it ends soon; RK_E_AUTH: it is not valid now. */
 static int
-state_of(const struct probe_cert *c)
+state_of(const struct rkp_probe_cert *c)
 {
     int64_t now_s = (int64_t)time(NULL);
 
@@ -56,12 +56,12 @@ state_of(const struct probe_cert *c)
 }
 
 static int
-step_certificate(const struct walk *w, const struct creds *creds)
+step_certificate(const struct walk *w, const struct rkp_creds *creds)
 {
-    const struct pem *pem = &creds->cert;
-    struct probe_cert c = {0};
-    bool client = probe_is_client(pem);
-    int state = probe_pem(pem, 0, &c) ? state_of(&c) : RK_E_CONFIG;
+    const struct rkp_pem *pem = &creds->cert;
+    struct rkp_probe_cert c = {0};
+    bool client = rkp_probe_is_client(pem);
+    int state = rkp_probe_pem(pem, 0, &c) ? state_of(&c) : RK_E_CONFIG;
     const char *remedy = c.from_s > (int64_t)time(NULL) ? "; it is not valid yet: is this host's clock right?"
                          : state == RK_E_AUTH           ? "; it has expired: renew it, the KME will refuse it"
                          : !client ? "; by its extensions it is none of a TLS client: the KME may refuse it"
@@ -70,27 +70,27 @@ step_certificate(const struct walk *w, const struct creds *creds)
     char days[40];
 
     return STEP(w, "certificate", state == RK_OK && !client ? RK_STEP_WARNING : state,
-                "%.120s: ours is %s, by %s, until %s%s, and its private key fits%s", w->e->cert_path, c.subject,
+                "%.120s: ours is %s, by %s, until %s%s, and its private key fits%s", w->e->certs.cert_path, c.subject,
                 c.issuer, c.until, rest(&c, days), remedy);
 }
 
 static int
-step_ca(const struct walk *w, const struct creds *creds)
+step_ca(const struct walk *w, const struct rkp_creds *creds)
 {
-    const struct pem *pem = &creds->ca;
-    struct probe_cert c, first = {0};
+    const struct rkp_pem *pem = &creds->ca;
+    struct rkp_probe_cert c, first = {0};
     size_t n = 0, ended = 0;
     char days[40];
     int state;
 
-    for (; probe_pem(pem, n, &c); n++) {
+    for (; rkp_probe_pem(pem, n, &c); n++) {
         ended += c.to_s < (int64_t)time(NULL);
         if (!first.there || c.to_s < first.to_s)
             first = c;
     }
     state = ended == n ? RK_E_AUTH : ended || state_of(&first) ? RK_STEP_WARNING : RK_OK;
-    return STEP(w, "ca", state, "%.120s: %zu CA certificate%s; the first to end is %s, until %s%s%s", w->e->ca_path, n,
-                n == 1 ? "" : "s", first.subject, first.until, rest(&first, days),
+    return STEP(w, "ca", state, "%.120s: %zu CA certificate%s; the first to end is %s, until %s%s%s",
+                w->e->certs.ca_path, n, n == 1 ? "" : "s", first.subject, first.until, rest(&first, days),
                 state == RK_OK ? "" : "; put the new one into that file, beside it");
 }
 
@@ -100,7 +100,7 @@ step_ca(const struct walk *w, const struct creds *creds)
 static int
 chain_refused(const struct walk *w)
 {
-    const struct probe *p = &w->probe;
+    const struct rkp_probe *p = &w->probe;
     const char *why = X509_verify_cert_error_string(p->verify_err), *remedy;
     char whose[60], days[40];
 
@@ -129,14 +129,14 @@ chain_refused(const struct walk *w)
     else
         snprintf(whose, sizeof whose, "the KME's own certificate");
     return STEP(w, "kme-certificate", RK_E_AUTH, "%s, %s by %s, until %s%s: %s (ca %.80s); %s", whose, p->bad.subject,
-                p->bad.issuer, p->bad.until, rest(&p->bad, days), why, w->e->ca_path, remedy);
+                p->bad.issuer, p->bad.until, rest(&p->bad, days), why, w->e->certs.ca_path, remedy);
 }
 
 static int
 step_kme_certificate(const struct walk *w, int err)
 {
     const struct slot *s = w->slot;
-    const struct probe_cert *c = &w->probe.leaf;
+    const struct rkp_probe_cert *c = &w->probe.leaf;
     char days[40];
 
     if (w->probe.verify_err)
@@ -226,7 +226,7 @@ walk_begin(struct walk *w, size_t i)
 {
     struct etsi *e = w->e;
 
-    w->probe = (struct probe){.n_addrs = 0};
+    w->probe = (struct rkp_probe){.n_addrs = 0};
     w->base = e->urls[i].base;
     w->of = e->proxy ? "the proxy" : "the KME";
     w->host = host_of(w->base);
@@ -256,10 +256,10 @@ walk_end(struct walk *w)
 static void
 step_files(const struct walk *w)
 {
-    char why[sizeof w->e->refused];
+    char why[sizeof w->e->certs.refused];
 
     pthread_mutex_lock(&w->e->lock);
-    memcpy(why, w->e->refused, sizeof why);
+    memcpy(why, w->e->certs.refused, sizeof why);
     pthread_mutex_unlock(&w->e->lock);
     if (why[0])
         STEP(w, "files", RK_E_CONFIG, "%s; until that is mended, what was read before is in use", why);
@@ -268,14 +268,14 @@ step_files(const struct walk *w)
 static void
 test_own(struct walk *w)
 {
-    struct creds *creds;
+    struct rkp_creds *creds;
 
-    certs_look(w->e, w->call);
+    rkp_certs_look(&w->e->certs, w->call);
     step_files(w);
-    creds = certs_ref(w->e);
+    creds = rkp_certs_ref(&w->e->certs);
     step_certificate(w, creds);
     step_ca(w, creds);
-    certs_unref(w->e, &creds);
+    rkp_certs_unref(&w->e->certs, &creds);
 }
 
 int

@@ -5,51 +5,13 @@
  */
 #include "etsi014.h"
 
-#include "probe.h"
+#include "../../common/tls/probe.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include <string.h>
-
-static bool
-name_is(const ASN1_STRING *name, const char *id)
-{
-    return (size_t)ASN1_STRING_length(name) == strlen(id) && memcmp(ASN1_STRING_get0_data(name), id, strlen(id)) == 0;
-}
-
-static bool
-common_name_is(X509 *cert, const char *id)
-{
-    const X509_NAME *subject = X509_get_subject_name(cert);
-    bool hit = false;
-
-    for (int at = -1; !hit && (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;) {
-        unsigned char *utf8 = NULL;
-        int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-
-        hit = len >= 0 && (size_t)len == strlen(id) && memcmp(utf8, id, (size_t)len) == 0;
-        OPENSSL_free(utf8);
-    }
-    return hit;
-}
-
-static bool
-alternative_name_is(X509 *cert, const char *id)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-    bool hit = false;
-
-    for (int i = 0; !hit && i < sk_GENERAL_NAME_num(names); i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-
-        if (name->type == GEN_DNS || name->type == GEN_URI || name->type == GEN_EMAIL)
-            hit = name_is(name->d.ia5, id);
-    }
-    GENERAL_NAMES_free(names);
-    return hit;
-}
 
 /* Keep when the KME's certificate ends, and the first of its CAs.  Of a chain that is not accepted only that one has
  * ended, for the rest of it may be anybody's. */
@@ -62,7 +24,7 @@ note_ends(struct slot *s, X509_STORE_CTX *ctx, bool ok)
     s->shown = ok || expired;
     s->cert_ends_s = s->ca_ends_s = 0;
     for (int i = 0; s->shown && i < sk_X509_num(chain); i++) {
-        int64_t ends_s = cert_ends_s(sk_X509_value(chain, i));
+        int64_t ends_s = rkp_cert_ends_s(sk_X509_value(chain, i));
         int64_t *first_s = i ? &s->ca_ends_s : &s->cert_ends_s;
 
         if ((ok || i == X509_STORE_CTX_get_error_depth(ctx)) && (*first_s == 0 || ends_s < *first_s))
@@ -79,13 +41,13 @@ verify(X509_STORE_CTX *ctx, void *arg)
     int ok = X509_verify_cert(ctx);
 
     note_ends(s, ctx, ok > 0);
-    probe_chain(s->probe, ctx, ok > 0);
+    rkp_probe_chain(s->probe, ctx, ok > 0);
     if (ok <= 0) {
         s->verify_err = X509_STORE_CTX_get_error(ctx);
         return ok;
     }
     cert = X509_STORE_CTX_get0_cert(ctx);
-    if (!s->e->kme_id || common_name_is(cert, s->e->kme_id) || alternative_name_is(cert, s->e->kme_id)) {
+    if (!s->e->kme_id || rkp_cert_names(cert, s->e->kme_id)) {
         atomic_fetch_add(&s->e->handshakes, 1);
         return 1;
     }
@@ -102,7 +64,7 @@ on_message(int sending, int version, int type, const void *buf, size_t len, SSL 
     struct slot *s = arg;
 
     (void)version;
-    probe_session(s->probe, ssl);
+    rkp_probe_session(s->probe, ssl);
     if (!sending && type == SSL3_RT_ALERT && len == 2 && alert[0] == SSL3_AL_FATAL)
         s->alert = alert[1];
 }
@@ -152,7 +114,7 @@ not_trusted(const struct slot *s, struct rk_call *call)
         remedy = "it must be signed by a CA of that file";
     }
     return e->host->fail(call, RK_E_AUTH, "%s: the KME's certificate is not accepted: %s (ca %s); %s", s->base,
-                         X509_verify_cert_error_string(s->verify_err), e->ca_path, remedy);
+                         X509_verify_cert_error_string(s->verify_err), e->certs.ca_path, remedy);
 }
 
 /* Did the server end the handshake because of our certificate? */
@@ -192,13 +154,13 @@ tls_failed(const struct slot *s, struct rk_call *call, CURLcode curl_err)
         return e->host->fail(call, RK_E_AUTH,
                              "%s: the KME refused the client certificate %s: TLS alert \"%s\"; it must be "
                              "valid and known to the KME",
-                             s->base, e->cert_path, SSL_alert_desc_string_long(s->alert));
+                             s->base, e->certs.cert_path, SSL_alert_desc_string_long(s->alert));
     if (s->said_alert)
         return e->host->fail(
             call, RK_E_AUTH,
             "%s: the KME closed the connection with a TLS alert after the handshake: it does not accept the "
             "client certificate %s; it must be valid and known to the KME",
-            s->base, e->cert_path);
+            s->base, e->certs.cert_path);
     if (s->alert == SSL_AD_PROTOCOL_VERSION || s->alert == SSL_AD_INSUFFICIENT_SECURITY)
         return e->host->fail(call, RK_E_UNSUPPORTED,
                              "%s: no common TLS version or cipher: TLS alert \"%s\"; TLS 1.2 or "
@@ -210,14 +172,14 @@ tls_failed(const struct slot *s, struct rk_call *call, CURLcode curl_err)
                              "certificate in url",
                              s->base, s->err_text);
     if (curl_err == CURLE_SSL_CERTPROBLEM)
-        return e->host->fail(call, RK_E_AUTH, "%s: the client certificate %s cannot be used: %s", s->base, e->cert_path,
-                             s->err_text);
+        return e->host->fail(call, RK_E_AUTH, "%s: the client certificate %s cannot be used: %s", s->base,
+                             e->certs.cert_path, s->err_text);
     if (curl_err == CURLE_SSL_CONNECT_ERROR && strstr(s->err_text, "wrong version number"))
         return e->host->fail(call, RK_E_PROTOCOL, "%s: the server does not speak TLS; check the port", s->base);
     if (curl_err == CURLE_SSL_CONNECT_ERROR)
         return e->host->fail(call, RK_E_UNREACHABLE,
                              "%s: the TLS handshake failed: %s; some KMEs do this when they do not "
                              "accept the client certificate %s",
-                             s->base, s->err_text, e->cert_path);
+                             s->base, s->err_text, e->certs.cert_path);
     return RK_OK;
 }

@@ -167,6 +167,9 @@ urls_tell_ends(struct etsi *e, struct rk_call *call)
 {
     int64_t now = http_now_ms();
 
+    if (!rkp_certs_can_tell(&e->certs))
+        return;
+    rkp_certs_tell_ends(&e->certs, call);
     for (size_t i = 0; i < e->n_urls; i++) {
         struct url u;
 
@@ -241,7 +244,7 @@ http_ask(struct slot *s, struct rk_call *call, const struct request *q, long *ht
         if (!why || !may_repeat(s, q) || e->host->left_ms(call) <= 0)
             break;
     }
-    certs_tell_ends(e, call);
+    urls_tell_ends(e, call);
     return err;
 }
 

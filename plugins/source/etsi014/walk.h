@@ -8,7 +8,7 @@
 #define ETSI014_WALK_H
 
 #include "etsi014.h"
-#include "probe.h"
+#include "../../common/tls/probe.h"
 
 struct walk { /* one test; what is behind t is of one URL, one after the other */
     struct etsi *e;
@@ -16,7 +16,7 @@ struct walk { /* one test; what is behind t is of one URL, one after the other *
     const struct rk_source_test *t;
     struct slot *slot;
     const char *base; /* the URL */
-    struct probe probe;
+    struct rkp_probe probe;
     char *host;     /* of the URL */
     char *near;     /* that is connected to: the same, or the proxy's */
     const char *of; /* "the KME" or "the proxy": whose addresses they are */

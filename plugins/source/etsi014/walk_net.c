@@ -17,7 +17,7 @@
 
 /* Address i as text, with its port when that is wanted. */
 static const char *
-address_text(const struct probe *p, size_t i, bool with_port, char text[120])
+address_text(const struct rkp_probe *p, size_t i, bool with_port, char text[120])
 {
     char host[80], port[8];
 
@@ -45,7 +45,7 @@ walk_dns(struct walk *w)
     long http;
     int err;
 
-    curl_easy_setopt(w->slot->easy, CURLOPT_OPENSOCKETFUNCTION, probe_socket);
+    curl_easy_setopt(w->slot->easy, CURLOPT_OPENSOCKETFUNCTION, rkp_probe_socket);
     curl_easy_setopt(w->slot->easy, CURLOPT_OPENSOCKETDATA, &w->probe);
     err = walk_ask(w, "", &http);
     curl_easy_setopt(w->slot->easy, CURLOPT_OPENSOCKETFUNCTION, (void *)NULL);
@@ -87,7 +87,7 @@ static void
 connect_all(struct walk *w, struct attempt *list, size_t n)
 {
     const struct rk_host *host = w->e->host;
-    struct pollfd fds[PROBE_ADDRESSES + 1];
+    struct pollfd fds[RKP_PROBE_ADDRESSES + 1];
     int64_t begun_ms = http_now_ms();
 
     for (;;) {
@@ -137,7 +137,7 @@ tcp_remedy(int err)
 int
 walk_tcp(struct walk *w)
 {
-    struct attempt list[PROBE_ADDRESSES] = {{0}};
+    struct attempt list[RKP_PROBE_ADDRESSES] = {{0}};
     size_t n = w->probe.n_addrs, good = 0;
     char one[120];
 

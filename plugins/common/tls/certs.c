@@ -1,12 +1,12 @@
 /* certs.c - certificate, key and CA: read at init, checked, and read again when a file has changed.
  *
- * What was read is a struct creds, which is never changed: each connection holds the one that it was made with.  The
- * private key is only ever in a secret of the host and in OpenSSL's own objects, which OpenSSL wipes.  Runs at init and
- * on the host's worker threads.
+ * What was read is a struct rkp_creds, which is never changed: each connection holds the one that it was made with.
+ * The private key is only ever in a secret of the host and in OpenSSL's own objects, which OpenSSL wipes.  Runs at init
+ * and on the host's worker threads.
  */
-#include "etsi014.h"
+#include "certs.h"
 
-#include "../../common/files.h"
+#include "../files.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -64,7 +64,7 @@ check_file(const char *option, const char *path, const struct stat *st, struct w
 }
 
 static int
-read_pem(const char *option, const char *path, int fd, struct pem *pem, struct why *why)
+read_pem(const char *option, const char *path, int fd, struct rkp_pem *pem, struct why *why)
 {
     static const char key[] = "PRIVATE KEY-----";
 
@@ -79,7 +79,7 @@ read_pem(const char *option, const char *path, int fd, struct pem *pem, struct w
 }
 
 static int
-load_pem(const char *option, const char *path, struct pem *pem, struct why *why)
+load_pem(const char *option, const char *path, struct rkp_pem *pem, struct why *why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = errno;
     struct stat st;
@@ -112,7 +112,7 @@ unix_s(const ASN1_TIME *time)
 }
 
 int64_t
-cert_ends_s(const X509 *cert)
+rkp_cert_ends_s(const X509 *cert)
 {
     return unix_s(X509_get0_notAfter(cert));
 }
@@ -120,7 +120,7 @@ cert_ends_s(const X509 *cert)
 /* The certificates of a PEM text.   out: the first and the last of their ends [s since 1970], 0: none
  * ret: how many; -1 when the text is cut off or broken within one */
 static int
-count_certs(const struct pem *pem, int64_t *first_s, int64_t *last_s)
+count_certs(const struct rkp_pem *pem, int64_t *first_s, int64_t *last_s)
 {
     BIO *bio = BIO_new_mem_buf(pem->text, (int)pem->len);
     X509 *cert;
@@ -129,7 +129,7 @@ count_certs(const struct pem *pem, int64_t *first_s, int64_t *last_s)
     *first_s = *last_s = 0;
     ERR_clear_error();
     while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
-        int64_t ends_s = cert_ends_s(cert);
+        int64_t ends_s = rkp_cert_ends_s(cert);
 
         *first_s = *first_s == 0 || ends_s < *first_s ? ends_s : *first_s;
         *last_s = ends_s > *last_s ? ends_s : *last_s;
@@ -145,7 +145,7 @@ count_certs(const struct pem *pem, int64_t *first_s, int64_t *last_s)
 
 /* The first certificate of a PEM text; NULL: there is none. */
 static X509 *
-first_cert(const struct pem *pem)
+first_cert(const struct rkp_pem *pem)
 {
     BIO *bio = BIO_new_mem_buf(pem->text, (int)pem->len);
     X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
@@ -156,7 +156,7 @@ first_cert(const struct pem *pem)
 }
 
 static int
-load_certs(const char *option, const char *path, struct pem *pem, int64_t ends_s[2], struct why *why)
+load_certs(const char *option, const char *path, struct rkp_pem *pem, int64_t ends_s[2], struct why *why)
 {
     int err = load_pem(option, path, pem, why), n;
 
@@ -199,15 +199,15 @@ check_key(const unsigned char *bytes, size_t len, void *arg)
 }
 
 static int
-check_pair(const struct etsi *e, const struct creds *c, struct why *why)
+check_pair(const struct rkp_certs *s, const struct rkp_creds *c, struct why *why)
 {
-    const char *file = e->key_value ? e->key_value : "its file"; /* a host may hide it */
+    const char *file = s->key_value ? s->key_value : "its file"; /* a host may hide it */
     X509 *cert = first_cert(&c->cert);
     int state;
 
     if (!cert)
         return wrong(why, RK_E_NOMEM, "out of memory");
-    state = e->host->secret_use(c->key, check_key, cert);
+    state = s->host->secret_use(c->key, check_key, cert);
     X509_free(cert);
     if (state == KEY_UNREADABLE)
         return wrong(why, RK_E_CONFIG,
@@ -215,44 +215,53 @@ check_pair(const struct etsi *e, const struct creds *c, struct why *why)
                      "with \"openssl pkey -in FILE -out NEW\"",
                      file);
     if (state == KEY_OF_OTHER)
-        return wrong(why, RK_E_CONFIG, "key: %s: does not belong to the certificate %s", file, e->cert_path);
+        return wrong(why, RK_E_CONFIG, "key: %s: does not belong to the certificate %s", file, s->cert_path);
     return RK_OK;
 }
 
-static struct stamp
+static int64_t
+now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static struct rkp_stamp
 stamp_of(const char *path)
 {
     struct stat st;
 
     if (stat(path, &st) < 0)
-        return (struct stamp){.size = -1};
-    return (struct stamp){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
+        return (struct rkp_stamp){.size = -1};
+    return (struct rkp_stamp){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
 }
 
 static bool
-same_stamp(const struct stamp *a, const struct stamp *b)
+same_stamp(const struct rkp_stamp *a, const struct rkp_stamp *b)
 {
     return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtim.tv_sec == b->mtim.tv_sec &&
            a->mtim.tv_nsec == b->mtim.tv_nsec && a->ctim.tv_sec == b->ctim.tv_sec && a->ctim.tv_nsec == b->ctim.tv_nsec;
 }
 
 static void
-take_stamps(const struct etsi *e, struct stamps *s)
+take_stamps(const struct rkp_certs *s, struct rkp_stamps *out)
 {
-    s->of[0] = stamp_of(e->cert_path);
-    s->of[1] = stamp_of(strchr(e->key_value, '/'));
-    s->of[2] = stamp_of(e->ca_path);
+    out->of[0] = stamp_of(s->cert_path);
+    out->of[1] = stamp_of(strchr(s->key_value, '/'));
+    out->of[2] = stamp_of(s->ca_path);
 }
 
 static bool
-same_stamps(const struct stamps *a, const struct stamps *b)
+same_stamps(const struct rkp_stamps *a, const struct rkp_stamps *b)
 {
     return same_stamp(&a->of[0], &b->of[0]) && same_stamp(&a->of[1], &b->of[1]) && same_stamp(&a->of[2], &b->of[2]);
 }
 
 /* A file may have held a key in spite of what it must hold. */
 static void
-pem_free(struct pem *pem)
+pem_free(struct rkp_pem *pem)
 {
     if (pem->text)
         explicit_bzero(pem->text, pem->len);
@@ -260,9 +269,9 @@ pem_free(struct pem *pem)
 }
 
 static void
-creds_free(struct etsi *e, struct creds *c)
+creds_free(struct rkp_certs *s, struct rkp_creds *c)
 {
-    e->host->secret_free(&c->key);
+    s->host->secret_free(&c->key);
     pem_free(&c->cert);
     pem_free(&c->ca);
     free(c);
@@ -270,9 +279,9 @@ creds_free(struct etsi *e, struct creds *c)
 
 /* Certificate, key (taken) and CA, whole and fitting, or why not. */
 static int
-load(struct etsi *e, struct rk_secret **key, struct creds **out, struct why *why)
+load(struct rkp_certs *s, struct rk_secret **key, struct rkp_creds **out, struct why *why)
 {
-    struct creds *c = calloc(1, sizeof *c);
+    struct rkp_creds *c = calloc(1, sizeof *c);
     int64_t ca_ends_s[2];
     int err = c ? RK_OK : wrong(why, RK_E_NOMEM, "out of memory");
 
@@ -280,14 +289,14 @@ load(struct etsi *e, struct rk_secret **key, struct creds **out, struct why *why
         atomic_init(&c->refs, 1);
         c->key = *key;
         *key = NULL;
-        err = load_certs("cert", e->cert_path, &c->cert, c->ends_s, why);
+        err = load_certs("cert", s->cert_path, &c->cert, c->ends_s, why);
     }
-    err = err ? err : check_pair(e, c, why);
-    err = err ? err : load_certs("ca", e->ca_path, &c->ca, ca_ends_s, why);
-    e->host->secret_free(key);
+    err = err ? err : check_pair(s, c, why);
+    err = err ? err : load_certs("ca", s->ca_path, &c->ca, ca_ends_s, why);
+    s->host->secret_free(key);
     if (err) {
         if (c)
-            creds_free(e, c);
+            creds_free(s, c);
         return err;
     }
     c->ca_ends_s = ca_ends_s[1]; /* that of the KME is told by the handshake; this one for certain ends it all */
@@ -295,173 +304,172 @@ load(struct etsi *e, struct rk_secret **key, struct creds **out, struct why *why
     return RK_OK;
 }
 
-struct creds *
-certs_ref(struct etsi *e)
+struct rkp_creds *
+rkp_certs_ref(struct rkp_certs *s)
 {
-    struct creds *c;
+    struct rkp_creds *c;
 
-    pthread_mutex_lock(&e->lock);
-    c = e->creds;
+    pthread_mutex_lock(s->lock);
+    c = s->creds;
     atomic_fetch_add(&c->refs, 1);
-    pthread_mutex_unlock(&e->lock);
+    pthread_mutex_unlock(s->lock);
     return c;
 }
 
 void
-certs_unref(struct etsi *e, struct creds **c)
+rkp_certs_unref(struct rkp_certs *s, struct rkp_creds **c)
 {
     if (*c && atomic_fetch_sub(&(*c)->refs, 1) == 1)
-        creds_free(e, *c);
+        creds_free(s, *c);
     *c = NULL;
 }
 
 static void
-log_if_expired(struct etsi *e, struct rk_call *call, const struct creds *c)
+log_if_expired(struct rkp_certs *s, struct rk_call *call, const struct rkp_creds *c)
 {
     int64_t now_s = (int64_t)time(NULL);
 
     if (c->ends_s[0] < now_s)
-        e->host->log(call, RK_LOG_WARNING, "ev=certificate option=cert file=%s res=expired renew it", e->cert_path);
+        s->host->log(call, RK_LOG_WARNING, "ev=certificate option=cert file=%s res=expired renew it", s->cert_path);
     if (c->ca_ends_s < now_s)
-        e->host->log(call, RK_LOG_WARNING, "ev=certificate option=ca file=%s res=expired renew it", e->ca_path);
+        s->host->log(call, RK_LOG_WARNING, "ev=certificate option=ca file=%s res=expired renew it", s->ca_path);
 }
 
 static int
-copy(struct etsi *e, struct rk_call *call, const char *value, char **out)
+copy(struct rkp_certs *s, struct rk_call *call, const char *value, char **out)
 {
     *out = value ? strdup(value) : NULL;
-    return !value || *out ? RK_OK : e->host->fail(call, RK_E_NOMEM, "out of memory");
+    return !value || *out ? RK_OK : s->host->fail(call, RK_E_NOMEM, "out of memory");
 }
 
 int
-certs_open(struct etsi *e, struct rk_call *call, const struct rk_conf *conf)
+rkp_certs_open(struct rkp_certs *s, struct rk_call *call, const struct rk_conf *conf)
 {
     struct rk_secret *key = NULL;
     struct why why;
-    int err = copy(e, call, e->host->conf_str(conf, "cert"), &e->cert_path);
+    int err = copy(s, call, s->host->conf_str(conf, "cert"), &s->cert_path);
 
-    err = err ? err : copy(e, call, e->host->conf_str(conf, "ca"), &e->ca_path);
-    err = err ? err : copy(e, call, e->host->conf_str(conf, "key"), &e->key_value);
-    if (!err && e->key_value && strncmp(e->key_value, "file:/", 6) == 0)
-        take_stamps(e, &e->stamps); /* before they are read: what changes meanwhile is seen */
-    err = err ? err : e->host->conf_secret(call, conf, "key", &key);
+    err = err ? err : copy(s, call, s->host->conf_str(conf, "ca"), &s->ca_path);
+    err = err ? err : copy(s, call, s->host->conf_str(conf, "key"), &s->key_value);
+    if (!err && s->key_value && strncmp(s->key_value, "file:/", 6) == 0)
+        take_stamps(s, &s->stamps); /* before they are read: what changes meanwhile is seen */
+    err = err ? err : s->host->conf_secret(call, conf, "key", &key);
     if (!err && !key)
-        err = e->host->fail(call, RK_E_CONFIG, "key: not given; it is the private key of %s", e->cert_path);
+        err = s->host->fail(call, RK_E_CONFIG, "key: not given; it is the private key of %s", s->cert_path);
     if (err)
         return err;
-    if (load(e, &key, &e->creds, &why))
-        return e->host->fail(call, why.err, "%s", why.text);
-    log_if_expired(e, call, e->creds);
-    certs_tell_ends(e, call);
+    if (load(s, &key, &s->creds, &why))
+        return s->host->fail(call, why.err, "%s", why.text);
+    log_if_expired(s, call, s->creds);
     return RK_OK;
 }
 
 void
-certs_close(struct etsi *e)
+rkp_certs_close(struct rkp_certs *s)
 {
-    certs_unref(e, &e->creds);
-    free(e->cert_path);
-    free(e->ca_path);
-    free(e->key_value);
+    rkp_certs_unref(s, &s->creds);
+    free(s->cert_path);
+    free(s->ca_path);
+    free(s->key_value);
 }
 
 /* Has the host expires() and secret_read()? */
-static bool
-has_services(const struct etsi *e)
+bool
+rkp_certs_can_tell(const struct rkp_certs *s)
 {
-    return e->host->size >= offsetof(struct rk_host, secret_read) + sizeof e->host->secret_read;
+    return s->host->size >= offsetof(struct rk_host, secret_read) + sizeof s->host->secret_read;
 }
 
 /* Is it time to look, and for this caller to do so? */
 static bool
-may_look(struct etsi *e)
+may_look(struct rkp_certs *s)
 {
-    bool can = has_services(e) && e->key_value && strncmp(e->key_value, "file:/", 6) == 0;
-    int64_t now = http_now_ms();
+    bool can = rkp_certs_can_tell(s) && s->key_value && strncmp(s->key_value, "file:/", 6) == 0;
+    int64_t now = now_ms();
 
-    pthread_mutex_lock(&e->lock);
-    can = can && !e->looking && now >= e->look_ms;
+    pthread_mutex_lock(s->lock);
+    can = can && !s->looking && now >= s->look_ms;
     if (can) {
-        e->looking = true;
-        e->look_ms = now + LOOK_MS;
+        s->looking = true;
+        s->look_ms = now + LOOK_MS;
     }
-    pthread_mutex_unlock(&e->lock);
+    pthread_mutex_unlock(s->lock);
     return can;
 }
 
 /* Keep why what is there now is not used, "" it is.   ret: is that something new */
 static bool
-note_refusal(struct etsi *e, const char *text)
+note_refusal(struct rkp_certs *s, const char *text)
 {
     bool is_new;
 
-    pthread_mutex_lock(&e->lock);
-    is_new = strcmp(e->refused, text) != 0;
-    snprintf(e->refused, sizeof e->refused, "%s", text);
-    pthread_mutex_unlock(&e->lock);
+    pthread_mutex_lock(s->lock);
+    is_new = strcmp(s->refused, text) != 0;
+    snprintf(s->refused, sizeof s->refused, "%s", text);
+    pthread_mutex_unlock(s->lock);
     return is_new;
 }
 
 /* What is there now in the place of what is in use; that what cannot be used is said once.  When it could not be looked
  * at, for want of memory or descriptors, that is done again with the next look. */
 static void
-load_again(struct etsi *e, struct rk_call *call, const struct stamps *now)
+load_again(struct rkp_certs *s, struct rk_call *call, const struct rkp_stamps *now)
 {
     struct rk_secret *key = NULL;
-    struct creds *new = NULL, *old;
+    struct rkp_creds *new = NULL, *old;
     struct why why;
     bool later, is_new;
-    int err = e->host->secret_read(call, "key", e->key_value, &key);
+    int err = s->host->secret_read(call, "key", s->key_value, &key);
 
     if (err)
-        wrong(&why, err, "key: %s: cannot be read, or is not safe; it must be the daemon's alone", e->key_value);
+        wrong(&why, err, "key: %s: cannot be read, or is not safe; it must be the daemon's alone", s->key_value);
     else
-        err = load(e, &key, &new, &why);
+        err = load(s, &key, &new, &why);
     later = err == RK_E_NOMEM || err == RK_E_IO;
     if (!later)
-        e->stamps = *now;
-    is_new = note_refusal(e, err ? why.text : "");
+        s->stamps = *now;
+    is_new = note_refusal(s, err ? why.text : "");
     if (err) {
         if (is_new || !later)
-            e->host->log(call, RK_LOG_WARNING,
+            s->host->log(call, RK_LOG_WARNING,
                          "ev=certificate res=refused why=\"%s\" do=\"the old ones stay in use\"", why.text);
         return;
     }
-    pthread_mutex_lock(&e->lock);
-    old = e->creds;
-    e->creds = new;
-    pthread_mutex_unlock(&e->lock);
-    certs_unref(e, &old);
-    http_drop_old(e);
-    e->host->log(call, RK_LOG_NOTICE, "ev=certificate file=%s res=renewed", e->cert_path);
-    log_if_expired(e, call, new);
+    pthread_mutex_lock(s->lock);
+    old = s->creds;
+    s->creds = new;
+    pthread_mutex_unlock(s->lock);
+    rkp_certs_unref(s, &old);
+    if (s->renewed)
+        s->renewed(s->arg);
+    s->host->log(call, RK_LOG_NOTICE, "ev=certificate file=%s res=renewed", s->cert_path);
+    log_if_expired(s, call, new);
 }
 
 void
-certs_look(struct etsi *e, struct rk_call *call)
+rkp_certs_look(struct rkp_certs *s, struct rk_call *call)
 {
-    struct stamps now;
+    struct rkp_stamps now;
 
-    if (!may_look(e))
+    if (!may_look(s))
         return;
-    take_stamps(e, &now);
-    if (!same_stamps(&now, &e->stamps))
-        load_again(e, call, &now);
-    pthread_mutex_lock(&e->lock);
-    e->looking = false;
-    pthread_mutex_unlock(&e->lock);
+    take_stamps(s, &now);
+    if (!same_stamps(&now, &s->stamps))
+        load_again(s, call, &now);
+    pthread_mutex_lock(s->lock);
+    s->looking = false;
+    pthread_mutex_unlock(s->lock);
 }
 
 void
-certs_tell_ends(struct etsi *e, struct rk_call *call)
+rkp_certs_tell_ends(struct rkp_certs *s, struct rk_call *call)
 {
-    struct creds *c;
+    struct rkp_creds *c;
 
-    if (!has_services(e))
+    if (!rkp_certs_can_tell(s))
         return;
-    c = certs_ref(e);
-    e->host->expires(call, e->cert_path, c->ends_s[0]);
-    e->host->expires(call, e->ca_path, c->ca_ends_s);
-    certs_unref(e, &c);
-    urls_tell_ends(e, call);
+    c = rkp_certs_ref(s);
+    s->host->expires(call, s->cert_path, c->ends_s[0]);
+    s->host->expires(call, s->ca_path, c->ca_ends_s);
+    rkp_certs_unref(s, &c);
 }

@@ -38,12 +38,12 @@ seconds_of(const ASN1_TIME *t)
 }
 
 void
-probe_cert_of(const X509 *cert, struct probe_cert *out)
+rkp_probe_cert_of(const X509 *cert, struct rkp_probe_cert *out)
 {
     time_t to;
     struct tm tm;
 
-    *out = (struct probe_cert){.there = true};
+    *out = (struct rkp_probe_cert){.there = true};
     name_text(X509_get_subject_name(cert), out->subject, sizeof out->subject);
     name_text(X509_get_issuer_name(cert), out->issuer, sizeof out->issuer);
     out->from_s = seconds_of(X509_get0_notBefore(cert));
@@ -54,7 +54,7 @@ probe_cert_of(const X509 *cert, struct probe_cert *out)
 }
 
 bool
-probe_pem(const struct pem *pem, size_t i, struct probe_cert *out)
+rkp_probe_pem(const struct rkp_pem *pem, size_t i, struct rkp_probe_cert *out)
 {
     BIO *bio = BIO_new_mem_buf(pem->text, (int)pem->len);
     X509 *cert = NULL;
@@ -66,7 +66,7 @@ probe_pem(const struct pem *pem, size_t i, struct probe_cert *out)
             break;
     }
     if (cert)
-        probe_cert_of(cert, out);
+        rkp_probe_cert_of(cert, out);
     X509_free(cert);
     BIO_free(bio);
     ERR_clear_error();
@@ -74,7 +74,7 @@ probe_pem(const struct pem *pem, size_t i, struct probe_cert *out)
 }
 
 bool
-probe_is_client(const struct pem *pem)
+rkp_probe_is_client(const struct rkp_pem *pem)
 {
     BIO *bio = BIO_new_mem_buf(pem->text, (int)pem->len);
     X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
@@ -111,16 +111,16 @@ add(char *list, const char *name)
 
     if (listed(list, name))
         return;
-    if (used + strlen(name) + sizeof ", ..." <= PROBE_NAMES)
-        snprintf(list + used, PROBE_NAMES - used, "%s%s", used ? ", " : "", name);
-    else if (used + sizeof ", ..." <= PROBE_NAMES && !strstr(list, ", ..."))
+    if (used + strlen(name) + sizeof ", ..." <= RKP_PROBE_NAMES)
+        snprintf(list + used, RKP_PROBE_NAMES - used, "%s%s", used ? ", " : "", name);
+    else if (used + sizeof ", ..." <= RKP_PROBE_NAMES && !strstr(list, ", ..."))
         strcat(list, ", ...");
 }
 
 static void
-add_bytes(struct probe *p, const unsigned char *bytes, int len, bool may_be_id)
+add_bytes(struct rkp_probe *p, const unsigned char *bytes, int len, bool may_be_id)
 {
-    char name[PROBE_NAMES];
+    char name[RKP_PROBE_NAMES];
 
     snprintf(name, sizeof name, "%.*s", len, (const char *)bytes);
     for (char *c = name; *c; c++)
@@ -131,7 +131,7 @@ add_bytes(struct probe *p, const unsigned char *bytes, int len, bool may_be_id)
 }
 
 static void
-common_names(struct probe *p, const X509 *cert)
+common_names(struct rkp_probe *p, const X509 *cert)
 {
     const X509_NAME *subject = X509_get_subject_name(cert);
 
@@ -146,7 +146,7 @@ common_names(struct probe *p, const X509 *cert)
 }
 
 static void
-alternative_names(struct probe *p, const X509 *cert)
+alternative_names(struct rkp_probe *p, const X509 *cert)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 
@@ -170,13 +170,13 @@ alternative_names(struct probe *p, const X509 *cert)
 /* ---- hooks ---- */
 
 void
-probe_chain(struct probe *p, X509_STORE_CTX *ctx, bool ok)
+rkp_probe_chain(struct rkp_probe *p, X509_STORE_CTX *ctx, bool ok)
 {
     const X509 *leaf = X509_STORE_CTX_get0_cert(ctx), *bad = ok ? NULL : X509_STORE_CTX_get_current_cert(ctx);
 
     if (!p || !leaf)
         return;
-    probe_cert_of(leaf, &p->leaf);
+    rkp_probe_cert_of(leaf, &p->leaf);
     p->names[0] = p->ids[0] = '\0';
     common_names(p, leaf);
     alternative_names(p, leaf);
@@ -185,11 +185,11 @@ probe_chain(struct probe *p, X509_STORE_CTX *ctx, bool ok)
     if (ok)
         return;
     p->bad_depth = X509_STORE_CTX_get_error_depth(ctx);
-    probe_cert_of(bad ? bad : leaf, &p->bad);
+    rkp_probe_cert_of(bad ? bad : leaf, &p->bad);
 }
 
 void
-probe_session(struct probe *p, const SSL *ssl)
+rkp_probe_session(struct rkp_probe *p, const SSL *ssl)
 {
     const SSL_CIPHER *cipher = p ? SSL_get_current_cipher(ssl) : NULL;
 
@@ -200,12 +200,12 @@ probe_session(struct probe *p, const SSL *ssl)
 }
 
 curl_socket_t
-probe_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr)
+rkp_probe_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr)
 {
-    struct probe *p = arg;
+    struct rkp_probe *p = arg;
 
     (void)purpose;
-    if (p->n_addrs < PROBE_ADDRESSES && addr->addrlen <= sizeof p->addrs[0].addr) {
+    if (p->n_addrs < RKP_PROBE_ADDRESSES && addr->addrlen <= sizeof p->addrs[0].addr) {
         memcpy(&p->addrs[p->n_addrs].addr, &addr->addr, addr->addrlen);
         p->addrs[p->n_addrs++].len = (socklen_t)addr->addrlen;
     }
