@@ -110,6 +110,11 @@ certs_make(const char *dir)
         {{"long", "KME_A", "IP:127.0.0.1", -DAY, 2 * DAY}, 0},
         {{"self", "KME_A", "IP:127.0.0.1", -DAY, DAY}, -1},
         {{"cn-only", "KME_A", "IP:127.0.0.1", -DAY, DAY}, 0},
+        {{"sae-b", "SAE_B", "DNS:sae-b.example", -DAY, DAY}, 0},
+        {{"sae-b2", "sae-b.example", "URI:SAE_B", -DAY, 2 * DAY}, 0},
+        {{"sae-c", "SAE_C", "DNS:sae-c.example", -DAY, DAY}, 0},
+        {{"rogue-sae-b", "SAE_B", "DNS:sae-b.example", -DAY, DAY}, 1},
+        {{"expired-sae-b", "SAE_B", "DNS:sae-b.example", -2 * DAY, -DAY}, 0},
         {{"several", "front", "IP:127.0.0.1,DNS:a.example,DNS:b.example,URI:urn:kme:x,URI:urn:kme:a", -DAY, DAY}, 0},
     };
     struct party ca[2] = {{0}}, p = {0};

@@ -1,0 +1,236 @@
+/* loop.c - the event loop of an instance, its clock, and what has come in.
+ *
+ * It runs in watch, and only there; between two of them the kernel keeps what comes.  publish and attach change what is
+ * under hub.lock and wake it.
+ */
+#include "peer.h"
+
+#include <event2/event.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_MS 1000
+#define WORDS_EVERY_MS 2000 /* words on refusals */
+
+int64_t
+hub_now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- inbox ---- */
+
+size_t
+inbox_room(const struct hub *h)
+{
+    return INBOX_MAX - h->inbox_n;
+}
+
+void
+inbox_put(struct hub *h, const struct rk_post *post)
+{
+    h->inbox[(h->inbox_at + h->inbox_n) % INBOX_MAX] = *post;
+    h->inbox_n++;
+}
+
+void
+hub_refused(struct hub *h, const char *who, const char *why)
+{
+    struct rk_post post = {.err = RK_OK};
+    int64_t now = hub_now_ms();
+
+    h->words_left_out++;
+    if (inbox_room(h) == 0 || (h->words_ms && now - h->words_ms < WORDS_EVERY_MS))
+        return;
+    snprintf(post.record, sizeof post.record, "a request or connection refused: %.64s: %.110s (%u since the last word)",
+             who, why, h->words_left_out);
+    inbox_put(h, &post);
+    h->words_ms = now;
+    h->words_left_out = 0;
+}
+
+/* ---- events ---- */
+
+static void
+on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct hub *h = arg;
+    uint64_t n;
+
+    (void)what;
+    (void)!read((int)fd, &n, sizeof n);
+    for (size_t i = 0; i < h->n_remotes; i++)
+        client_go(&h->remotes[i]);
+}
+
+/* New certificates: new connections, one after the other. */
+static void
+renew(struct hub *h)
+{
+    struct rkp_creds *creds = rkp_certs_ref(&h->certs);
+    const char *why = "";
+    struct trust *t = trust_new(h, creds, &why);
+
+    rkp_certs_unref(&h->certs, &creds);
+    if (!t) {
+        h->host->log(h->call, RK_LOG_WARNING, "ev=certificate res=refused why=\"%s\" do=\"the old ones stay in use\"",
+                     why);
+        return;
+    }
+    trust_unref(&h->trust);
+    h->trust = t;
+    h->ends_new = true;
+    server_renew(h);
+    for (size_t i = 0; i < h->n_remotes; i++)
+        client_renew(&h->remotes[i]);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct hub *h = arg;
+    bool renewed;
+
+    (void)fd;
+    (void)what;
+    rkp_certs_look(&h->certs, h->call);
+    pthread_mutex_lock(&h->lock);
+    renewed = h->renewed;
+    h->renewed = false;
+    pthread_mutex_unlock(&h->lock);
+    if (renewed)
+        renew(h);
+    server_open(h);
+}
+
+static void
+stop(evutil_socket_t fd, short what, void *arg)
+{
+    struct hub *h = arg;
+
+    (void)fd;
+    (void)what;
+    event_base_loopbreak(h->base);
+}
+
+void
+loop_wake(struct hub *h)
+{
+    const uint64_t one = 1;
+
+    (void)!write(h->wake_fd, &one, sizeof one); /* it is full: it is awake */
+}
+
+/* ---- run ---- */
+
+static void
+tell_ends(struct hub *h)
+{
+    if (!h->ends_new || !rkp_certs_can_tell(&h->certs))
+        return;
+    h->ends_new = false;
+    rkp_certs_tell_ends(&h->certs, h->call);
+    for (size_t i = 0; i < h->n_remotes; i++) {
+        const struct remote *r = &h->remotes[i];
+        char what[RK_SAE_MAX + 32];
+
+        snprintf(what, sizeof what, "the certificate of the peer %s", r->sae);
+        if (r->shake.ends_s)
+            h->host->expires(h->call, what, r->shake.ends_s);
+    }
+}
+
+/* All that waits, and then what comes, until there is news. */
+static int
+turn(struct hub *h, int left_ms, int cancel_fd)
+{
+    const struct timeval after = {left_ms / 1000, left_ms % 1000 * 1000};
+    struct event *end = event_new(h->base, -1, 0, stop, h),
+                 *cancel = event_new(h->base, cancel_fd, EV_READ, stop, h);
+    int err = end && cancel && event_add(end, &after) == 0 && (cancel_fd < 0 || event_add(cancel, NULL) == 0)
+                  ? RK_OK : RK_E_NOMEM;
+
+    if (!err)
+        event_base_loop(h->base, EVLOOP_NONBLOCK);
+    while (!err && h->inbox_n == 0 && !event_base_got_break(h->base))
+        if (event_base_loop(h->base, EVLOOP_ONCE) < 0)
+            err = RK_E_IO;
+    if (end)
+        event_free(end);
+    if (cancel)
+        event_free(cancel);
+    return err;
+}
+
+int
+loop_run(struct hub *h, struct rk_call *call, int most_ms)
+{
+    int left = h->host->left_ms(call), err;
+
+    left = most_ms >= 0 && most_ms < left ? most_ms : left;
+    h->call = call;
+    server_open(h);
+    err = turn(h, left > 0 ? left : 0, h->host->cancel_fd(call));
+    tell_ends(h);
+    h->call = NULL;
+    return err ? h->host->fail(call, err, "the event loop fails: out of memory or descriptors") : RK_OK;
+}
+
+/* ---- begin and end ---- */
+
+/* What libevent would print. */
+static void
+no_words(int severity, const char *text)
+{
+    (void)severity;
+    (void)text;
+}
+
+int
+loop_open(struct hub *h, struct rk_call *call)
+{
+    static const struct timeval tick = {TICK_MS / 1000, 0};
+    struct event_config *config;
+
+    event_set_log_callback(no_words);
+    h->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (h->wake_fd < 0)
+        return h->host->fail(call, RK_E_IO, "no event descriptor: %s; raise LimitNOFILE", strerror(errno));
+    config = event_config_new();
+    if (config) {
+        event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
+        h->base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    h->inbox = calloc(INBOX_MAX, sizeof *h->inbox);
+    if (h->base) {
+        h->wake = event_new(h->base, h->wake_fd, EV_READ | EV_PERSIST, on_wake, h);
+        h->tick = event_new(h->base, -1, EV_PERSIST, on_tick, h);
+    }
+    if (!h->wake || !h->tick || !h->inbox || event_add(h->wake, NULL) < 0 || event_add(h->tick, &tick) < 0)
+        return h->host->fail(call, RK_E_NOMEM, "out of memory, or of descriptors, for the event loop");
+    return RK_OK;
+}
+
+void
+loop_close(struct hub *h)
+{
+    if (h->wake)
+        event_free(h->wake);
+    if (h->tick)
+        event_free(h->tick);
+    if (h->base)
+        event_base_free(h->base);
+    if (h->wake_fd >= 0)
+        close(h->wake_fd);
+    free(h->inbox);
+}

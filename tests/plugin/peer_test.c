@@ -1,0 +1,247 @@
+/* peer_test.c - the channel "peer": records both ways, several peers, a peer that starts anew, options, links */
+#include "peer_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct site a, b, c;
+
+static int
+set_up(void **state)
+{
+    (void)state;
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    memset(&c, 0, sizeof c);
+    a.port = rig_port();
+    b.port = rig_port();
+    c.port = rig_port();
+    fake_log_clear();
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    (void)state;
+    site_stop(&a);
+    site_stop(&b);
+    site_stop(&c);
+    return 0;
+}
+
+static void
+start_a(void)
+{
+    site_start(&a, &(struct site_want){.peers = {https("SAE_B", b.port), https("SAE_C", c.port)},
+                                       .backoff = "200ms", .heartbeat = "500ms"});
+}
+
+static void
+start_b(const char *cert)
+{
+    site_start(&b, &(struct site_want){.cert = cert, .peers = {https("SAE_A", a.port)}, .backoff = "200ms",
+                                       .heartbeat = "500ms"});
+}
+
+static void
+start_c(void)
+{
+    site_start(&c, &(struct site_want){.cert = "sae-c", .url = https(NULL, a.port), .backoff = "200ms"});
+}
+
+static void
+both_ways(void **state)
+{
+    (void)state;
+    start_a();
+    start_b("sae-b");
+    assert_int_equal(site_say(&a, "SAE_B", "link-1", "from-a"), RK_OK);
+    assert_int_equal(site_say(&b, "SAE_A", "link-1", "from-b"), RK_OK);
+    site_hears(&b, "link-1", "from-a");
+    site_hears(&a, "link-1", "from-b");
+    assert_string_equal(a.heard[0].sae, "SAE_B");
+    assert_string_equal(b.heard[0].sae, "SAE_A");
+}
+
+static void
+several_peers(void **state)
+{
+    (void)state;
+    start_a();
+    start_b("sae-b2"); /* its ID is an alternative name */
+    start_c();
+    assert_int_equal(site_say(&c, "SAE_A", "link-c", "from-c"), RK_OK);
+    assert_int_equal(site_say(&a, "SAE_C", "link-c", "to-c"), RK_OK);
+    assert_int_equal(site_say(&a, "SAE_B", "link-b", "to-b"), RK_OK);
+    site_hears(&a, "link-c", "from-c");
+    site_hears(&b, "link-b", "to-b");
+    site_hears(&c, "link-c", "to-c");
+    assert_false(site_has(&c, "link-b", "to-b"));
+}
+
+static void
+many_links(void **state)
+{
+    char link[20];
+
+    (void)state;
+    start_a();
+    start_b("sae-b");
+    for (int i = 0; i < SITE_LINKS; i++) {
+        snprintf(link, sizeof link, "link-%d", i);
+        assert_int_equal(site_say(&a, "SAE_B", link, "r"), RK_OK);
+    }
+    for (int i = 0; i < SITE_LINKS; i++) {
+        snprintf(link, sizeof link, "link-%d", i);
+        site_hears(&b, link, "r");
+    }
+}
+
+/* Who starts anew has forgotten all, and is told all again though nobody publishes anew. */
+static void
+peer_starts_anew(void **state)
+{
+    (void)state;
+    start_a();
+    start_b("sae-b");
+    assert_int_equal(site_say(&a, "SAE_B", "link-1", "one"), RK_OK);
+    assert_int_equal(site_say(&a, "SAE_B", "link-2", "two"), RK_OK);
+    site_hears(&b, "link-1", "one");
+    site_hears(&b, "link-2", "two");
+    site_stop(&b);
+    start_b("sae-b");
+    site_hears(&b, "link-1", "one");
+    site_hears(&b, "link-2", "two");
+}
+
+/* What is published while the peer is away reaches it when it is there: the newest. */
+static void
+peer_is_away(void **state)
+{
+    (void)state;
+    start_a();
+    start_c();
+    assert_int_equal(site_attach(&c, "SAE_A", "link-c"), RK_OK); /* tells whose url it is */
+    assert_int_equal(site_say(&a, "SAE_B", "link-1", "one"), RK_OK);
+    assert_int_equal(site_say(&a, "SAE_C", "link-c", "not-held-up"), RK_OK);
+    site_hears(&c, "link-c", "not-held-up");
+    assert_int_equal(site_say(&a, "SAE_B", "link-1", "two"), RK_OK);
+    start_b("sae-b");
+    site_hears(&b, "link-1", "two");
+    assert_false(site_has(&b, "link-1", "one"));
+    assert_non_null(strstr(fake_log(), "peer=SAE_B"));
+    assert_non_null(strstr(fake_log(), "res=away"));
+}
+
+static void
+attached_links(void **state)
+{
+    (void)state;
+    start_a();
+    start_b("sae-b");
+    start_c();
+    assert_int_equal(site_attach(&b, "SAE_A", "ours"), RK_OK);
+    assert_int_equal(site_attach(&a, "SAE_B", "ours"), RK_OK);
+    assert_int_equal(site_say(&b, "SAE_A", "other", "x"), RK_OK);
+    assert_int_equal(site_say(&b, "SAE_A", "ours", "y"), RK_OK);
+    site_hears(&a, "ours", "y");
+    assert_false(site_has(&a, "other", "x"));
+    /* of another peer's link */
+    assert_int_equal(site_say(&c, "SAE_A", "ours", "forged"), RK_OK);
+    /* it is said again until it is known */
+    assert_int_equal(site_attach(&a, "SAE_B", "other"), RK_OK);
+    site_hears(&a, "other", "x");
+    assert_int_equal(site_attach(&a, NULL, "ours"), RK_OK);
+    assert_int_equal(site_say(&b, "SAE_A", "ours", "z"), RK_OK);
+    assert_int_equal(site_say(&b, "SAE_A", "other", "x2"), RK_OK);
+    site_hears(&a, "other", "x2");
+    assert_false(site_has(&a, "ours", "z"));
+    assert_false(site_has(&a, "ours", "forged"));
+    assert_int_equal(site_attach(&a, "SAE_X", "ours"), RK_E_CONFIG);
+}
+
+static void
+publish_refused(void **state)
+{
+    (void)state;
+    start_a();
+    assert_int_equal(site_say(&a, "SAE_X", "link-1", "r"), RK_E_CONFIG);
+    assert_int_equal(site_say(&a, "SAE_B", "-x", "r"), RK_E_CONTRACT);
+    assert_int_equal(site_say(&a, "SAE_B", "x", "r r"), RK_E_CONTRACT);
+    assert_int_equal(site_say(&a, "SAE_B", "x", ""), RK_E_CONTRACT);
+}
+
+static void
+refused(int want_err, const char *text, const struct site_want *want)
+{
+    struct rk_call call;
+    struct site s = {.port = 0};
+
+    fake_call(&call, 5000);
+    assert_int_equal(site_try(&s, &call, want), want_err);
+    if (!strstr(call.text, text))
+        fail_msg("\"%s\" is not in: %s", text, call.text);
+    fake_call_end(&call);
+}
+
+static void
+options_refused(void **state)
+{
+    (void)state;
+    refused(RK_E_CONFIG, "wanted is", &(struct site_want){.peers = {"SAE_B"}});
+    refused(RK_E_CONFIG, "not a URL", &(struct site_want){.peers = {"SAE_B http://x"}});
+    refused(RK_E_CONFIG, "twice", &(struct site_want){.peers = {"SAE_B https://x", "SAE_B https://y"}});
+    refused(RK_E_CONFIG, "twice", &(struct site_want){.peers = {"SAE_B https://x", "SAE_C https://x/"}});
+    refused(RK_E_CONFIG, "itself", &(struct site_want){.peers = {"SAE_A https://x"}});
+    refused(RK_E_CONFIG, "a user", &(struct site_want){.url = "https://u@x"});
+    refused(RK_E_NOENT, "none", &(struct site_want){.cert = "none", .url = "https://x"});
+}
+
+/* The other instance has the port: this one says so, and listens when it is free. */
+static void
+port_in_use(void **state)
+{
+    (void)state;
+    start_a();
+    start_b("sae-b");
+    assert_int_equal(site_say(&a, "SAE_B", "link-1", "x"), RK_OK);
+    site_hears(&b, "link-1", "x");
+    c.port = a.port;
+    start_c();
+    for (int i = 0; i < 5000 && !c.watch_text[0]; i++) {
+        const struct timespec look = {0, 2000000};
+
+        nanosleep(&look, NULL);
+    }
+    pthread_mutex_lock(&c.lock);
+    assert_int_equal(c.watch_err, RK_E_IO);
+    assert_non_null(strstr(c.watch_text, "listen: 127.0.0.1"));
+    pthread_mutex_unlock(&c.lock);
+    site_stop(&a);
+    assert_int_equal(site_say(&b, "SAE_A", "link-1", "y"), RK_OK);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(both_ways, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(several_peers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_links, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(peer_starts_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(peer_is_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(attached_links, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(publish_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(options_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(port_in_use, set_up, tear_down),
+    };
+    int failed;
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    rig_begin();
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rig_end();
+    return failed;
+}
