@@ -111,6 +111,7 @@ certs_make(const char *dir)
         {{"self", "KME_A", "IP:127.0.0.1", -DAY, DAY}, -1},
         {{"cn-only", "KME_A", "IP:127.0.0.1", -DAY, DAY}, 0},
         {{"sae-b", "SAE_B", "DNS:sae-b.example", -DAY, DAY}, 0},
+        {{"sae-b-short", "SAE_B", "DNS:sae-b.example", -DAY, DAY / 4}, 0},
         {{"sae-b2", "sae-b.example", "URI:SAE_B", -DAY, 2 * DAY}, 0},
         {{"sae-c", "SAE_C", "DNS:sae-c.example", -DAY, DAY}, 0},
         {{"rogue-sae-b", "SAE_B", "DNS:sae-b.example", -DAY, DAY}, 1},

@@ -84,7 +84,7 @@ site_try(struct site *s, struct rk_call *call, const struct site_want *want)
     ADD("cert", scratch_path(&rig_dir, pem));
     ADD("key", key);
     ADD("ca", scratch_path(&rig_dir, "ca.pem"));
-    ADD(RK_CONF_SAE, "SAE_A");
+    ADD(RK_CONF_SAE, want->sae ? want->sae : "SAE_A");
     for (size_t i = 0; i < 3; i++)
         if (want->peers[i])
             ADD("peers", want->peers[i]);
@@ -96,10 +96,6 @@ site_try(struct site *s, struct rk_call *call, const struct site_want *want)
         ADD("heartbeat", want->heartbeat);
     pairs[n] = NULL;
     s->inst = NULL;
-    if (strncmp(cert, "sae-b", 5) == 0 || strstr(cert, "sae-b"))
-        pairs[9] = "SAE_B";
-    else if (strcmp(cert, "sae-c") == 0)
-        pairs[9] = "SAE_C";
     return peer_LTX_rk_plugin.init(&fake_host, call, &conf, &s->inst);
 }
 

@@ -35,6 +35,7 @@ struct site {
 
 struct site_want {
     const char *cert;  /* base name of .pem and .key; NULL: "sae" */
+    const char *sae;   /* this site's; NULL: SAE_A */
     const char *peers[3]; /* "SAE_B https://..." */
     const char *url;   /* in their place */
     const char *backoff, *heartbeat; /* NULL: as by default */

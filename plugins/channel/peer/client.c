@@ -16,7 +16,8 @@
 #define PAUSE_FIRST_MS 100 /* until a peer that failed is tried again; doubled up to backoff-max */
 #define BUSY_MS 50         /* the same when it says that it has no room now */
 #define HEARD_MS 500       /* one that is heard of is not tried more often */
-#define SAY_AGAIN_MS 300000
+#define SAY_AGAIN_MS 300000 /* that it is away: the same reason again, and ... */
+#define SAY_OTHER_MS 2000   /* ... another one */
 #define HEADER_MAX 8192 /* of an answer [bytes] */
 
 static void
@@ -117,9 +118,10 @@ say_away(struct remote *r, const char *why)
 
     if (!r->away_since_ms)
         r->away_since_ms = now;
-    if (r->said_ms && now - r->said_ms < SAY_AGAIN_MS)
+    if (r->said_ms && now - r->said_ms < (strncmp(r->said, why, sizeof r->said - 1) ? SAY_OTHER_MS : SAY_AGAIN_MS))
         return;
     r->said_ms = now;
+    snprintf(r->said, sizeof r->said, "%s", why);
     h->host->log(h->call, RK_LOG_WARNING, "ev=peer peer=%s url=%s res=away why=\"%.200s\" do=\"rekeyctl peer test\"",
                  r->sae, r->url, why);
 }

@@ -98,6 +98,7 @@ struct remote {
     unsigned failures;      /* in a row */
     int64_t tried_ms;       /* the last request was begun */
     int64_t away_since_ms, said_ms; /* 0: it is there */
+    char said[40];          /* why it is away, as it begins */
     unsigned handshakes;
 };
 
