@@ -200,7 +200,7 @@ test_tcp(void **state)
     (void)state;
     open_at("closed", NULL);
     assert_int_equal(go(""), RK_E_UNREACHABLE);
-    assert_step("tcp", RK_E_UNREACHABLE, "refused: nothing listens there; is the KME running, is the port right?");
+    assert_step("tcp", RK_E_UNREACHABLE, "refused: nothing listens there; is it running, is the port right?");
     assert_last("tcp");
 }
 
@@ -212,7 +212,7 @@ test_kme_certificate(void **state)
     } cases[] = {
         {"expired", "the KME's own certificate, CN=KME_A by CN=Test CA, until "},
         {"expired", "certificate has expired (ca "},
-        {"expired", "the KME needs a new one; or this host's clock is wrong"},
+        {"expired", "a new one is needed there; or this host's clock is wrong"},
         {"rogue", "the KME's own certificate, CN=KME_A by CN=Rogue CA, until "},
         {"rogue", "unable to get local issuer certificate (ca "},
         {"rogue", "/ca.pem); put the certificate of the CA that made it into that file"},

@@ -377,6 +377,7 @@ static const struct rk_channel_ops ops = {
     .publish = peer_publish,
     .watch = peer_watch,
     .attach = peer_attach,
+    .test = peer_test,
 };
 
 extern const struct rk_plugin peer_LTX_rk_plugin;

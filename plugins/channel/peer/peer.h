@@ -6,6 +6,7 @@
  * server.c   the listener and its connections;  request.c  what comes on one
  * client.c   requests to the peers: libcurl in the loop
  * trust.c    TLS: contexts, and whose certificate is believed
+ * test.c     rekeyctl peer test
  * head.c, body.c  read what a peer sends, in place
  */
 #ifndef PEER_H
@@ -31,9 +32,11 @@
 #define HASH_SIZE 4096        /* buckets; a power of 2 */
 #define LIFE_MAX_S 3600L      /* a connection older than that is made anew: certificates are looked at again */
 
+struct bufferevent;
 struct event;
 struct event_base;
 struct evconnlistener;
+struct rkp_probe;
 
 /* ---- what is trusted ---- */
 
@@ -93,6 +96,7 @@ struct remote {
     char answer_session[SESSION_LEN + 1];
     struct handshake shake; /* the last */
     char err_text[CURL_ERROR_SIZE];
+    struct rkp_probe *probe; /* of a test: hears of the handshake; else NULL */
     bool busy, waiting;     /* a request is under way; next says when there may be another */
     bool stale;             /* busy, and new certificates are there */
     unsigned failures;      /* in a row */
@@ -235,5 +239,12 @@ void client_close(struct remote *r);
 void client_go(struct remote *r);
 void client_heard(struct remote *r);
 void client_renew(struct remote *r);
+/* client_easy - make r->easy, ready for requests;  client_easy_free - and all that belongs to it
+ * ret: RK_OK or a code with text.   thread: of who owns r */
+int client_easy(struct remote *r, struct rk_call *call);
+void client_easy_free(struct remote *r);
+
+/* ---- test.c ---- rk_channel_ops.test */
+int peer_test(void *inst, struct rk_call *call);
 
 #endif

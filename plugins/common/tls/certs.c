@@ -299,7 +299,7 @@ load(struct rkp_certs *s, struct rk_secret **key, struct rkp_creds **out, struct
             creds_free(s, c);
         return err;
     }
-    c->ca_ends_s = ca_ends_s[1]; /* that of the KME is told by the handshake; this one for certain ends it all */
+    c->ca_ends_s = ca_ends_s[1]; /* that of the other end is told by the handshake; this one for certain ends it all */
     *out = c;
     return RK_OK;
 }

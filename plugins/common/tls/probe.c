@@ -86,7 +86,7 @@ rkp_probe_is_client(const struct rkp_pem *pem)
     return is;
 }
 
-/* ---- names of the KME ---- */
+/* ---- names ---- */
 
 /* Is name one of the list: many certificates have their CN as an alternative name, too. */
 static bool

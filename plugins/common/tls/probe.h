@@ -1,6 +1,6 @@
 /* probe.h - what a test of a source hears on the way: addresses, certificates, the TLS session
  *
- * Filled by the hooks of tls.c and by libcurl, on the worker that runs the test; read by test.c.
+ * Filled by the hooks of a plugin's handshakes and by libcurl, on the worker that runs the test.
  */
 #ifndef RKP_PROBE_H
 #define RKP_PROBE_H
@@ -30,11 +30,11 @@ struct rkp_probe {
     } addrs[RKP_PROBE_ADDRESSES];
     size_t n_addrs;
     struct rkp_probe_cert leaf, bad; /* bad: the one in the chain that was not accepted */
-    int bad_depth;               /* 0: the KME's own */
+    int bad_depth;               /* 0: the other end's own */
     int verify_err;              /* X509_V_ERR_... */
     int n_chain;                 /* certificates that the server sent */
-    char names[RKP_PROBE_NAMES];     /* CN and alternative names of leaf, as "KME_A, kme-a.example" */
-    char ids[RKP_PROBE_NAMES];       /* those of them that kme-id may be */
+    char names[RKP_PROBE_NAMES]; /* CN and alternative names of leaf, as "KME_A, kme-a.example" */
+    char ids[RKP_PROBE_NAMES];   /* those of them that an ID may be */
     char version[16], cipher[48];
 };
 

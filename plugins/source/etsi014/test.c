@@ -13,9 +13,6 @@
 #include <string.h>
 #include <time.h>
 
-#define DAY_S 86400
-#define SOON_S (30 * DAY_S) /* a certificate that ends within this is worth a word */
-
 int
 walk_ask(struct walk *w, const char *path, long *http)
 {
@@ -29,108 +26,7 @@ walk_ask(struct walk *w, const char *path, long *http)
     return http_try(w->slot, w->call, &q, http, 0);
 }
 
-/* ---- certificates ---- */
-
-/* ", for 3 days more", or "" */
-static const char *
-rest(const struct rkp_probe_cert *c, char text[40])
-{
-    int64_t left_s = c->to_s - (int64_t)time(NULL);
-
-    if (left_s < 0)
-        snprintf(text, 40, ", %" PRId64 " days ago", -left_s / DAY_S);
-    else
-        snprintf(text, 40, ", %" PRId64 " days from now", left_s / DAY_S);
-    return text;
-}
-
-/* RK_OK, RK_STEP_WARNING: it ends soon; RK_E_AUTH: it is not valid now. */
-static int
-state_of(const struct rkp_probe_cert *c)
-{
-    int64_t now_s = (int64_t)time(NULL);
-
-    if (c->to_s < now_s || c->from_s > now_s)
-        return RK_E_AUTH;
-    return c->to_s - now_s < SOON_S ? RK_STEP_WARNING : RK_OK;
-}
-
-static int
-step_certificate(const struct walk *w, const struct rkp_creds *creds)
-{
-    const struct rkp_pem *pem = &creds->cert;
-    struct rkp_probe_cert c = {0};
-    bool client = rkp_probe_is_client(pem);
-    int state = rkp_probe_pem(pem, 0, &c) ? state_of(&c) : RK_E_CONFIG;
-    const char *remedy = c.from_s > (int64_t)time(NULL) ? "; it is not valid yet: is this host's clock right?"
-                         : state == RK_E_AUTH           ? "; it has expired: renew it, the KME will refuse it"
-                         : !client ? "; by its extensions it is none of a TLS client: the KME may refuse it"
-                         : state   ? "; renew it soon"
-                                   : "";
-    char days[40];
-
-    return STEP(w, "certificate", state == RK_OK && !client ? RK_STEP_WARNING : state,
-                "%.120s: ours is %s, by %s, until %s%s, and its private key fits%s", w->e->certs.cert_path, c.subject,
-                c.issuer, c.until, rest(&c, days), remedy);
-}
-
-static int
-step_ca(const struct walk *w, const struct rkp_creds *creds)
-{
-    const struct rkp_pem *pem = &creds->ca;
-    struct rkp_probe_cert c, first = {0};
-    size_t n = 0, ended = 0;
-    char days[40];
-    int state;
-
-    for (; rkp_probe_pem(pem, n, &c); n++) {
-        ended += c.to_s < (int64_t)time(NULL);
-        if (!first.there || c.to_s < first.to_s)
-            first = c;
-    }
-    state = ended == n ? RK_E_AUTH : ended || state_of(&first) ? RK_STEP_WARNING : RK_OK;
-    return STEP(w, "ca", state, "%.120s: %zu CA certificate%s; the first to end is %s, until %s%s%s",
-                w->e->certs.ca_path, n, n == 1 ? "" : "s", first.subject, first.until, rest(&first, days),
-                state == RK_OK ? "" : "; put the new one into that file, beside it");
-}
-
 /* ---- TLS ---- */
-
-/* The chain was not accepted: which certificate of it, and why. */
-static int
-chain_refused(const struct walk *w)
-{
-    const struct rkp_probe *p = &w->probe;
-    const char *why = X509_verify_cert_error_string(p->verify_err), *remedy;
-    char whose[60], days[40];
-
-    switch (p->verify_err) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-        remedy = "the KME needs a new one; or this host's clock is wrong";
-        break;
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        remedy = "a clock is wrong, of this host or of the one that made it";
-        break;
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-        remedy = "put the certificate of the CA that made it into that file, if this is the right KME";
-        break;
-    case X509_V_ERR_CERT_REVOKED:
-        remedy = "it was withdrawn: the KME needs a new one";
-        break;
-    default:
-        remedy = "it must come from a CA of that file";
-    }
-    if (p->bad_depth)
-        snprintf(whose, sizeof whose, "certificate %d above the KME's", p->bad_depth);
-    else
-        snprintf(whose, sizeof whose, "the KME's own certificate");
-    return STEP(w, "kme-certificate", RK_E_AUTH, "%s, %s by %s, until %s%s: %s (ca %.80s); %s", whose, p->bad.subject,
-                p->bad.issuer, p->bad.until, rest(&p->bad, days), why, w->e->certs.ca_path, remedy);
-}
 
 static int
 step_kme_certificate(const struct walk *w, int err)
@@ -140,14 +36,14 @@ step_kme_certificate(const struct walk *w, int err)
     char days[40];
 
     if (w->probe.verify_err)
-        return chain_refused(w);
+        return rkp_step_chain(&w->way, "kme-certificate");
     if (err == RK_E_AUTH && !s->wrong_kme && s->alert < 0 && !s->said_alert)
         return STEP(w, "kme-certificate", err,
                     "%s, by %s, is for other hosts: its names are %s, url says %s; use one of "
                     "its names in url, or give the KME a certificate with that name",
                     c->subject, c->issuer, w->probe.names, w->host);
-    return STEP(w, "kme-certificate", state_of(c), "%s, by %s, until %s%s; it is for %s%s", c->subject, c->issuer,
-                c->until, rest(c, days), w->probe.names, state_of(c) ? "; have it renewed soon" : "");
+    return STEP(w, "kme-certificate", rkp_state_of(c), "%s, by %s, until %s%s; it is for %s%s", c->subject, c->issuer,
+                c->until, rkp_rest(c, days), w->probe.names, rkp_state_of(c) ? "; have it renewed soon" : "");
 }
 
 static int
@@ -216,7 +112,7 @@ walk_way(struct walk *w)
 {
     int err = walk_dns(w);
 
-    err = err ? err : walk_tcp(w);
+    err = err ? err : rkp_step_tcp(&w->way);
     return err ? err : step_tls(w);
 }
 
@@ -235,6 +131,8 @@ walk_begin(struct walk *w, size_t i)
         return STEP(w, "url", RK_E_NOMEM, "out of memory");
     if (http_probe_open(e, w->call, &w->slot) != RK_OK)
         return STEP(w, "url", RK_E_NOMEM, "%s", "");
+    w->way.near = w->near;
+    w->way.of = w->of;
     w->slot->probe = &w->probe;
     w->slot->url = i;
     w->slot->base = w->base;
@@ -252,29 +150,16 @@ walk_end(struct walk *w)
     w->host = w->near = NULL;
 }
 
-/* Files that were changed since the start and cannot be used: the old ones stay in use, as nothing else would work. */
-static void
-step_files(const struct walk *w)
-{
-    char why[sizeof w->e->certs.refused];
-
-    pthread_mutex_lock(&w->e->lock);
-    memcpy(why, w->e->certs.refused, sizeof why);
-    pthread_mutex_unlock(&w->e->lock);
-    if (why[0])
-        STEP(w, "files", RK_E_CONFIG, "%s; until that is mended, what was read before is in use", why);
-}
-
 static void
 test_own(struct walk *w)
 {
     struct rkp_creds *creds;
 
     rkp_certs_look(&w->e->certs, w->call);
-    step_files(w);
+    rkp_step_files(&w->way);
     creds = rkp_certs_ref(&w->e->certs);
-    step_certificate(w, creds);
-    step_ca(w, creds);
+    rkp_step_certificate(&w->way, creds);
+    rkp_step_ca(&w->way, creds);
     rkp_certs_unref(&w->e->certs, &creds);
 }
 
@@ -282,9 +167,12 @@ int
 etsi_test(void *inst, struct rk_call *call, const struct rk_source_test *t)
 {
     struct walk w = {.e = inst, .call = call, .t = t};
+    struct etsi *e = inst;
     bool any = false;
     int last = RK_OK;
 
+    w.way = (struct rkp_way){.host = e->host, .call = call, .certs = &e->certs, .probe = &w.probe, .whose = "the KME",
+                             .connect_ms = e->connect_ms};
     if (!t->peer_sae[0])
         test_own(&w);
     for (size_t i = 0; i < w.e->n_urls; i++) {
