@@ -21,6 +21,8 @@
 #define RK_PIN_MAX 64
 /* Channels of one link: one by the wire, one beside it, and one by hand. */
 #define RK_PATHS_MAX 3
+/* What stands before a key ID that comes without a record (RK_CAP_BARE of channels). */
+#define RK_BARE_MARK '='
 /* Sources of one link: two UUIDs and something short are what fits a key ID. */
 #define RK_PARTS_MAX 3
 /* Error text of a call [bytes]. */

@@ -354,13 +354,15 @@ again_later(struct inst *inst)
 }
 
 void
-chan_heard(struct inst *inst, const struct rk_item *item)
+chan_heard(struct inst *inst, struct rk_item *item)
 {
     struct end *end = end_find(inst->d, item->link, 'a');
     struct path *path = end ? path_of(end, inst) : NULL;
     struct rk_record record;
     const char *stale;
 
+    if (path && !bare_unfold(end, item))
+        return;
     if (item->err || rk_record_get(item->text, &record) != RK_OK || strcmp(record.link, item->link) != 0) {
         refused_note(inst, item->link, item->err ? item->text : "not a record of this link");
         if (item->err == RK_E_CONFLICT && path)

@@ -304,8 +304,8 @@ caps_of(uint32_t caps)
     static const struct {
         uint32_t bit;
         const char *name;
-    } names[] = {{RK_CAP_PARALLEL, "parallel"}, {RK_CAP_FIXED, "fixed"}, {RK_CAP_NEEDS_NET, "net"},
-                 {RK_CAP_NEEDS_NET_ADMIN, "net-admin"}};
+    } names[] = {{RK_CAP_PARALLEL, "parallel"}, {RK_CAP_FIXED, "fixed"}, {RK_CAP_BARE, "bare"},
+                 {RK_CAP_NEEDS_NET, "net"}, {RK_CAP_NEEDS_NET_ADMIN, "net-admin"}};
     json_t *list = json_array();
     char class[] = "class-A";
 

@@ -131,9 +131,16 @@ void refused_note(struct inst *inst, const char *link, const char *why);
 void refused_tell_rest(struct inst *inst);
 const char *refused_stale(const struct rk_end *e, const struct rk_record *r);
 
-/* ---- inst.c: instances of plugins, and their queues ---- */
+/* ---- bare.c: peers that are no rekeyd ---- */
 
 struct end;
+
+/* bare_unfold - when a channel brought a key ID alone: put the record that it stands for into the item, or why it counts
+ *               for nothing;  any other item stays as it is.   end: of its link, NULL none
+ * ret:  false: it is too early to say.   thread: loop.   src: core/model/bare.h */
+bool bare_unfold(struct end *end, struct rk_item *item);
+
+/* ---- inst.c: instances of plugins, and their queues ---- */
 
 struct queue { /* ends whose action waits for this instance, in order */
     struct end *first, **last;

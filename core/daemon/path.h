@@ -83,6 +83,6 @@ void path_explain(const struct end *end, int64_t now_ns, char *text, size_t size
  * chan_heard - one item of what a channel heard: a record of a bound link whose tag is right, or why it was refused */
 void chan_post(struct path *path);
 void chan_detach(struct path *path);
-void chan_heard(struct inst *inst, const struct rk_item *item);
+void chan_heard(struct inst *inst, struct rk_item *item);
 
 #endif

@@ -145,6 +145,16 @@ rk_run_watch(struct rk_call *c)
     return err;
 }
 
+/* A key ID of a peer that signs nothing: what it is for is the core's to judge, which knows it by its mark. */
+static void
+verify_bare(const struct rk_inst *inst, struct rk_item *item)
+{
+    if (!(inst->module->caps & RK_CAP_BARE))
+        refuse(item, RK_E_AUTH, "a key ID without a tag, which this channel must not bring");
+    else if (!rk_key_id_ok(item->text + 1))
+        refuse(item, RK_E_PROTOCOL, "no key ID");
+}
+
 /* Make a record that may not pass one that says why; what passes loses its tag. */
 static void
 verify(const struct rk_inst *inst, struct rk_item *item)
@@ -159,6 +169,9 @@ verify(const struct rk_inst *inst, struct rk_item *item)
         refuse(item, RK_E_NOENT, "no link of this channel");
     } else if (item->sae[0] && strcmp(item->sae, bind->sae) != 0) {
         refuse(item, RK_E_AUTH, "from another peer than the link's");
+    } else if (item->text[0] == RK_BARE_MARK) {
+        verify_bare(inst, item);
+        strcpy(item->sae, bind->sae);
     } else if (!bar || bar == item->text || strlen(bar) != TAG_BYTES) {
         refuse(item, RK_E_PROTOCOL, "no record: it has no tag");
     } else {

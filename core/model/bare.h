@@ -8,9 +8,6 @@
 
 #include "end.h"
 
-/* What comes in the place of a record: this, and the key ID. */
-#define RK_BARE_MARK '='
-
 /* rk_bare_record - what the peer would say by a record
  * The rotation's number is made up here: one above all that this end has seen, for a key ID that is new to it; the one
  * that it had, for the key ID that the peer named last, or that is in use or under way.

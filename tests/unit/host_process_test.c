@@ -254,12 +254,12 @@ test_plugin_dies_in_init(void **state)
 /* ---- channel ---- */
 
 static void
-start_channel(struct rig *r)
+start_channel_of(struct rig *r, const char *module)
 {
     struct rk_reply reply;
     char value[128];
 
-    rig_start(r, "host-channel", NULL);
+    rig_start(r, module, NULL);
     assert_int_equal(rig_config(r, 1, &reply, NULL), RK_E_CONFIG);
     assert_non_null(strstr(reply.text, "auth-key: required"));
     rig_secret_file(r, "a shared key\n", 0644, value, sizeof value);
@@ -268,6 +268,12 @@ start_channel(struct rig *r)
     rig_secret_file(r, "a shared key\n", 0600, value, sizeof value);
     assert_int_equal(rig_config(r, 1, &reply, PAIRS("auth-key", value)), RK_OK);
     assert_true(rig_log_has(r, "ev=options auth=hidden inst=i1"));
+}
+
+static void
+start_channel(struct rig *r)
+{
+    start_channel_of(r, "host-channel");
 }
 
 /* One call of a verb on up to 9 links, each with this peer and text. */
@@ -343,6 +349,36 @@ test_records(void **state)
     assert_int_equal(watch(&r, &reply, 1000), RK_OK); /* nothing new: the budget ends */
     assert_int_equal(reply.n, 0);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+}
+
+/* A key ID without a record passes from a channel that may bring such, and from no other one. */
+static void
+test_key_id_alone(void **state)
+{
+    static const char *const links[] = {"keyid1", "nokeyid1", NULL}, *const none[] = {"keyid2", NULL};
+    struct rk_reply reply;
+    struct rig r;
+
+    (void)state;
+    for (int may = 0; may < 2; may++) {
+        start_channel_of(&r, may ? "host-bare" : "host-channel");
+        assert_int_equal(on_links(&r, RK_V_ATTACH, links, "SAE_A", "", &reply), RK_OK);
+        assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
+        assert_int_equal(on_links(&r, RK_V_PUBLISH, none, "SAE_A", "rk1|text", &reply), RK_OK);
+        assert_int_equal(watch(&r, &reply, 0), RK_OK);
+        assert_int_equal(reply.n, 3);
+        if (may) {
+            assert_int_equal(reply.items[0].err, RK_OK);
+            assert_string_equal(reply.items[0].text, "=k-1");
+            assert_string_equal(reply.items[0].sae, "SAE_A");
+            assert_int_equal(refused_for(&reply, "nokeyid1", "no key ID"), 1);
+        } else {
+            assert_int_equal(refused_for(&reply, "keyid1", "without a tag"), 1);
+            assert_int_equal(refused_for(&reply, "nokeyid1", "without a tag"), 1);
+        }
+        assert_int_equal(refused_for(&reply, "keyid2", "no link of this channel"), 1);
+        assert_int_equal(rig_stop(&r), RK_EXIT_OK);
+    }
 }
 
 /* The plugin hears what is configured; a link that it refuses is one that fails, and is bound all the same. */
@@ -724,7 +760,7 @@ main(void)
         cmocka_unit_test(test_source_status),
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_plugin_dies_in_init),
-        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_records), cmocka_unit_test(test_key_id_alone),
         cmocka_unit_test(test_bindings_count), cmocka_unit_test(test_attach),
         cmocka_unit_test(test_publish_results),
         cmocka_unit_test(test_watch_beside_publish),

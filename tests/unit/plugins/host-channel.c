@@ -37,6 +37,10 @@ carry(struct rk_post *post)
         post->err = RK_E_CONFLICT;
         strcpy(post->record, "another\tneighbour");
     }
+    if (mode_is(post->link, "keyid"))
+        strcpy(post->record, "=k-1");
+    if (mode_is(post->link, "nokeyid"))
+        strcpy(post->record, "=a|b");
     if (mode_is(post->link, "other"))
         strcpy(post->peer_sae, "SAE_X");
     else
@@ -142,10 +146,20 @@ static const struct rk_channel_ops ops = {
     .attach = channel_attach,
 };
 
-extern const struct rk_plugin host_channel_LTX_rk_plugin;
-__attribute__((visibility("default"))) const struct rk_plugin host_channel_LTX_rk_plugin = {
-    RK_PLUGIN_HEAD(RK_CHANNEL, 0),
-    .name = "host-channel",
+#ifdef BARE
+#define SYMBOL host_bare_LTX_rk_plugin
+#define NAME "host-bare"
+#define CAPS RK_CAP_BARE
+#else
+#define SYMBOL host_channel_LTX_rk_plugin
+#define NAME "host-channel"
+#define CAPS 0
+#endif
+
+extern const struct rk_plugin SYMBOL;
+__attribute__((visibility("default"))) const struct rk_plugin SYMBOL = {
+    RK_PLUGIN_HEAD(RK_CHANNEL, CAPS),
+    .name = NAME,
     .version = "1.0",
     .summary = "Channel for tests",
     .init = channel_init,

@@ -45,6 +45,9 @@ enum rk_log_level { RK_LOG_ERR = 3, RK_LOG_WARNING = 4, RK_LOG_NOTICE = 5, RK_LO
 /* sources: gives one key again and again, when its option "mode" is "fixed" or it has no such option.  Never for
  * devices of class A, where the same static SAK twice is the same nonce twice: the core refuses such a link */
 #define RK_CAP_FIXED 0x20u
+/* channels: what watch and decode return may be "=" and a key ID, of a peer that is no rekeyd and signs nothing.  It
+ * counts for links of class E only */
+#define RK_CAP_BARE 0x40u
 #define RK_CAP_NEEDS_NET 0x100u /* it opens network connections; without it the process has no network */
 #define RK_CAP_NEEDS_NET_ADMIN 0x200u /* it changes the kernel's network configuration */
 
