@@ -47,6 +47,8 @@
 /* Lines of one prepare, for at most RK_BATCH_MAX interfaces; links of one discover: no device has as many ports. */
 #define RK_LINES_MAX 4096
 #define RK_FOUND_MAX 4096
+/* Neighbours of one interface that are told: a link has one, and more than a few are an attack. */
+#define RK_HEARD_MAX 8
 /* Budget of a look for links, and of telling what a device needs [ms]: the default, and the most that may be asked for.
  * Committing that has the budget of every call to a device. */
 #define RK_DISCOVER_MS 30000
@@ -87,6 +89,8 @@
 /* The host mixes keys by itself, and at once. */
 #define RK_MIX_BUDGET_MS 5000
 #define RK_PUBLISH_BUDGET_MS 10000
+/* A channel puts a record into a text and finds it in one, and waits for nothing; the STAGE of a key waits for it. */
+#define RK_CODE_BUDGET_MS 1000
 #define RK_WATCH_BUDGET_MS 30000
 /* A channel learns of up to RK_BATCH_MAX links, and asks nobody else for more than a moment. */
 #define RK_ATTACH_BUDGET_MS 10000

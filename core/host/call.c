@@ -206,12 +206,28 @@ rk_call_found(struct rk_call *c, struct rk_found_msg *found)
     return RK_OK;
 }
 
+int
+rk_call_heard(struct rk_call *c, struct rk_heard_msg *heard)
+{
+    struct rk_call_step *s = calloc(1, sizeof *s);
+
+    if (!s) {
+        free(heard);
+        return rk_call_fail(c, RK_E_NOMEM, "out of memory");
+    }
+    heard->number = c->number;
+    s->heard = heard;
+    step_keep(c, s);
+    return RK_OK;
+}
+
 void
 rk_call_step_free(struct rk_call_step *s)
 {
     if (s->found)
         free(s->found->settings);
     free(s->found);
+    free(s->heard);
     free(s);
 }
 
@@ -295,7 +311,8 @@ rk_verb_name(uint32_t verb)
         [RK_V_APPLY] = "apply",     [RK_V_OBSERVE] = "observe",     [RK_V_PUBLISH] = "publish",
         [RK_V_WATCH] = "watch",     [RK_V_ATTACH] = "attach",       [RK_V_SOURCE_TEST] = "source-test",
         [RK_V_MIX] = "mix",         [RK_V_TEND] = "tend",           [RK_V_DISCOVER] = "discover",
-        [RK_V_PREPARE] = "prepare",
+        [RK_V_PREPARE] = "prepare", [RK_V_ENCODE] = "encode",       [RK_V_DECODE] = "decode",
+        [RK_V_NEIGHBOURS] = "neighbours",
     };
 
     if (verb == RK_V_INIT || verb == RK_V_FINI)

@@ -28,6 +28,7 @@ struct rk_call_step { /* what is to be sent before the reply */
     struct rk_call_step *next;
     struct rk_step step;
     struct rk_found_msg *found; /* instead of the step; NULL */
+    struct rk_heard_msg *heard; /* the same */
 };
 
 struct rk_call {
@@ -47,7 +48,7 @@ struct rk_call {
     struct rk_reply reply;
     char text[RK_TEXT_MAX];        /* of the last fail() */
     struct rk_pool *pool;          /* that runs it */
-    struct rk_call_step *steps, **steps_end; /* SOURCE_TEST, DISCOVER, PREPARE, under lock: stated, not sent yet */
+    struct rk_call_step *steps, **steps_end; /* SOURCE_TEST, DISCOVER, PREPARE, NEIGHBOURS, under lock: stated, not sent yet */
     unsigned n_steps;              /* stated so far */
     int step_err;                  /* of the first step that failed */
 };
@@ -82,6 +83,7 @@ void rk_call_wasted(struct rk_call *call, uint32_t n);
  * rk_call_step_first - the oldest step that is kept, the caller's (rk_call_step_free); NULL: none.   thread: main
  * rk_call_step_back - put it back: it could not be sent now
  * rk_call_line - one line of PREPARE, the same way.   rk_call_found - one link of DISCOVER; found is taken
+ * rk_call_heard - one neighbour of NEIGHBOURS; heard is taken
  * ret: RK_OK; RK_E_CONTRACT: there are too many, or the line is too long; RK_E_NOMEM */
 int rk_call_step(struct rk_call *call, const char *name, int result, const char *fmt, ...) RK_PRINTF(4, 5);
 struct rk_call_step *rk_call_step_first(struct rk_call *call);
@@ -89,6 +91,7 @@ void rk_call_step_back(struct rk_call *call, struct rk_call_step *step);
 void rk_call_step_free(struct rk_call_step *step);
 int rk_call_line(struct rk_call *call, const char *line);
 int rk_call_found(struct rk_call *call, struct rk_found_msg *found);
+int rk_call_heard(struct rk_call *call, struct rk_heard_msg *heard);
 
 /* rk_call_end - set what the reply says: err, made safe, and the text of the last fail() */
 void rk_call_end(struct rk_call *call, int err);

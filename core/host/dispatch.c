@@ -93,7 +93,9 @@ finish(struct rk_dispatch *d, struct rk_call *c, int64_t now_ns)
     inst->running--;
     inst->busy -= c->verb != RK_V_WATCH;
     not_under_way(inst, c->verb);
-    if (c->verb == RK_V_WATCH)
+    if (c->verb == RK_V_DECODE)
+        inst->decoding = false;
+    if (c->verb == RK_V_WATCH || c->verb == RK_V_DECODE)
         rk_watch_verify(c);
     if (c->verb == RK_V_INIT)
         check_instance(d, c);
@@ -135,6 +137,8 @@ its_turn(const struct rk_call *c)
 
     if (inst->module->kind == RK_CHANNEL && c->verb == RK_V_ATTACH)
         return inst->busy == 0;
+    if (inst->module->kind == RK_CHANNEL && c->verb == RK_V_DECODE && inst->decoding)
+        return false;
     if (inst->module->kind == RK_CHANNEL)
         return c->verb == RK_V_WATCH || inst->attaching == 0;
     return inst->running == 0 || (inst->module->caps & RK_CAP_PARALLEL);
@@ -161,6 +165,7 @@ start(struct rk_dispatch *d, struct rk_call *c, int64_t now_ns)
     c->state = RK_CALL_RUNNING;
     c->inst->running++;
     c->inst->busy += c->verb != RK_V_WATCH;
+    c->inst->decoding |= c->verb == RK_V_DECODE;
     rk_calls_add(&d->running, c);
     return true;
 }

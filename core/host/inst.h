@@ -26,7 +26,7 @@ struct rk_inst {
     unsigned running;
     unsigned busy;              /* running ones but WATCH, of a channel ... */
     unsigned attaching;         /* ... and its ATTACH that are not over: other calls but WATCH wait for them */
-    bool publishing, watching;
+    bool publishing, watching, decoding;
     bool ready;                 /* init returned RK_OK */
     bool dropped;               /* no longer in the table; ends with its last call */
 };

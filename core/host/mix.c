@@ -148,7 +148,8 @@ give(struct rk_call *c, const struct rk_mix *mix)
     int err = rk_mix_keys(mix, out->key_id, &key);
 
     if (!err && head->role)
-        err = rk_kdf_confirm(key, head->link, out->key_id, head->seq, head->role == 1 ? 2 : 1, out->theirs);
+        err = rk_kdf_confirms(key, &(struct rk_confirm_of){head->link, out->key_id, head->seq, head->role},
+                              (struct rk_confirm){out->mine, out->theirs});
     if (!err) {
         out->fd = rk_secret_send(&key);
         err = out->fd < 0 ? RK_E_NOMEM : RK_OK;

@@ -48,6 +48,12 @@ run_verb(struct rk_call *c)
         return rk_run_watch(c);
     case RK_V_ATTACH:
         return rk_run_attach(c);
+    case RK_V_ENCODE:
+        return rk_run_encode(c);
+    case RK_V_DECODE:
+        return rk_run_decode(c);
+    case RK_V_NEIGHBOURS:
+        return rk_run_neighbours(c);
     case RK_V_INIT:
         return rk_run_init(c);
     case RK_V_FINI:
@@ -85,10 +91,13 @@ kind_of(uint32_t verb)
     case RK_V_TEND:
     case RK_V_DISCOVER:
     case RK_V_PREPARE:
+    case RK_V_NEIGHBOURS:
         return RK_DEVICE;
     case RK_V_PUBLISH:
     case RK_V_WATCH:
     case RK_V_ATTACH:
+    case RK_V_ENCODE:
+    case RK_V_DECODE:
         return RK_CHANNEL;
     default:
         return 0;
@@ -125,7 +134,8 @@ wrong_item(const struct rk_call *c, const struct rk_item *item)
         return "terms that are none";
     if (c->verb == RK_V_GET_BY_ID && !rk_key_id_ok(item->key_id))
         return "no key ID";
-    if ((c->verb == RK_V_APPLY || c->verb == RK_V_OBSERVE || c->verb == RK_V_PREPARE) && !item->iface[0])
+    if ((c->verb == RK_V_APPLY || c->verb == RK_V_OBSERVE || c->verb == RK_V_PREPARE || c->verb == RK_V_NEIGHBOURS) &&
+        !item->iface[0])
         return "no interface";
     return NULL;
 }

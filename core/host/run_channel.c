@@ -17,8 +17,8 @@
 
 /* ---- publish ---- */
 
-static int
-sign(const struct rk_call *c, const struct rk_item *in, struct rk_post *post)
+int
+rk_sign_post(const struct rk_call *c, const struct rk_item *in, struct rk_post *post)
 {
     const struct rk_parties parties = {c->inst->sae, in->sae};
     size_t len = strlen(in->text);
@@ -43,7 +43,7 @@ sign_all(struct rk_call *c, struct rk_post *posts, size_t *at)
     for (size_t i = 0; i < c->msg.n; i++) {
         struct rk_item *out = &c->reply.items[i];
 
-        out->err = sign(c, &c->msg.items[i], &posts[n]);
+        out->err = rk_sign_post(c, &c->msg.items[i], &posts[n]);
         if (out->err == RK_OK)
             at[n++] = i;
         else
@@ -116,6 +116,16 @@ take_record(struct rk_item *out, int err, char record[RK_RECORD_MAX + 1])
     refuse(out, RK_E_PROTOCOL, "no record%s%.*s", record[0] ? ": " : "", WHY_BYTES, record);
 }
 
+void
+rk_take_post(struct rk_post *post, struct rk_item *out)
+{
+    rk_safe_text(post->link, sizeof post->link);
+    rk_safe_text(post->peer_sae, sizeof post->peer_sae);
+    strcpy(out->link, post->link);
+    strcpy(out->sae, post->peer_sae);
+    take_record(out, post->err, post->record);
+}
+
 int
 rk_run_watch(struct rk_call *c)
 {
@@ -132,13 +142,7 @@ rk_run_watch(struct rk_call *c)
     if (!err && n > RK_BATCH_MAX)
         err = rk_call_fail(c, RK_E_CONTRACT, "%s: watch returned more records than there was room for", c->inst->name);
     for (size_t i = 0; !err && i < n; i++) {
-        struct rk_item *out = &c->reply.items[i];
-
-        rk_safe_text(posts[i].link, sizeof posts[i].link);
-        rk_safe_text(posts[i].peer_sae, sizeof posts[i].peer_sae);
-        strcpy(out->link, posts[i].link);
-        strcpy(out->sae, posts[i].peer_sae);
-        take_record(out, posts[i].err, posts[i].record);
+        rk_take_post(&posts[i], &c->reply.items[i]);
         c->reply.n++;
     }
     free(posts);

@@ -188,6 +188,13 @@ rk_run_observe(struct rk_call *c)
 
 /* ---- apply, with what rekeyd would ask next ---- */
 
+/* A description changes no key. */
+static bool
+wants_reading(const struct rk_call *c, size_t i)
+{
+    return c->reply.items[i].err == RK_OK && c->msg.items[i].op != RK_OP_DESCRIBE;
+}
+
 /* Where operations were done the interfaces are read in the same call.  What cannot be read, or not in time, is not
  * told: rekeyd asks for it then, and hears why. */
 static void
@@ -198,7 +205,7 @@ read_back(struct rk_call *c)
     size_t n = 0;
 
     for (size_t i = 0; seen && i < c->reply.n; i++)
-        if (c->reply.items[i].err == RK_OK)
+        if (wants_reading(c, i))
             ask(&c->msg.items[i], &seen[n++]);
     if (n == 0)
         goto out;
@@ -208,7 +215,7 @@ read_back(struct rk_call *c)
     for (size_t i = 0, s = 0; i < c->reply.n; i++) {
         struct rk_item *out = &c->reply.items[i];
 
-        if (out->err || judge(&seen[s++]))
+        if (!wants_reading(c, i) || judge(&seen[s++]))
             continue;
         tell(&c->msg.items[i], &seen[s - 1], out);
         out->read = 1;

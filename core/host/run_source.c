@@ -72,15 +72,16 @@ check_twins(struct rk_call *c, struct rk_key *keys, size_t n)
     }
 }
 
-/* What the peer must show to have the same key; not asked for by an end that gets it when the key is staged. */
+/* What each end shows to have the same key; not asked for by an end that gets it when the key is staged. */
 static void
 add_tag(struct rk_call *c, struct rk_key *key, const struct rk_item *in, struct rk_item *out)
 {
+    const struct rk_confirm_of of = {in->link, key->id, in->seq, in->role};
     int err;
 
     if (key->err != RK_OK || in->role == 0)
         return;
-    err = rk_kdf_confirm(key->secret, in->link, key->id, in->seq, in->role == 1 ? 2 : 1, out->theirs);
+    err = rk_kdf_confirms(key->secret, &of, (struct rk_confirm){out->mine, out->theirs});
     if (err)
         drop(c, key, err, "no confirm tag can be made");
 }

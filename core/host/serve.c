@@ -111,16 +111,25 @@ not_sent(struct serve *s, int64_t now_ns)
         s->gone = true;
 }
 
+static size_t
+put_step(unsigned char *frame, const struct rk_call_step *step)
+{
+    if (step->heard)
+        return rk_heard_put(frame, step->heard);
+    return step->found ? rk_found_put(frame, step->found) : rk_step_put(frame, &step->step);
+}
+
 /* What its test, discover or prepare has stated so far.  false: not all of it can be sent now */
 static bool
 send_steps(struct serve *s, struct rk_call *c, int64_t now_ns)
 {
     struct rk_call_step *step;
 
-    if (c->verb != RK_V_SOURCE_TEST && c->verb != RK_V_DISCOVER && c->verb != RK_V_PREPARE)
+    if (c->verb != RK_V_SOURCE_TEST && c->verb != RK_V_DISCOVER && c->verb != RK_V_PREPARE &&
+        c->verb != RK_V_NEIGHBOURS)
         return true;
     while ((step = rk_call_step_first(c))) {
-        size_t len = step->found ? rk_found_put(s->frame, step->found) : rk_step_put(s->frame, &step->step);
+        size_t len = put_step(s->frame, step);
 
         if (rk_frame_send(s->sock, s->frame, len, NULL, 0) != 0) {
             not_sent(s, now_ns);

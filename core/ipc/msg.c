@@ -71,6 +71,11 @@ static const struct field found_fields[] = {
     F(rk_found_msg, 4, STR, peer_sae),     F(rk_found_msg, 5, STR, peer_iface), F(rk_found_msg, 6, STR, why),
 };
 
+static const struct field heard_fields[] = {
+    F(rk_heard_msg, 1, U32, ttl_s), F(rk_heard_msg, 2, STR, iface),  F(rk_heard_msg, 3, STR, chassis),
+    F(rk_heard_msg, 4, STR, port),  F(rk_heard_msg, 5, STR, system), F(rk_heard_msg, 6, STR, description),
+};
+
 static const struct field hello_fields[] = {
     F(rk_hello, 1, U32, abi), F(rk_hello, 2, U32, kind), F(rk_hello, 3, U32, caps), F(rk_hello, 4, STR, name),
     F(rk_hello, 5, STR, version), F(rk_hello, 6, STR, summary), F(rk_hello, 7, STR, error), F(rk_hello, 8, U32, ops),
@@ -500,6 +505,27 @@ rk_found_get(const void *frame, size_t len, struct rk_found_msg *m)
     if (err)
         memset(m, 0, sizeof *m);
     return err;
+}
+
+/* ---- heard ---- */
+
+size_t
+rk_heard_put(void *buf, const struct rk_heard_msg *m)
+{
+    struct rk_tlv_w w = begin(buf, RK_MSG_HEARD, m->number);
+
+    put_fields(&w, heard_fields, COUNT(heard_fields), m);
+    return finish(&w);
+}
+
+int
+rk_heard_get(const void *frame, size_t len, struct rk_heard_msg *m)
+{
+    struct rk_tlv_r r;
+
+    memset(m, 0, sizeof *m);
+    return open_frame(frame, len, RK_MSG_HEARD, &m->number, &r) && get_fields(heard_fields, COUNT(heard_fields), r, m)
+               ? RK_OK : RK_E_PROTOCOL;
 }
 
 /* ---- ask, row, done ---- */

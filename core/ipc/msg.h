@@ -10,6 +10,7 @@
  *   rekeyd -> host   CANCEL       make the cancel descriptor of call `number` readable (no answer)
  *   host -> rekeyd   STEP         one step of the test that call `number` runs, or one line of PREPARE; before REPLY
  *   host -> rekeyd   FOUND        one link that DISCOVER, call `number`, found; before its REPLY
+ *   host -> rekeyd   HEARD        one neighbour that NEIGHBOURS, call `number`, found; before its REPLY
  *   rekeyctl -> rekeyd  ASK       one command
  *   rekeyd -> rekeyctl  ROW       one JSON object of the answer; DONE ends it
  */
@@ -25,7 +26,7 @@
 #include <rekey/source.h>
 
 enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK_MSG_CANCEL, RK_MSG_REPLY,
-                   RK_MSG_STEP, RK_MSG_FOUND,
+                   RK_MSG_STEP, RK_MSG_FOUND, RK_MSG_HEARD,
                    RK_MSG_ASK = 20, RK_MSG_ROW, RK_MSG_DONE };
 
 /* ATTACH is for a channel instance: items say which links go through the instance, who the peer of each is and where
@@ -33,9 +34,11 @@ enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK
  * plugin is told, if it wants to know.
  * MIX is done by the host itself, for a device instance: one key of the parts of several sources.
  * TEND, DISCOVER, PREPARE: operations that a device's plugin need not offer, see rk_hello.ops.  PREPARE: one item for
- * each interface, its name; there may be none. */
+ * each interface, its name; there may be none.
+ * Records that a device carries: ENCODE and DECODE are for the channel, NEIGHBOURS for the device; see run_carry.c. */
 enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
-               RK_V_WATCH, RK_V_ATTACH, RK_V_SOURCE_TEST, RK_V_MIX, RK_V_TEND, RK_V_DISCOVER, RK_V_PREPARE };
+               RK_V_WATCH, RK_V_ATTACH, RK_V_SOURCE_TEST, RK_V_MIX, RK_V_TEND, RK_V_DISCOVER, RK_V_PREPARE,
+               RK_V_ENCODE, RK_V_DECODE, RK_V_NEIGHBOURS };
 
 /* rk_hello.ops */
 #define RK_OFFERS_TEND 0x1u
@@ -66,27 +69,32 @@ struct rk_config {
 /* One element of a call, or of its reply.  A verb uses the members named behind it; the others are zero. */
 struct rk_item {
     uint32_t op;                       /* APPLY: enum rk_dev_op_kind */
-    uint32_t state;                    /* OBSERVE reply, APPLY reply with read: RK_IF_... */
+    uint32_t state;                    /* OBSERVE reply, APPLY reply with read: RK_IF_...  DECODE: TTL [s] */
     uint32_t foreign;                  /* the same */
     int32_t err;                       /* reply */
     uint64_t seq;                      /* APPLY */
     int fd;                            /* -1, or a sealed memfd: GET_* reply, APPLY STAGE; owned by the item.
                                         * MIX: of each part that is there; its reply: the key */
-    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, ATTACH, MIX (first); GET_*: for the log */
-    char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE, ATTACH */
-    char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, ATTACH: peer SAE.  MIX (first item): own SAE */
+    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, ATTACH, ENCODE, DECODE, MIX (first); GET_*: for
+                                        * the log */
+    char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE, ATTACH, NEIGHBOURS; DECODE: where the neighbour is */
+    char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, ATTACH, ENCODE: peer SAE.  MIX (first item): own SAE.
+                                        * DECODE: the neighbour's system name */
     char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY.  MIX: of a part, "" left out; its reply: of the key */
     char facts[RK_FACTS_MAX + 1];      /* APPLY, OBSERVE: the peer's; OBSERVE reply, APPLY reply with read: own */
     char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; reply: why; APPLY: text of DESCRIBE,
-                                        * terms of STAGE and RETIRE (at most RK_TERMS_MAX, "" none) */
+                                        * terms of STAGE and RETIRE (at most RK_TERMS_MAX, "" none).
+                                        * ENCODE: record, its reply: what the device is to show.  DECODE: what the
+                                        * neighbour shows; its reply: as of WATCH */
     char mine[RK_CONFIRM_HEX + 1];     /* APPLY STAGE reply: the confirm tag of this end ... */
-    char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show; GET_NEW, MIX reply: this one too */
+    char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show; GET_*, MIX reply: these too */
     uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave.
-                                        * GET_NEW, MIX (first item): the same, with link and seq; 0: no tag asked */
-    char chassis[RK_PIN_MAX + 1];      /* ATTACH: IDs that the neighbour must show; "" any */
+                                        * GET_*, MIX (first item): the same, with link and seq; 0: no tag asked */
+    char chassis[RK_PIN_MAX + 1];      /* ATTACH: IDs that the neighbour must show; "" any.  DECODE: that it shows */
     char port[RK_PIN_MAX + 1];
     uint32_t carried;                  /* ATTACH: 1: the device shows and hears the record */
-    uint32_t read;                     /* APPLY reply: 1: it was done, and then read: what an OBSERVE answers is here */
+    uint32_t read;                     /* APPLY reply: 1: it was done, and then read: what an OBSERVE answers is here.
+                                        * DECODE: 1: it is a neighbour of the link; 0: the link has none */
     struct {
         char id[RK_KEY_ID_MAX + 1];    /* OBSERVE, APPLY with read_ms: key ID to look for, "" none */
         uint64_t seq;
@@ -121,6 +129,14 @@ struct rk_found_msg {
     char why[RK_WHY_MAX];
     struct rk_setting *settings;       /* options of its key source, n of them, one block: free() */
     size_t n;
+};
+
+/* What a device hears on an interface, as struct rk_neighbour; made safe, and cut. */
+struct rk_heard_msg {
+    uint32_t number;                   /* of the call */
+    uint32_t ttl_s;
+    char iface[RK_IFACE_MAX + 1], chassis[RK_PIN_MAX + 1], port[RK_PIN_MAX + 1], system[RK_SAE_MAX + 1];
+    char description[RK_RECORD_MAX + 1];
 };
 
 struct rk_reply {
@@ -182,6 +198,9 @@ int rk_step_get(const void *frame, size_t len, struct rk_step *m);
 
 size_t rk_found_put(void *buf, const struct rk_found_msg *m);
 int rk_found_get(const void *frame, size_t len, struct rk_found_msg *m);
+
+size_t rk_heard_put(void *buf, const struct rk_heard_msg *m);
+int rk_heard_get(const void *frame, size_t len, struct rk_heard_msg *m);
 
 /* rk_items_new - n zeroed items with fd -1; NULL: no memory.   rk_items_free - close, wipe, free; items may be NULL
  * rk_items_sent - the descriptors were sent: close ours without wiping, for the pages are the receiver's now */
