@@ -308,7 +308,9 @@ rk_on_key(struct step *s)
 {
     struct rk_end *e = s->e;
 
-    if (!rk_is_master(e)) {
+    if (!rk_is_master(e)) { /* what it will show can be said with STAGE, when it is known before */
+        if (!s->ev->mine || !rk_copy(e->d.mine, sizeof e->d.mine, s->ev->mine))
+            e->d.mine[0] = '\0';
         rk_end_go(s, RK_ST_STAGE);
         return;
     }

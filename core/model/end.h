@@ -64,7 +64,8 @@ struct rk_event {
     int err;                        /* FAILED */
     const char *why;                /* FAILED */
     const char *key_id;             /* KEY */
-    const char *mine, *theirs;      /* DONE of STAGE: confirm tags; KEY of a master: theirs, NULL when not known yet */
+    const char *mine, *theirs;      /* DONE of STAGE: confirm tags; KEY of a master: theirs; KEY of a slave: both;
+                                     * NULL or "" when not known yet */
     const struct rk_seen *seen;     /* OBSERVED */
     const struct rk_record *record; /* PEER */
 };
@@ -204,6 +205,17 @@ bool rk_end_unsaved(const struct rk_end *e);
 
 /* rk_end_record - what this end says now.  Only while rk_end_waits(), or when todo.publish was just set */
 void rk_end_record(const struct rk_end *e, struct rk_record *r);
+
+/* rk_end_record_ahead - what it will say when the STAGE that it asked for is done, so that it can be said in the same
+ *                       change of the device;  src: doc/rotation.md, Records that the device carries
+ *                       ret: false: it is not known before the device is read, or no STAGE is asked for
+ * rk_end_word_waits - what it says now is nothing that its peer needs soon: it may come with the next change of the device
+ * rk_end_awaits - does it wait for a word of its peer; else the next one is about a rotation that has not begun
+ * rk_record_same - do two records say the same, whatever they say of a device's clock */
+bool rk_end_record_ahead(const struct rk_end *e, struct rk_record *r);
+bool rk_end_word_waits(const struct rk_end *e);
+bool rk_end_awaits(const struct rk_end *e);
+bool rk_record_same(const struct rk_record *a, const struct rk_record *b);
 
 /* rk_end_missing - the first of the link's sources that has no part in the key in use; n_sources: none is missing, or
  *                  it is not known */

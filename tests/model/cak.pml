@@ -25,6 +25,8 @@
  *
  * With REBOOTS a device may come back without keys, with its primary one alone, or with an old configuration.  From
  * then on the link may be down until a rotation is done; it comes to rest on one key all the same.
+ * With CARRIED the devices themselves show the records (LLDP): OFFER and the slave's STAGED are there with the commit that
+ * brings the key, before the journal knows of it, so that a crash may come between the two.
  * Not here, but in tests/sim: lost journals, changes of roles, slots, deadlines, clocks (D), one-way peers (E).
  *
  *   spin -a cak.pml && cc -O2 -DSAFETY -DNOCLAIM -o pan pan.c && ./pan -m100000           all nine pairs
@@ -231,7 +233,11 @@ end: do
 #ifndef BUG_NO_RECOMMIT
         assert(KEEPS(0, m_cur));
 #endif
-        stage(0, m_seq, m_cur); m_key = 2 }
+        stage(0, m_seq, m_cur); m_key = 2
+#ifdef CARRIED
+        ; offered_prev[m_seq] = m_cur; m_offer = m_offer | BIT(m_seq)
+#endif
+        }
     :: atomic { M_AT(INTENT) && m_key == 2 ->
         m_ph = STAGED; m_prev = NONE; offered_prev[m_seq] = m_cur; m_offer = m_offer | BIT(m_seq)
 #ifdef BUG_STALE_EVIDENCE /* of the device as it was before STAGE */
@@ -336,7 +342,11 @@ end: do
 #else
         stage(1, s_seq, s_cur);
 #endif
-        s_key = 2 }
+        s_key = 2
+#ifdef CARRIED
+        ; s_taken = s_taken | BIT(s_seq)
+#endif
+        }
     :: atomic { S_AT(INTENT) && s_key == 2 -> s_ph = STAGED; s_prev = NONE; s_taken = s_taken | BIT(s_seq) }
 
     :: atomic { S_AT(STAGED) && s_heard == REC(s_seq, ISACTIVE) -> s_ph = ACTIVATING; s_saw = false }

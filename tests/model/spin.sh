@@ -57,7 +57,7 @@ if [ "${REKEY_QUICK:-}" = 1 ]; then # nothing of it depends on how rekeyd was bu
     restarts
     exit 0
 fi
-plan $((7 + ${REKEY_LONG:+8} + 0 + $( (mistakes rotation; mistakes cak) | wc -l)))
+plan $((9 + ${REKEY_LONG:+8} + 0 + $( (mistakes rotation; mistakes cak) | wc -l)))
 never "class A, three rotations, one crash of each end" 500000 rotation -DK=3 -DCRASHES=1
 never "class A, two rotations, two crashes of each end" 200000 rotation -DK=2 -DCRASHES=2
 settles "class A, both ends come to rest on one key" 20000 rotation -DK=2 -DCRASHES=1
@@ -65,6 +65,8 @@ lost_keys
 never "classes B, C, D, all nine pairs, two rotations, one crash of each end" 1000000 cak -DK=2
 settles "classes B, C, D, all nine pairs come to rest on one key" 20000 cak -DK=1 -DCRASHES=0
 restarts
+never "classes B, C, D, what is said of a key is shown by the commit that brings it" 1000000 cak -DK=2 -DCARRIED
+settles "classes B, C, D, the same, both ends come to rest on one key" 20000 cak -DK=1 -DCRASHES=0 -DCARRIED
 for mistake in $(mistakes rotation); do
     ok "class A, $mistake is found" found rotation "$mistake"
 done

@@ -85,21 +85,45 @@ check_text(struct sim_end *s, const struct rk_record *r)
 }
 
 static void
-publish(struct sim_end *s)
+say(struct sim_end *s, const struct rk_record *r)
 {
     struct sim_link *l = end_link(s);
     struct sim *sim = l->sim;
 
     keep_said(s);
-    rk_end_record(&s->e, &s->said);
+    s->said = *r;
     s->n_said++;
     sim->records++;
-    check_record(s, &s->said);
     if (sim->conf.text || s->n_said % 64 == 1)
         check_text(s, &s->said);
     if (sim->now_ns < s->mute_ns || (sim->now_ns < s->loss_ns && rnd(l, 2)))
         return; /* lost, until a newer one or a repetition */
     end_peer(s)->hear_ns = sim->now_ns + (int64_t)rnd(l, (uint64_t)sim->conf.hear_ns) + 1;
+}
+
+static void
+publish(struct sim_end *s)
+{
+    struct rk_record r;
+
+    rk_end_record(&s->e, &r);
+    check_record(s, &r);
+    say(s, &r);
+}
+
+/* The commit shows it, before anyone has heard of the commit, and before the journal has: and a crash may come between
+ * the two.  What was said of the rotation before is not lost to the peer by it. */
+static void
+publish_ahead(struct sim_end *s)
+{
+    struct rk_record r;
+
+    if (!end_link(s)->sim->conf.carried || s->act.act != RK_ACT_STAGE || !rk_end_record_ahead(&s->e, &r))
+        return;
+    CHECK(end_link(s), r.seq == s->disk.seq && (r.say == RK_SAY_OFFER || r.say == RK_SAY_STAGED));
+    CHECK(end_link(s), end_link(s)->forgot || !s->n_said || rk_record_order(&r, &s->said) > 0);
+    end_link(s)->sim->ahead++;
+    say(s, &r);
 }
 
 static void
@@ -184,6 +208,16 @@ on_device(enum rk_act act)
     return act == RK_ACT_OBSERVE || act >= RK_ACT_STAGE;
 }
 
+static int
+change(struct sim_end *s)
+{
+    int err = dev_apply(s);
+
+    if (!err)
+        publish_ahead(s);
+    return err;
+}
+
 /* What an action does to the world.  ret: what its doer says. */
 static int
 effect(struct sim_end *s)
@@ -201,7 +235,7 @@ effect(struct sim_end *s)
     case RK_ACT_GET_BY_ID:
         return kme_get_by_id(s);
     default:
-        return dev_apply(s);
+        return change(s);
     }
 }
 
@@ -223,7 +257,7 @@ hindrance(struct sim_end *s)
 static void
 reply(struct sim_end *s, const struct sim_act *act)
 {
-    char text[RK_FACTS_MAX + RK_KEY_ID_MAX + RK_CONFIRM_HEX + 1], theirs[RK_CONFIRM_HEX + 1];
+    char text[RK_FACTS_MAX + RK_KEY_ID_MAX + RK_CONFIRM_HEX + 1], theirs[RK_CONFIRM_HEX + 1], mine[RK_CONFIRM_HEX + 1];
     struct rk_event ev = {.type = RK_EV_DONE};
     struct rk_seen seen;
 
@@ -233,6 +267,12 @@ reply(struct sim_end *s, const struct sim_act *act)
     } else if (act->act == RK_ACT_GET_NEW || act->act == RK_ACT_GET_BY_ID) {
         key_id(s->fetched, text);
         ev = (struct rk_event){.type = RK_EV_KEY, .key_id = text};
+        if (end_link(s)->sim->conf.carried) {
+            key_tag(s->fetched_bytes, s->fetched, act->seq, s->e.d.role, mine);
+            key_tag(s->fetched_bytes, s->fetched, act->seq, 3 - s->e.d.role, theirs);
+            ev.mine = mine;
+            ev.theirs = theirs;
+        }
     } else if (act->act == RK_ACT_STAGE) {
         key_tag(s->fetched_bytes, act->key, act->seq, s->e.d.role, text);
         key_tag(s->fetched_bytes, act->key, act->seq, 3 - s->e.d.role, theirs);

@@ -64,6 +64,7 @@ set_up(struct sim *sim, uint32_t class, enum kill_case which, uint64_t seed)
     conf.soup = 4;
     conf.fault_every_ns = 0;
     conf.trace = tracing;
+    conf.carried = class == RK_CLASS_B || class == RK_CLASS_D; /* C: by a channel beside the device */
     conf.on_stale = which == C_SHUT ? RK_STALE_SHUT : RK_STALE_HOLD;
     sim_new(sim, &conf);
     for (int i = 0; i < 2000 && !check_rest(&sim->link[0]); i++)

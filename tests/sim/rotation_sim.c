@@ -67,7 +67,7 @@ kinds_of(char *text)
 }
 
 enum which { O_SEED = 1, O_SEEDS, O_LINK, O_LINKS, O_DAYS, O_TIME, O_CLASSES, O_INTERVAL, O_DRAIN, O_VERIFY, O_LEAD,
-              O_PATH, O_ACT, O_HEAR, O_EVERY, O_OUTAGE, O_KINDS, O_NOT, O_SOUP, O_STALE, O_REAL, O_TRACE, O_JOBS,
+              O_PATH, O_ACT, O_HEAR, O_EVERY, O_OUTAGE, O_KINDS, O_NOT, O_SOUP, O_STALE, O_REAL, O_CARRIED, O_TRACE, O_JOBS,
               O_AT_ONCE, O_HELP };
 
 static const struct option options[] = {
@@ -78,6 +78,7 @@ static const struct option options[] = {
     {"act", 1, NULL, O_ACT},           {"hear", 1, NULL, O_HEAR},     {"fault-every", 1, NULL, O_EVERY},
     {"outage", 1, NULL, O_OUTAGE},     {"kinds", 1, NULL, O_KINDS},   {"not", 1, NULL, O_NOT},
     {"soup", 1, NULL, O_SOUP},         {"stale", 1, NULL, O_STALE},   {"real", 0, NULL, O_REAL},
+    {"carried", 0, NULL, O_CARRIED},
     {"trace", 0, NULL, O_TRACE},       {"jobs", 1, NULL, O_JOBS},     {"at-once", 1, NULL, O_AT_ONCE},
     {"help", 0, NULL, O_HELP},         {NULL, 0, NULL, 0},
 };
@@ -157,6 +158,9 @@ take_option(struct how *h, int option)
         break;
     case O_REAL:
         c->real = true;
+        break;
+    case O_CARRIED:
+        c->carried = true;
         break;
     case O_TRACE:
         c->trace = true;

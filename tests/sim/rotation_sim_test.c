@@ -401,6 +401,7 @@ seeds(const uint32_t pair[2], uint64_t n, bool real)
     for (conf.seed = 1; conf.seed <= n; conf.seed++) {
         struct sim_conf some = conf;
 
+        some.carried = conf.seed % 2 == 0;
         if (conf.seed % 3 == 0) /* a few kinds, often */
             some.kinds &= 0x9e3779b97f4a7c15u * conf.seed;
         if (!some.kinds)
@@ -409,7 +410,7 @@ seeds(const uint32_t pair[2], uint64_t n, bool real)
     }
     run_print(&conf, &sum);
     snprintf(what, sizeof what, "%llu seeds of faults%s", (unsigned long long)n, real ? ", journals in files" : "");
-    tap_ok(sum.stuck == 0 && sum.rotations > n, pair_name(pair, what));
+    tap_ok(sum.stuck == 0 && sum.rotations > n && (pair[0] == RK_CLASS_A || sum.ahead > n), pair_name(pair, what));
 }
 
 /* As an operator would have it, but shorter: the long runs are in long.sh. */

@@ -122,6 +122,7 @@ add(struct sim_sum *sum, const struct sim *sim)
     sum->steps += sim->steps;
     sum->crashes += sim->crashes;
     sum->records += sim->records;
+    sum->ahead += sim->ahead;
     for (int f = 0; f < F_COUNT; f++)
         sum->count[f] += sim->count[f];
     for (uint32_t i = 0; i < sim->conf.links; i++) {

@@ -82,6 +82,7 @@ struct sim_conf {
     uint64_t kinds;              /* faults, F_BIT() */
     uint32_t soup;               /* records of an end that are kept for replay, besides the newest */
     enum rk_stale on_stale;
+    bool carried;                /* classes B to E: what is said of a key is said by the commit that brings it */
     bool real;                   /* journals in files, by core/daemon/journal.c */
     bool text;                   /* every record goes through its text; else one in 64 */
     bool trace;
@@ -221,6 +222,7 @@ struct sim {
     struct sim_link *link;
     int64_t now_ns;
     bool faults;
+    uint64_t ahead;                 /* records that a commit showed before its answer came */
     uint64_t steps, crashes, records, cleaned, count[F_COUNT];
     char dir[128];               /* of real journals */
     char replay[160];            /* the command that runs this again; "": as trace_replay() says */
@@ -317,7 +319,7 @@ void check_failed(const struct sim_link *l, const char *what, const char *file, 
 /* ---- run.c: whole runs ---- */
 
 struct sim_sum { /* of runs */
-    uint64_t links, rotations, steps, records, crashes, stuck;
+    uint64_t links, rotations, steps, records, ahead, crashes, stuck;
     uint64_t count[F_COUNT];
     double cpu_s, oldest, fullest; /* highest age in intervals; highest share of its bound */
 };

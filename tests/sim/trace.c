@@ -61,11 +61,12 @@ trace_replay(const struct sim_link *l, char *text, size_t size)
     snprintf(text, size,
              "tests/sim/rotation_sim --seed %llu --link %u --classes %s%s --interval %lldms --drain %lldms --verify "
              "%lldms --lead %lldms --path %lldms --act %lldms --hear %lldms --fault-every %lldms --outage %lldms "
-             "--kinds %llx --soup %u --stale %u%s --time %lldms --trace",
+             "--kinds %llx --soup %u --stale %u%s%s --time %lldms --trace",
              (unsigned long long)c->seed, l->no, class_name(c->class[0]), class_name(c->class[1]),
              (long long)(c->interval_ns / MS), (long long)(c->drain_ns / MS), (long long)(c->verify_ns / MS),
              (long long)(c->lead_ns / MS), (long long)(c->path_ns / MS), (long long)(c->act_ns / MS),
              (long long)(c->hear_ns / MS), (long long)(c->fault_every_ns / MS), (long long)(c->outage_ns / MS),
              (unsigned long long)c->kinds, c->soup, (unsigned)c->on_stale, c->real ? " --real" : "",
+             c->carried ? " --carried" : "",
              (long long)(c->time_ns / MS));
 }
