@@ -90,7 +90,7 @@ fill_40(unsigned char *bytes, size_t len, void *arg)
 static void
 test_get_new_tag(void **state)
 {
-    char slave[RK_CONFIRM_HEX + 1];
+    char master[RK_CONFIRM_HEX + 1], slave[RK_CONFIRM_HEX + 1];
     struct rk_call_msg c = get_new("SAE_B", 256, 2);
     struct rk_secret *key;
     struct rk_reply reply;
@@ -103,12 +103,13 @@ test_get_new_tag(void **state)
     c.items[0].role = 1;
     assert_int_equal(rig_call(&r, &c, &reply), RK_OK);
     assert_int_equal(rk_secret_new(32, fill_40, NULL, &key), RK_OK);
+    assert_int_equal(rk_kdf_confirm(key, "a-b-1", reply.items[0].key_id, 9, 1, master), RK_OK);
     assert_int_equal(rk_kdf_confirm(key, "a-b-1", reply.items[0].key_id, 9, 2, slave), RK_OK);
     rk_secret_free(&key);
     assert_true(rig_key_is(&reply.items[0].fd, 0x40, 32));
     assert_true(rig_key_is(&reply.items[1].fd, 0x41, 32));
     assert_string_equal(reply.items[0].theirs, slave);
-    assert_string_equal(reply.items[0].mine, "");
+    assert_string_equal(reply.items[0].mine, master);
     assert_string_equal(reply.items[1].theirs, "");
     rk_items_free(c.items, c.n);
     assert_int_equal(rig_stop(&r), RK_EXIT_OK);
