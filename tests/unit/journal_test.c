@@ -3,7 +3,6 @@
  * Each test has a directory of its own.  The file is damaged and read from the side with SQLite itself.
  */
 #include "core/daemon/journal_file.h"
-#include "core/daemon/journal_state.h"
 #include "core/daemon/journal_sum.h"
 
 #include "core/base/text.h"
@@ -573,20 +572,6 @@ test_place(void **state)
     refused(&other, RK_E_CONFIG, "absolute");
 }
 
-/* Write this value into column of l-1's row, or of the only one, from the side. */
-static void
-set_value(const struct place *p, const char *column, const unsigned char *bytes, size_t n)
-{
-    char text[2 * RK_JOURNAL_STATE_MAX + 200];
-    size_t at = (size_t)snprintf(text, sizeof text, "UPDATE states SET %s=x'", column);
-
-    assert_true(n <= RK_JOURNAL_STATE_MAX);
-    for (size_t i = 0; i < n; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%02x", bytes[i]);
-    snprintf(text + at, sizeof text - at, "' WHERE no IN (SELECT no FROM links WHERE link IN ('x','l-1'))");
-    sql(p, text);
-}
-
 /* The state of l-1 must be left out as damaged, and no other; then the journal is empty again. */
 static void
 left_out(const struct place *p)
@@ -635,66 +620,6 @@ test_damaged_rows(void **state)
         sql(*state, harm[n]);
         left_out(*state);
     }
-}
-
-/* Also one whose check value fits. */
-static void
-test_damaged_states(void **state)
-{
-    unsigned char bytes[RK_JOURNAL_STATE_MAX];
-    struct rk_durable bad[10];
-
-    for (size_t i = 0; i < 10; i++)
-        bad[i] = state_of("l-1", 'a', 6);
-    bad[0].phase = 7;
-    bad[1].phase = UINT32_MAX;
-    bad[2].role = 0;
-    snprintf(bad[3].cur, sizeof bad[3].cur, "a/b");
-    bad[4].cand[0] = '\0';
-    memset(bad[5].prev, ' ', sizeof bad[5].prev - 1);
-    bad[6].mine[31] = 'g';
-    bad[7].theirs[1] = '\0';
-    bad[8].flags = 32;
-    bad[9].start_ms = -1;
-    for (size_t i = 0; i < 10; i++) {
-        assert_non_null(rk_journal_state_fault(&bad[i]));
-        three_links(*state);
-        set_value(*state, "state", bytes, rk_journal_state_put(&bad[i], bytes));
-        left_out(*state);
-    }
-}
-
-/* Any one byte that is not what was written, and any length: only the check value can tell. */
-static void
-test_decayed_bytes(void **state)
-{
-    struct rk_durable d = state_of("x", 'a', 6), out = d;
-    struct rk_journal_tally tally = {UINT32_MAX, 3, 1000}, got;
-    unsigned char bytes[RK_JOURNAL_STATE_MAX];
-    size_t n = rk_journal_state_put(&d, bytes), m;
-
-    (void)state;
-    assert_null(rk_journal_state_get(bytes, n, &out));
-    same_state(&out, &d);
-    for (size_t i = 0; i < n; i++) {
-        assert_non_null(rk_journal_state_get(bytes, i, &out));
-        for (unsigned bit = 1; bit < 256; bit <<= 1) {
-            bytes[i] ^= (unsigned char)bit;
-            assert_non_null(rk_journal_state_get(bytes, n, &out));
-            bytes[i] ^= (unsigned char)bit;
-        }
-    }
-    out.link[0] = 'y'; /* of another end */
-    assert_non_null(rk_journal_state_get(bytes, n, &out));
-    m = rk_journal_tally_put(&tally, "x", 'a', bytes);
-    assert_true(rk_journal_tally_get(bytes, m, "x", 'a', &got));
-    assert_true(got.last == UINT32_MAX && got.done == 3 && got.failed == 1000);
-    assert_false(rk_journal_tally_get(bytes, m, "x", 'b', &got));
-    assert_false(rk_journal_tally_get(bytes, m - 1, "x", 'a', &got));
-    assert_false(rk_journal_tally_get(NULL, 0, "x", 'a', &got));
-    bytes[2] ^= 1;
-    assert_false(rk_journal_tally_get(bytes, m, "x", 'a', &got));
-    assert_true(got.last == 0 && got.done == 0 && got.failed == 0);
 }
 
 /* What decayed of an end, its counters too, is left out and said; the next step mends it, and its history is found. */
@@ -1039,8 +964,7 @@ main(void)
         AT_PLACE(test_contract),    AT_PLACE(test_kill),          AT_PLACE(test_disk_full),
         AT_PLACE(test_disk_full_at_commit), AT_PLACE(test_second_opener), AT_PLACE(test_newer),
         AT_PLACE(test_foreign),     AT_PLACE(test_damaged),       AT_PLACE(test_place),
-        AT_PLACE(test_damaged_rows), AT_PLACE(test_damaged_states), AT_PLACE(test_decayed_bytes),
-        AT_PLACE(test_decayed),
+        AT_PLACE(test_damaged_rows), AT_PLACE(test_decayed),
         AT_PLACE(test_history),      AT_PLACE(test_history_order),
         AT_PLACE(test_counters),    AT_PLACE(test_forget),        AT_PLACE(test_prune),
         AT_PLACE(test_circle),      AT_PLACE(test_damaged_events), AT_PLACE(test_many),
