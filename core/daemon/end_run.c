@@ -403,7 +403,7 @@ take_note(struct end *end, const struct rk_todo *todo, int64_t now_ns)
 }
 
 static void
-begin_act(struct end *end, const struct rk_todo *todo)
+begin_act(struct end *end, const struct rk_todo *todo, int64_t now_ns)
 {
     end->live->act = todo->act;
     end->live->act_seq = todo->seq;
@@ -421,7 +421,7 @@ begin_act(struct end *end, const struct rk_todo *todo)
         store_put(end);
         break;
     case RK_ACT_OBSERVE:
-        if (!reading_answers(end, rk_now_ns()))
+        if (!reading_answers(end, now_ns))
             inst_enqueue(end->device, end);
         break;
     case RK_ACT_GET_NEW:
@@ -474,7 +474,7 @@ end_event(struct end *end, const struct rk_event *ev)
     if (todo.act != RK_ACT_NONE || end->live->e.state != was)
         show_step(end, todo.act, todo.act != RK_ACT_NONE ? "asked" : "waits");
     if (todo.act != RK_ACT_NONE)
-        begin_act(end, &todo);
+        begin_act(end, &todo, now_ns);
     set_timer(end);
     end_show_alarms(end, now_ns);
 }

@@ -266,10 +266,12 @@ fetch_step_ns(const struct end *end)
 static bool
 may_fetch(struct end *end)
 {
-    int64_t now_ns = rk_now_ns(), step_ns = fetch_step_ns(end);
+    int64_t now_ns, step_ns;
 
     if (end->live->act != RK_ACT_GET_BY_ID || mix_goes_on(end))
         return true;
+    now_ns = rk_now_ns();
+    step_ns = fetch_step_ns(end);
     if (end->live->fetch_ns < now_ns)
         end->live->fetch_ns = now_ns;
     if (end->live->fetch_ns - now_ns > (FETCHES - 1) * step_ns)
@@ -494,10 +496,11 @@ ask_again(struct daemon *d, struct wake *w)
 static bool
 may_ask(struct inst *inst)
 {
-    int64_t now_ns = rk_now_ns(), pause_ns;
+    int64_t now_ns, pause_ns;
 
     if (inst->conf->kind != RK_SOURCE)
         return true;
+    now_ns = rk_now_ns();
     pause_ns = rk_bucket_take(&inst->bucket, now_ns);
     if (pause_ns == 0)
         return true;
