@@ -36,7 +36,8 @@ test_own_text(void **state)
     } cases[] = {
         {"", 0}, {"to site B", 9}, {"to site B  ", 9}, {"rk1|x", 0}, {"to B rk1|x", 4}, {"to B  rk1|x  ", 4},
         {"rk1|x to B", 10}, {"to Brk1|x", 9}, {"to B|{\"k\": 1}", 4}, {"|{}", 0}, {"a|{b}|{\"k\": 1}", 5},
-        {"to B|{\"k\": 1", 12}, {"a rk1|x|{}", 1},
+        {"to B|{\"k\": 1", 12}, {"a rk1|x|{}", 1}, {"a rk12|x", 1},
+        {"a rk|x", 6}, {"a rk1 x", 7}, {"network1|east", 13}, {"a|{b}|c", 7},
     };
 
     (void)state;

@@ -27,16 +27,25 @@ trimmed(const char *text, size_t len)
     return len;
 }
 
-/* Where the last word begins, when it is a record's. */
-static bool
-find_word(struct lldp_bytes d, size_t *at)
+static size_t
+last_word(struct lldp_bytes d)
 {
-    size_t i = d.len;
+    while (d.len > 0 && d.bytes[d.len - 1] != ' ')
+        d.len--;
+    return d.len;
+}
 
-    while (i > 0 && d.bytes[i - 1] != ' ')
-        i--;
-    *at = i;
-    return d.len - i >= strlen(HEAD) && memcmp(d.bytes + i, HEAD, strlen(HEAD)) == 0;
+/* Is it a record, of this version or another one: "rk", a number, '|'. */
+static bool
+is_record(struct lldp_bytes word)
+{
+    size_t i = 2;
+
+    if (word.len < strlen(HEAD) || memcmp(word.bytes, "rk", 2) != 0)
+        return false;
+    while (i < word.len && word.bytes[i] >= '0' && word.bytes[i] <= '9')
+        i++;
+    return i > 2 && i < word.len && word.bytes[i] == '|';
 }
 
 /* Where the JSON of the old script begins, the bar before it included: the last one, as the operator's text may have
@@ -60,7 +69,8 @@ lldp_own_len(struct lldp_bytes d)
     size_t at;
 
     d.len = trimmed(d.bytes, d.len);
-    if (find_word(d, &at) || find_json(d, &at))
+    at = last_word(d);
+    if (is_record((struct lldp_bytes){d.bytes + at, d.len - at}) || find_json(d, &at))
         return trimmed(d.bytes, at);
     return d.len;
 }
@@ -156,9 +166,9 @@ flaw(char *out, const char *words)
 static enum lldp_found
 find_record(struct lldp_bytes d, char *out)
 {
-    size_t at;
+    size_t at = last_word(d);
 
-    if (!find_word(d, &at))
+    if (d.len - at < strlen(HEAD) || memcmp(d.bytes + at, HEAD, strlen(HEAD)) != 0)
         return LLDP_NOTHING;
     if (d.len > LLDP_TEXT_MAX)
         return flaw(out, "a description longer than 255 octets, which the standard does not allow");
