@@ -8,8 +8,8 @@
 /* One frame between rekeyd and a host, or rekeyctl [bytes]: 64 items of a call with their texts fit;
  * well below the default socket buffer (212,992), so a send never needs to be split. */
 #define RK_FRAME_MAX 131072
-/* Descriptors in one frame: the kernel's SCM_MAX_FD is 253; one per item is needed. */
-#define RK_FRAME_FDS 64
+/* Descriptors in one frame: the kernel's SCM_MAX_FD is 253; two per item are needed, a key and its channel key. */
+#define RK_FRAME_FDS 128
 /* Items in one call: bounds the frame, and how long one batch can hold a device. */
 #define RK_BATCH_MAX 64
 /* Names of instances, plugins [bytes]. */
@@ -23,6 +23,31 @@
 #define RK_PATHS_MAX 3
 /* What stands before a key ID that comes without a record (RK_CAP_BARE of channels). */
 #define RK_BARE_MARK '='
+/* An auth-key file [bytes]: 100,000 links of 32 and a key of 64 characters fit.  Keys of one link in it: one that is
+ * replaced, its successor, and as many again for those who are slow. */
+#define RK_AUTH_FILE_MAX (16 * 1024 * 1024)
+#define RK_AUTH_KEYS_MAX 4
+/* The least that is in one [bytes]: as long as a tag. */
+#define RK_AUTH_KEY_MIN 16
+/* How often it is looked whether the file has changed, at most [ms]: a look costs less than the tags of a batch. */
+#define RK_AUTH_LOOK_MS 1000
+/* A channel key [bytes], as SHA-256 gives it.  Of a link at most so many: of the key before, of the one in use, of the
+ * candidate, and of one that was given up and that the peer may use yet. */
+#define RK_CHANKEY_BYTES 32
+#define RK_CHANKEYS_MAX 4
+/* A wrapped one [hex digits]: nonce, key and tag of AES-256-GCM. */
+#define RK_WRAP_HEX (2 * (12 + RK_CHANKEY_BYTES + 16))
+/* How long a rotation waits for a channel's host that is not there to take the channel key [ms]: a host that died is
+ * back within this, unless it dies again and again. */
+#define RK_RATCHET_WAIT_MS 10000
+/* Records with a good tag that one link may bring [per s], and at once: a rotation has four of each end and takes a
+ * tenth of a second at least, so this is more than any link can mean, and a hundredth of what a loop can read. */
+#define RK_RECORDS_PER_S 50
+#define RK_RECORDS_BURST 100
+/* Records of one link that are known again: what is under way on its paths at once.  A repeat tells that the peer is
+ * there, and nothing else: it is passed on so often [ms], a third of the shortest time of NO-PEER. */
+#define RK_REPEATS_MAX 8
+#define RK_REPEAT_MS 100
 /* Sources of one link: two UUIDs and something short are what fits a key ID. */
 #define RK_PARTS_MAX 3
 /* Error text of a call [bytes]. */

@@ -186,20 +186,53 @@ has_secret(int fd, struct stat *st)
     return fstat(fd, st) == 0 && st->st_size > 0 && st->st_size <= RK_SECRET_MAX;
 }
 
+static bool
+is_sealed(int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    return seals >= 0 && (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) == (F_SEAL_SHRINK | F_SEAL_GROW);
+}
+
 int
 rk_secret_receive(int fd, struct rk_secret **out)
 {
-    int seals = fcntl(fd, F_GET_SEALS), err;
     struct stat st;
+    int err;
 
     *out = NULL;
-    if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW) || !has_secret(fd, &st)) {
+    if (!is_sealed(fd) || !has_secret(fd, &st)) {
         rk_secret_fd_wipe(fd);
         return RK_E_CONTRACT;
     }
     err = rk_secret_new((size_t)st.st_size, read_fd, &fd, out);
     wipe_and_close(fd, st.st_size);
     return err;
+}
+
+int
+rk_secret_peek(int fd, unsigned char *bytes, size_t len)
+{
+    struct stat st;
+
+    if (!is_sealed(fd) || !has_secret(fd, &st) || (size_t)st.st_size != len)
+        return RK_E_CONTRACT;
+    return read_fd(bytes, len, &fd);
+}
+
+void *
+rk_locked_new(size_t bytes)
+{
+    return map(bytes);
+}
+
+void
+rk_locked_free(void *memory, size_t bytes)
+{
+    if (!memory)
+        return;
+    explicit_bzero(memory, bytes);
+    munmap(memory, bytes);
 }
 
 void

@@ -29,6 +29,16 @@ int rk_secret_receive(int fd, struct rk_secret **out);
 /* rk_secret_fd_wipe - overwrite a memfd with zeros without reading it, and close it; fd may be -1 */
 void rk_secret_fd_wipe(int fd);
 
+/* rk_secret_peek - read a memfd of exactly len bytes, which stays as it is
+ * in:   fd, the caller's;  bytes[len], locked memory of the caller
+ * ret:  RK_OK; RK_E_CONTRACT as rk_secret_receive(), and when it has another size.   thread: any.  blocks: never */
+int rk_secret_peek(int fd, unsigned char *bytes, size_t len);
+
+/* rk_locked_new - memory for many keys: as that of a secret, zeroed
+ * ret:  NULL: no memory;  else the caller's, for rk_locked_free(), which wipes it.   thread: any.  blocks: never */
+void *rk_locked_new(size_t bytes);
+void rk_locked_free(void *memory, size_t bytes);
+
 /* rk_process_harden - no core files, not dumpable, so that no other user can read this process
  * ret:  RK_OK or RK_E_FATAL.   thread: at start */
 int rk_process_harden(void);

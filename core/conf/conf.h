@@ -48,6 +48,7 @@ struct rk_link_conf { /* there are 100,000 of these; its texts are the set's */
     uint32_t more_channels[RK_PATHS_MAX - 1]; /* n_channels - 1: index of those behind `channel`, in their order */
     unsigned n_sources;                 /* sources: 2..RK_PARTS_MAX; else 1 */
     bool require_any;                   /* require: any of them; else all */
+    bool ratchet;                       /* records are signed by what the keys in use give */
     uint32_t more[RK_PARTS_MAX - 1];    /* n_sources - 1: index of those behind `source`, in their order; */
     uint32_t peer_more[RK_PARTS_MAX - 1]; /* channel local: of the other end */
     const char *iface;                  /* at most RK_IFACE_MAX */

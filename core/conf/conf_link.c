@@ -59,6 +59,7 @@ const struct rk_opt rk_link_opts[N_KEYS + 1] = {
     [CHANNELS] = {"channels", 0, 0, NULL, 0, 0, NULL, NULL, "instead of channel: several ways, and any will do"},
     [PEER_CHASSIS] = {"peer-chassis", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "chassis ID of the neighbour"},
     [PEER_PORT] = {"peer-port", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "its port ID"},
+    [RATCHET] = {"ratchet", RK_OPT_BOOL, 0, NULL, 0, 0, "yes", NULL, "records are signed by what the keys in use give"},
     [DISCOVER] = {"discover", RK_OPT_STRING, 0, NULL, 0, 0, NULL, NULL, "instead of one link: those the device finds"},
     [DISCOVER_EVERY] = {"discover-every", RK_OPT_DURATION, 0, NULL, 1 * S, 1 * D, "10m", NULL, "how often it looks"},
     [N_KEYS] = {NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL},
@@ -397,6 +398,19 @@ read_lead(struct reading *g)
 }
 
 static void
+read_ratchet(struct reading *g, bool local)
+{
+    const struct rk_node *own = g->own[RATCHET];
+    int64_t on;
+
+    rk_link_number(g, RATCHET, &on);
+    g->link->ratchet = on && !local;
+    if (own && local)
+        rk_conf_wrong(g->r, own->key_line, own->key_col,
+                      "\"ratchet\" is about records that leave this rekeyd; a link of channel: local has none");
+}
+
+static void
 read_bits(struct reading *g)
 {
     const struct rk_node *node = g->v[KEY_BITS];
@@ -463,6 +477,7 @@ rk_link_read(struct reading *g, struct rk_node *const *defaults)
     read_stale(g, local);
     read_lead(g);
     read_bits(g);
+    read_ratchet(g, local);
     read_stretch(g);
 }
 

@@ -62,7 +62,7 @@ same_sources(const struct rk_conf_set *set_a, const struct rk_link_conf *a, cons
 {
     bool local = a->peer_source != SIZE_MAX && b->peer_source != SIZE_MAX;
 
-    if (a->n_sources != b->n_sources || a->require_any != b->require_any)
+    if (a->n_sources != b->n_sources || a->require_any != b->require_any || a->ratchet != b->ratchet)
         return false;
     for (unsigned i = 0; i + 1 < a->n_sources; i++)
         if (strcmp(name_at(set_a, a->more[i]), name_at(set_b, b->more[i])) != 0 ||

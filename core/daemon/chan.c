@@ -6,6 +6,7 @@
  */
 #include "errand.h"
 #include "path.h"
+#include "ratchet.h"
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -135,6 +136,7 @@ attach(struct inst *inst, struct path **paths, size_t n)
     }
     if (posts)
         posts->inst = inst;
+    ratchet_bound(inst, paths, n); /* first: as soon as they are bound, records of them are checked */
     if (posts && m.items && sup_call(inst, &m, attached, posts) == RK_OK)
         for (size_t i = 0; i < n; i++) {
             paths[i]->attaching = true;
@@ -159,6 +161,7 @@ chan_detach(struct path *p)
     attach_item(m.items, p, false);
     (void)sup_call(p->channel, &m, NULL, NULL);
     rk_items_free(m.items, 1);
+    ratchet_unbound(p->channel, p->end);
 }
 
 static void
@@ -296,6 +299,7 @@ take_due(struct inst *inst, struct rk_item *items, struct posts *posts, struct p
         } else if (p && p->attached && p->end->record) {
             snprintf(item->link, sizeof item->link, "%s", p->end->conf->name);
             snprintf(item->sae, sizeof item->sae, "%s", p->end->conf->peer_sae);
+            ratchet_sign(p->end, item);
             snprintf(item->text, sizeof item->text, "%s", p->end->record);
             posts->path[posts->n++] = p;
         }
@@ -359,7 +363,7 @@ chan_heard(struct inst *inst, struct rk_item *item)
     struct end *end = end_find(inst->d, item->link, 'a');
     struct path *path = end ? path_of(end, inst) : NULL;
     struct rk_record record;
-    const char *stale;
+    const char *stale, *why;
 
     if (path && !bare_unfold(end, item))
         return;
@@ -372,12 +376,16 @@ chan_heard(struct inst *inst, struct rk_item *item)
     if (!path || !end_rouse(end)) /* without memory: as if the channel had lost it */
         return;
     stale = refused_stale(&end->live->e, &record);
+    if (!ratchet_counts(end, item->key_id, stale != NULL, &why)) {
+        refused_note(inst, item->link, why);
+        return;
+    }
     if (stale)
         refused_note(inst, item->link, stale);
     path_heard(path, &record, stale != NULL);
-    rk_log(RK_LOG_DEBUG, "ev=record link=%s channel=%s role=%c seq=%llu says=%s key_id=%s", item->link,
+    rk_log(RK_LOG_DEBUG, "ev=record link=%s channel=%s role=%c seq=%llu says=%s key_id=%s by=%s", item->link,
            inst->conf->name, record.role == RK_MASTER ? 'M' : 'S', (unsigned long long)record.seq,
-           rk_say_name(record.say), record.key);
+           rk_say_name(record.say), record.key, item->key_id[0] ? item->key_id : "auth-key");
     end_event(end, &(struct rk_event){.type = RK_EV_PEER, .record = &record});
 }
 
@@ -420,6 +428,7 @@ chan_ready(struct inst *inst)
 void
 chan_dispatch(struct inst *inst)
 {
+    ratchet_dispatch(inst);
     if (inst->ready && !inst->publishing && inst->post_first)
         publish_batch(inst);
 }

@@ -1,6 +1,7 @@
 /* ctl_rows.c - what rekeyctl shows, as JSON objects.  The members are documented in rekeyctl(8). */
 #include "discover.h"
 #include "path.h"
+#include "ratchet.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -250,6 +251,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
         json_object_set_new(row, "expires", expires_of(expiry_of(end)));
         add_supply(row, end, now_ns);
         json_object_set_new(row, "first_key", first_key_of(end, now_ns));
+        json_object_set_new(row, "ratchet", json_string(ratchet_name(end)));
     }
     return text_of(row);
 }

@@ -245,6 +245,7 @@ struct end {
     const struct rk_link_conf *conf; /* in d->conf; a copy of its own while it is gone and busy */
     struct inst *device, *source, *channel; /* channel: the first of its paths; NULL: local */
     struct path *paths;     /* one for each channel; path.h */
+    struct ratchet *ratchet; /* what its records are signed by; NULL: the auth-key alone.  ratchet.h */
     struct mix *mix;        /* of several sources, of which `source` is the first; NULL */
     struct inst *fallback;  /* source for on-stale: fallback; NULL */
     struct source_pair *pair, *fallback_pair; /* its peer's keys at source and fallback; NULL */
@@ -494,6 +495,7 @@ struct daemon {
     char journal_error[RK_TEXT_MAX];
     char renew_error[RK_TEXT_MAX]; /* why no new journal could be begun, as it was said last */
     bool group_open;
+    struct ratchet_add *ratchet_adds; /* keys that wait for the hosts of their channels; ratchet_add.c */
     struct end *inbox, **inbox_last; /* local ends whose other end has published */
     uint32_t next_number, next_inst;
     int64_t started_ns, surveyed_ns;

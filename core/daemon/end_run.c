@@ -4,6 +4,7 @@
  * and the device's call.
  */
 #include "path.h"
+#include "ratchet.h"
 #include "reading.h"
 #include "source_pool.h"
 
@@ -132,6 +133,7 @@ void
 end_free(struct end *end)
 {
     mix_free(end);
+    ratchet_free(end);
     live_free(end->live);
     rest_free(end->rest);
     free(end->act_terms);
@@ -252,6 +254,8 @@ static const struct {
     {RK_ALARM_CERT_EXPIRY, "renew the certificate that ends, see rekeyctl explain"},
     {RK_ALARM_PATH, "look at that channel and at what carries it; the link goes on by its other channels"},
     {RK_ALARM_NEIGHBOUR, "look what is connected to the interface, and compare peer-chassis and peer-port"},
+    {RK_ALARM_RESET_PEER, "did the other end's rekeyd lose its state directory?  If not, somebody has the auth-key: "
+                          "replace it"},
     {RK_ALARM_MIX_REDUCED, "bring that source back: the next rotation then mixes all of them"},
 };
 
@@ -282,7 +286,7 @@ alarm_place(const struct end *end, uint32_t bit)
         inst = end_see(end)->d.flags & RK_DF_FALLBACK ? end->fallback : end->device;
     else if (bit & (RK_ALARM_DEVICE | RK_ALARM_FOREIGN | RK_ALARM_UNPROTECTED))
         inst = end->device;
-    else if (bit & RK_ALARM_NO_PEER)
+    else if (bit & (RK_ALARM_NO_PEER | RK_ALARM_RESET_PEER))
         inst = end->channel;
     else if (bit & (RK_ALARM_PATH | RK_ALARM_NEIGHBOUR) && (path = path_why(end, bit, rk_now_ns(), why)))
         inst = path->channel;
@@ -467,6 +471,7 @@ end_event(struct end *end, const struct rk_event *ev)
     }
     if (todo.starved)
         source_wait(end);
+    ratchet_follow(end, &todo);
     if (todo.publish)
         chan_publish(end);
     if (todo.note)

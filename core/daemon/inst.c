@@ -4,6 +4,7 @@
  * keys of all links that wait for the same peer at once.
  */
 #include "errand.h"
+#include "ratchet.h"
 #include "reading.h"
 #include "source_pool.h"
 
@@ -358,8 +359,10 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
         item->seq = end->live->e.d.seq;
         item->role = end->live->e.d.role;
     }
-    if (verb == RK_V_GET_NEW || verb == RK_V_GET_BY_ID)
+    if (verb == RK_V_GET_NEW || verb == RK_V_GET_BY_ID) {
+        item->ratchet = ratchet_wants(end);
         return;
+    }
     rk_copy(item->iface, sizeof item->iface, end_iface(end));
     rk_copy(item->facts, sizeof item->facts, end->live->e.peer.facts);
     if (verb == RK_V_OBSERVE) {
@@ -399,7 +402,8 @@ answer(struct end *end, uint32_t verb, struct rk_item *item)
     } else {
         end->key_fd = item->fd;
         item->fd = -1;
-        end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .theirs = item->theirs});
+        if (!ratchet_takes(end, item))
+            end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .theirs = item->theirs});
     }
 }
 
@@ -668,6 +672,7 @@ inst_retire(struct inst *inst)
     errand_fail(inst, RK_E_UNREACHABLE, "the instance was taken out of the configuration");
     fail_all(inst, RK_E_UNREACHABLE, "the instance was taken out of the configuration");
     chan_drop_posts(inst);
+    ratchet_left(inst);
     wake_off(inst->d, &inst->wake);
     if (inst->in_flight || inst->holds || inst->configuring)
         inst->d->n_gone++;

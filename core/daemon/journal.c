@@ -20,9 +20,8 @@
 #define PRUNE_EVERY 256   /* events between two deletions of old ones, of at most twice as many */
 #define EVENT_NAME_MAX 32 /* [bytes] */
 
-/* The open group cannot be committed any more; the first reason counts. */
-static int
-group_failed(struct rk_journal *j, int rc)
+int
+rk_journal_group_failed(struct rk_journal *j, int rc)
 {
     if (j->failed == RK_OK) {
         j->failed = rk_journal_explain(j, rc, j->why, sizeof j->why);
@@ -117,7 +116,7 @@ rk_journal_begin(struct rk_journal *j)
         return group_broken(j, "damaged, or not there any more");
     }
     rc = rk_journal_run(j->stmt[S_BEGIN]);
-    return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+    return rc == SQLITE_OK ? RK_OK : rk_journal_group_failed(j, rc);
 }
 
 int
@@ -130,7 +129,7 @@ rk_journal_commit(struct rk_journal *j, char *why, size_t size)
     if (!j->broken && !rk_journal_in_place(j)) /* what is written to it now, nobody will find */
         group_broken(j, "was removed or replaced while in use");
     if (j->failed == RK_OK && (rc = rk_journal_run(j->stmt[S_COMMIT])) != SQLITE_OK)
-        group_failed(j, rc);
+        rk_journal_group_failed(j, rc);
     j->open = false;
     if (j->failed == RK_OK) {
         j->hollow = false;
@@ -242,7 +241,7 @@ rk_journal_put_at(struct rk_journal *j, struct rk_journal_place *at, const struc
     rc = know(j, at, d->link, d->end);
     if (rc == SQLITE_OK)
         rc = put_row(j, at, d->link, d->end, d);
-    return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+    return rc == SQLITE_OK ? RK_OK : rk_journal_group_failed(j, rc);
 }
 
 int
@@ -419,7 +418,7 @@ rk_journal_note_at(struct rk_journal *j, struct rk_journal_place *at, const stru
     if ((err = rk_journal_begin(j)) != RK_OK)
         return err;
     rc = append(j, at, e, put_follows);
-    return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+    return rc == SQLITE_OK ? RK_OK : rk_journal_group_failed(j, rc);
 }
 
 int
@@ -555,10 +554,12 @@ rk_journal_forget(struct rk_journal *j, const char *link, char end)
     j->epoch++;
     rc = find_end(j, link, end, &row);
     if (rc == SQLITE_OK && row.no != 0 && (rc = forget_events(j, link, end, &row)) == SQLITE_OK)
+        rc = rk_journal_run(BOUND(j, S_CHANKEY_FORGET, row.no));
+    if (rc == SQLITE_OK && row.no != 0)
         rc = rk_journal_run(BOUND(j, S_STATE_FORGET, row.no));
     if (rc == SQLITE_OK && row.no != 0)
         rc = rk_journal_run(BOUND(j, S_END_FORGET, row.no));
-    return rc == SQLITE_OK ? RK_OK : group_failed(j, rc);
+    return rc == SQLITE_OK ? RK_OK : rk_journal_group_failed(j, rc);
 }
 
 uint64_t

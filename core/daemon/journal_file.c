@@ -39,6 +39,12 @@ static const char *const tables[] = {
 };
 #define TABLES (sizeof tables / sizeof *tables)
 
+/* What channels signed by, wrapped: it may be there or not, for a link finds its way back without it.  A row is at the
+ * number of its end, times 16, and its place there: it is written over where it is, and needs no index. */
+static const char chankeys[] =
+    "CREATE TABLE IF NOT EXISTS chankeys(id INTEGER PRIMARY KEY, channel TEXT, key_id TEXT, blob TEXT, proven INTEGER,"
+    " sum INTEGER)";
+
 #define NUMBERS "PRAGMA application_id=1380665905; PRAGMA user_version=3;"
 _Static_assert(APPLICATION_ID == 1380665905 && SCHEMA == 3, "the numbers in the text above");
 
@@ -64,6 +70,14 @@ static const char *const statements[STATEMENTS] = {
     [S_EVENT_FORGET] = "DELETE FROM events WHERE id=?1",
     [S_EVENT_OLDEST] = "SELECT min(id),(SELECT max(no) FROM links) FROM events",
     [S_EVENT_PRUNE] = "DELETE FROM events WHERE id<=?1",
+    [S_CHANKEY_PUT] = "INSERT OR REPLACE INTO chankeys(id,channel,key_id,blob,proven,sum)"
+                      " VALUES(?1,?2,?3,?4,?5,rk_sum(?6,?7,?1,?2,?3,?4,?5))",
+    [S_CHANKEY_PROVEN] = "UPDATE chankeys SET proven=1,sum=rk_sum(?2,?3,id,channel,key_id,blob,1) WHERE id=?1",
+    [S_CHANKEY_DROP] = "DELETE FROM chankeys WHERE id=?1",
+    [S_CHANKEY_FORGET] = "DELETE FROM chankeys WHERE id BETWEEN ?1*16 AND ?1*16+15",
+    [S_CHANKEY_LOAD] = "SELECT id&15,channel,key_id,blob,proven,sum=rk_sum(?1,?2,id,channel,key_id,blob,proven)"
+                       " FROM chankeys WHERE id BETWEEN (SELECT no FROM links WHERE link=?1 AND end=?2)*16 AND"
+                       " (SELECT no FROM links WHERE link=?1 AND end=?2)*16+15",
 };
 
 /* From older schemas.  Tables that change get another name, those that are missing are made, and their rows follow;
@@ -369,6 +383,8 @@ set_up(struct rk_journal *j, char *why, size_t size)
     rc = sqlite3_exec(j->db, "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=8388608", NULL, NULL, NULL);
     if (rc == SQLITE_OK && version < SCHEMA)
         rc = make_tables(j->db, version);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(j->db, chankeys, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = prepare(j);
     return rc == SQLITE_OK ? RK_OK : explain_open(j, rc, why, size);

@@ -14,7 +14,8 @@
 
 enum statement { S_BEGIN, S_COMMIT, S_ROLLBACK, S_PUT, S_NOTE, S_END, S_END_NEW, S_END_EMPTY, S_END_LAST,
                  S_END_FORGET, S_STATE_FORGET, S_LOAD, S_EVENT, S_EVENT_PUT, S_EVENT_FORGET, S_EVENT_OLDEST,
-                 S_EVENT_PRUNE, STATEMENTS };
+                 S_EVENT_PRUNE, S_CHANKEY_PUT, S_CHANKEY_PROVEN, S_CHANKEY_DROP, S_CHANKEY_FORGET, S_CHANKEY_LOAD,
+                 STATEMENTS };
 
 #define JOURNAL_PATH_BYTES 512
 
@@ -46,6 +47,9 @@ int rk_journal_explain(struct rk_journal *j, int rc, char *why, size_t size);
 
 /* rk_journal_run - run a statement that gives no rows, and make it ready for its next use.   ret: SQLite's code */
 int rk_journal_run(sqlite3_stmt *s);
+
+/* rk_journal_group_failed - the open group cannot be committed any more; the first reason counts.   ret: enum rk_err */
+int rk_journal_group_failed(struct rk_journal *j, int rc);
 
 /* rk_journal_in_place - do the names of the file and its log still mean the files that were opened */
 bool rk_journal_in_place(const struct rk_journal *j);

@@ -5,6 +5,7 @@
  * descriptors of sealed memfds, as any key is in rekeyd.  A slave keeps those that it has over its tries, for its
  * sources have none of them any more; a master's are dropped with the rotation that they were for.
  */
+#include "ratchet.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -239,6 +240,7 @@ fill_call(const struct end *end, struct rk_call_msg *call)
         head->seq = end->live->e.d.seq;
         head->role = end->live->e.d.role;
     }
+    head->ratchet = ratchet_wants(end);
     for (size_t i = 0; i < m->n; i++) {
         struct rk_item *item = &call->items[i + 1];
 
@@ -473,7 +475,8 @@ mixed(void *arg, struct rk_reply *reply)
     } else {
         end->key_fd = item->fd;
         item->fd = -1;
-        end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .theirs = item->theirs});
+        if (!ratchet_takes(end, item))
+            end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .theirs = item->theirs});
     }
     inst_release(device);
 }

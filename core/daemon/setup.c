@@ -5,6 +5,7 @@
  */
 #include "discover.h"
 #include "path.h"
+#include "ratchet.h"
 #include "source_pool.h"
 
 #include "../base/err.h"
@@ -385,7 +386,8 @@ make_end(struct change *c, const struct loaded *l, const struct rk_link_conf *co
     end->device = inst_of(c, which == 'a' ? conf->device : conf->peer_device);
     end->source = inst_of(c, which == 'a' ? conf->source : conf->peer_source);
     end->fallback = inst_of(c, which == 'a' ? conf->fallback : conf->peer_fallback);
-    if (path_follow(end, conf, c->inst) != RK_OK || mix_setup(end, c->inst) != RK_OK) {
+    if (path_follow(end, conf, c->inst) != RK_OK || mix_setup(end, c->inst) != RK_OK ||
+        ratchet_setup(end) != RK_OK) {
         end_free(end);
         return NULL;
     }

@@ -2,7 +2,7 @@
  *
  * No effect follows before its entry is durable: an end hears DONE only after the commit.
  */
-#include "daemon.h"
+#include "ratchet.h"
 
 #include "../base/err.h"
 #include "../base/log.h"
@@ -18,6 +18,7 @@ store_put(struct end *end)
     struct daemon *d = end->d;
 
     end->live->put_err = rk_journal_put_at(d->journal, &end->live->place, &end->live->e.d);
+    ratchet_store(end);
     end->live->next_commit = NULL;
     *d->commit_last = end;
     d->commit_last = &end->live->next_commit;
@@ -91,6 +92,7 @@ put_all(struct daemon *d)
         else if (rk_journal_put_at(d->journal, &end->live->place, &end->live->e.d) == RK_E_CONTRACT)
             rk_log(RK_LOG_ERR, "ev=journal link=%s end=%c res=contract why=\"its state cannot be written\"",
                    end->conf->name, end->which);
+        ratchet_lost(end);
     }
 }
 
@@ -140,6 +142,7 @@ store_flush(struct daemon *d)
         int end_err = err ? err : end->live->put_err;
 
         end->live->next_commit = NULL;
+        ratchet_stored(end, !err);
         if (end_err)
             end_failed(end, end_err, err ? why : "the journal refused the entry");
         else

@@ -312,7 +312,7 @@ rk_verb_name(uint32_t verb)
         [RK_V_WATCH] = "watch",     [RK_V_ATTACH] = "attach",       [RK_V_SOURCE_TEST] = "source-test",
         [RK_V_MIX] = "mix",         [RK_V_TEND] = "tend",           [RK_V_DISCOVER] = "discover",
         [RK_V_PREPARE] = "prepare", [RK_V_ENCODE] = "encode",       [RK_V_DECODE] = "decode",
-        [RK_V_NEIGHBOURS] = "neighbours",
+        [RK_V_NEIGHBOURS] = "neighbours", [RK_V_RATCHET] = "ratchet",
     };
 
     if (verb == RK_V_INIT || verb == RK_V_FINI)

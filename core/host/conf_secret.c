@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,9 +17,10 @@
 #define PREFIX "file:"
 
 static int
-check_file(int fd, const char *path, struct stat *st, char *why, size_t size)
+check_file(int fd, const char *path, size_t most, struct stat *st, char *why, size_t size)
 {
     const char *wrong = NULL;
+    char longer[48];
 
     if (fstat(fd, st) < 0) {
         snprintf(why, size, "%s: %s", path, strerror(errno));
@@ -32,8 +34,10 @@ check_file(int fd, const char *path, struct stat *st, char *why, size_t size)
         wrong = "open to group or others; chmod 600 it";
     else if (st->st_size == 0)
         wrong = "empty";
-    else if (st->st_size > RK_SECRET_FILE_MAX)
-        wrong = "longer than 4096 bytes";
+    else if ((uint64_t)st->st_size > most) {
+        snprintf(longer, sizeof longer, "longer than %zu bytes", most);
+        wrong = longer;
+    }
     if (!wrong)
         return RK_OK;
     snprintf(why, size, "%s: %s", path, wrong);
@@ -67,29 +71,49 @@ length_of(int fd, size_t size)
 }
 
 int
-rk_conf_secret_read(const char *value, struct rk_secret **out, char *why, size_t size)
+rk_conf_secret_open(const char *value, size_t most, struct stat *st, int *out, char *why, size_t size)
 {
     const char *path = value + strlen(PREFIX);
-    struct stat st;
-    int fd, err;
+    int err;
 
-    *out = NULL;
+    *out = -1;
     if (strncmp(value, PREFIX "/", strlen(PREFIX) + 1) != 0) {
         snprintf(why, size, "a secret is given as \"file:/absolute/path\"");
         return RK_E_CONFIG;
     }
-    fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
+    *out = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (*out < 0) {
         err = errno;
         snprintf(why, size, "%s: %s", path, err == ELOOP ? "a symbolic link" : strerror(err));
         return err == ENOENT ? RK_E_NOENT : err == ELOOP ? RK_E_UNSAFE : err == EACCES ? RK_E_AUTH : RK_E_IO;
     }
-    err = check_file(fd, path, &st, why, size);
-    if (!err) {
-        err = rk_secret_new(length_of(fd, (size_t)st.st_size), read_file, &fd, out);
-        if (err)
-            snprintf(why, size, "%s: cannot be read whole", path);
+    err = check_file(*out, path, most, st, why, size);
+    if (err) {
+        close(*out);
+        *out = -1;
     }
+    return err;
+}
+
+int
+rk_conf_secret_bytes(int fd, unsigned char *bytes, size_t len)
+{
+    return read_file(bytes, len, &fd);
+}
+
+int
+rk_conf_secret_read(const char *value, struct rk_secret **out, char *why, size_t size)
+{
+    struct stat st;
+    int fd, err;
+
+    *out = NULL;
+    err = rk_conf_secret_open(value, RK_SECRET_FILE_MAX, &st, &fd, why, size);
+    if (err)
+        return err;
+    err = rk_secret_new(length_of(fd, (size_t)st.st_size), read_file, &fd, out);
+    if (err)
+        snprintf(why, size, "%s: cannot be read whole", value + strlen(PREFIX));
     close(fd);
     return err;
 }

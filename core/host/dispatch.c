@@ -2,12 +2,13 @@
  *
  * A device takes one call at a time, a channel one PUBLISH beside one WATCH: rekeyd promises so, and a second one is
  * refused.  ATTACH of a channel has the plugin to itself, but for WATCH, and comes before what came later.  Links are
- * bound, and MIX is done, at once, whatever else is under way.  Sources without RK_CAP_PARALLEL are served in order.
- * The budget runs from the arrival of the call.
+ * bound, and MIX and RATCHET are done, at once, whatever else is under way.  Sources without RK_CAP_PARALLEL are served
+ * in order.  The budget runs from the arrival of the call.
  */
 #include "dispatch.h"
 
 #include "mix.h"
+#include "ratchet.h"
 #include "run.h"
 
 #include "../base/clock.h"
@@ -344,9 +345,11 @@ on_call(struct rk_dispatch *d, const void *frame, size_t len, int *fds, size_t n
     if (!admit(c)) {
         c->inst = NULL; /* it never held the instance */
         give_back(d, c);
-    } else if (c->verb == RK_V_MIX || (c->verb == RK_V_ATTACH && !rk_attach_bind(c))) {
+    } else if (c->verb == RK_V_MIX || c->verb == RK_V_RATCHET || (c->verb == RK_V_ATTACH && !rk_attach_bind(c))) {
         if (c->verb == RK_V_MIX)
             rk_run_mix(c);
+        else if (c->verb == RK_V_RATCHET)
+            rk_run_ratchet(c);
         c->inst = NULL;
         give_back(d, c);
     } else {

@@ -81,7 +81,7 @@ rk_inst_free(struct rk_inst **inst)
 {
     if (!*inst)
         return;
-    rk_secret_free(&(*inst)->auth_key);
+    rk_chankeys_free(&(*inst)->keys);
     rk_binds_free(&(*inst)->binds);
     free(*inst);
     *inst = NULL;

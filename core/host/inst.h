@@ -6,9 +6,8 @@
 #define RK_INST_H
 
 #include "bind.h"
+#include "chankeys.h"
 #include "loader.h"
-
-#include "../base/secret.h"
 
 #include <stdbool.h>
 
@@ -19,7 +18,7 @@ struct rk_inst {
     void *data;                 /* the plugin's */
     char name[RK_NAME_MAX + 1];
     char sae[RK_SAE_MAX + 1];   /* this site's */
-    struct rk_secret *auth_key; /* channels; else NULL */
+    struct rk_chankeys *keys;   /* channels; else NULL */
     /* The main thread's. */
     struct rk_binds binds;
     unsigned calls;             /* calls that hold it, waiting ones included */

@@ -1,8 +1,6 @@
 /* kdf.c - derivations by OpenSSL.  Intermediate keys are secrets; a tag is public once made. */
 #include "kdf.h"
 
-#include "hmac.h"
-
 #include "../base/text.h"
 
 #include <openssl/evp.h>
@@ -136,10 +134,10 @@ tag_with(const unsigned char *key, size_t len, void *arg)
     return RK_OK;
 }
 
-/* ---- confirm tags ---- */
+/* ---- keys of one block ---- */
 
-/* HKDF-SHA-256 for one block (RFC 5869): what it extracts, and behind it the confirm key, both in locked memory. */
-struct confirm_key {
+/* HKDF-SHA-256 for one block (RFC 5869): what it extracts, and behind it the key, both in locked memory. */
+struct block {
     struct rk_hmac *hmac; /* begun, with no salt therefore */
     const struct rk_secret *key;
     struct text info;
@@ -149,7 +147,7 @@ struct confirm_key {
 static int
 extract(const unsigned char *key, size_t len, void *arg)
 {
-    struct confirm_key *c = arg;
+    struct block *c = arg;
 
     if (!rk_hmac_tag(c->hmac, key, len, c->out) ||
         !rk_hmac_key(c->hmac, (struct rk_bytes){c->out, RK_HMAC_BYTES}) ||
@@ -159,14 +157,16 @@ extract(const unsigned char *key, size_t len, void *arg)
 }
 
 static int
-confirm_key_fill(unsigned char *out, size_t len, void *arg)
+block_fill(unsigned char *out, size_t len, void *arg)
 {
-    struct confirm_key *c = arg;
+    struct block *c = arg;
 
     (void)len;
     c->out = out;
     return rk_secret_use(c->key, extract, c);
 }
+
+/* ---- confirm tags ---- */
 
 struct tags {
     struct rk_hmac *hmac;
@@ -197,7 +197,7 @@ int
 rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, struct rk_confirm out)
 {
     struct rk_hmac hmac;
-    struct confirm_key c = {.hmac = &hmac, .key = key, .info = {.len = 0}};
+    struct block c = {.hmac = &hmac, .key = key, .info = {.len = 0}};
     struct tags t = {.hmac = &hmac, .text = {.len = 0}, .tags = out, .role = of->role};
     struct rk_secret *confirm_key;
     int err;
@@ -211,7 +211,7 @@ rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, str
     for (int i = 7; i >= 0; i--)
         t.text.bytes[t.text.len++] = (unsigned char)(of->seq >> 8 * i);
     t.text.len++; /* the role */
-    err = rk_hmac_begin(&hmac) ? rk_secret_new(2 * RK_HMAC_BYTES, confirm_key_fill, &c, &confirm_key) : RK_E_FATAL;
+    err = rk_hmac_begin(&hmac) ? rk_secret_new(2 * RK_HMAC_BYTES, block_fill, &c, &confirm_key) : RK_E_FATAL;
     if (!err) {
         err = rk_secret_use(confirm_key, tags_with, &t);
         rk_secret_free(&confirm_key);
@@ -229,8 +229,46 @@ rk_kdf_confirm(const struct rk_secret *key, const char *link, const char *key_id
     return rk_kdf_confirms(key, &of, (struct rk_confirm){.mine = hex});
 }
 
+/* ---- channels ---- */
+
 int
-rk_kdf_record(const struct rk_secret *auth_key, struct rk_parties parties, const char *text, char *hex)
+rk_kdf_channel(const struct rk_secret *key, const struct rk_confirm_of *of, struct rk_secret **out)
+{
+    struct text info = {.len = 0};
+
+    add_text(&info, "rekey channel v1");
+    add_text(&info, of->link);
+    add_text(&info, of->key_id);
+    return rk_kdf_derive(key, info.bytes, info.len, RK_CHANKEY_BYTES, out);
+}
+
+static int
+copy_fill(unsigned char *out, size_t len, void *arg)
+{
+    memcpy(out, ((const struct rk_bytes *)arg)->bytes, len);
+    return RK_OK;
+}
+
+int
+rk_kdf_wrap(struct rk_bytes auth_key, const char *link, struct rk_secret **out)
+{
+    struct text info = {.len = 0};
+    struct rk_secret *key;
+    int err;
+
+    add_text(&info, "rekey wrap v1");
+    add_text(&info, link);
+    *out = NULL;
+    err = rk_secret_new(auth_key.len, copy_fill, &auth_key, &key);
+    if (!err) {
+        err = rk_kdf_derive(key, info.bytes, info.len, 32, out);
+        rk_secret_free(&key);
+    }
+    return err;
+}
+
+int
+rk_kdf_record(struct rk_bytes key, struct rk_parties parties, const char *text, char *hex)
 {
     struct rk_hmac hmac;
     struct text input = {.len = 0};
@@ -241,7 +279,7 @@ rk_kdf_record(const struct rk_secret *auth_key, struct rk_parties parties, const
     add_text(&input, parties.from_sae);
     add_text(&input, parties.to_sae);
     add_text(&input, text);
-    err = rk_hmac_begin(&hmac) ? rk_secret_use(auth_key, tag_with, &tag) : RK_E_FATAL;
+    err = rk_hmac_begin(&hmac) ? tag_with(key.bytes, key.len, &tag) : RK_E_FATAL;
     rk_hmac_end(&hmac);
     return err;
 }

@@ -5,6 +5,8 @@
 #ifndef RK_KDF_H
 #define RK_KDF_H
 
+#include "hmac.h"
+
 #include "../ipc/msg.h"
 
 #include "../base/secret.h"
@@ -43,14 +45,25 @@ struct rk_confirm {
 };
 int rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, struct rk_confirm out);
 
+/* rk_kdf_channel - the key that a link's key gives its channel, while it is in use
+ * in:   of  link and key_id count.   out: *out, RK_CHANKEY_BYTES, owned by the caller: HKDF-SHA-256(key,
+ *       "rekey channel v1"|link|key ID), texts NUL-ended
+ * ret:  as rk_kdf_confirm.   src: design: doc/channels.md */
+int rk_kdf_channel(const struct rk_secret *key, const struct rk_confirm_of *of, struct rk_secret **out);
+
+/* rk_kdf_wrap - the key by which a link's channel keys are wrapped for the journal
+ * out:  *out, 32 bytes, owned by the caller: HKDF-SHA-256(auth_key, "rekey wrap v1"|link), texts NUL-ended
+ * ret:  as rk_kdf_confirm.   src: design: doc/channels.md */
+int rk_kdf_wrap(struct rk_bytes auth_key, const char *link, struct rk_secret **out);
+
 /* rk_kdf_record - the tag of a record
- * in:   auth_key of the channel;  parties  who sends it and to whom;  text  the record without tag
- * out:  hex[RK_CONFIRM_HEX + 1]: first 16 bytes of HMAC-SHA-256(auth_key, "rekey record v1"|from|to|text), NUL-ended
- *       texts
- * ret:  as rk_kdf_confirm.   src: design: doc/rotation.md */
+ * in:   key  an auth-key of the channel, or a channel key;  parties  who sends it and to whom;  text  the record
+ *       without tag
+ * out:  hex[RK_CONFIRM_HEX + 1]: first 16 bytes of HMAC-SHA-256(key, "rekey record v1"|from|to|text), NUL-ended texts
+ * ret:  RK_OK, RK_E_FATAL.   src: design: doc/channels.md */
 struct rk_parties {
     const char *from_sae, *to_sae;
 };
-int rk_kdf_record(const struct rk_secret *auth_key, struct rk_parties parties, const char *text, char *hex);
+int rk_kdf_record(struct rk_bytes key, struct rk_parties parties, const char *text, char *hex);
 
 #endif

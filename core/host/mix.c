@@ -2,6 +2,7 @@
 #include "mix.h"
 
 #include "kdf.h"
+#include "ratchet.h"
 
 #include "../base/text.h"
 
@@ -150,6 +151,8 @@ give(struct rk_call *c, const struct rk_mix *mix)
     if (!err && head->role)
         err = rk_kdf_confirms(key, &(struct rk_confirm_of){head->link, out->key_id, head->seq, head->role},
                               (struct rk_confirm){out->mine, out->theirs});
+    if (!err)
+        err = rk_ratchet_derive(head, key, out->key_id, out);
     if (!err) {
         out->fd = rk_secret_send(&key);
         err = out->fd < 0 ? RK_E_NOMEM : RK_OK;

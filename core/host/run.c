@@ -6,7 +6,7 @@
 #include "safe.h"
 #include "services.h"
 
-#include "conf_secret.h"
+#include "ratchet.h"
 
 #include "../base/clock.h"
 #include "../base/text.h"
@@ -98,6 +98,7 @@ kind_of(uint32_t verb)
     case RK_V_ATTACH:
     case RK_V_ENCODE:
     case RK_V_DECODE:
+    case RK_V_RATCHET:
         return RK_CHANNEL;
     default:
         return 0;
@@ -122,6 +123,10 @@ wrong_item(const struct rk_call *c, const struct rk_item *item)
 {
     bool stage = c->verb == RK_V_APPLY && item->op == RK_OP_STAGE;
 
+    if (item->chan_fd >= 0)
+        return "a key where none belongs";
+    if (c->verb == RK_V_RATCHET)
+        return rk_ratchet_wrong(item);
     if (stage != (item->fd >= 0))
         return stage ? "STAGE without a key" : "a key where none belongs";
     if (stage && item->role != 1 && item->role != 2)
@@ -187,7 +192,7 @@ read_auth_key(struct rk_call *c, const struct rk_conf *conf)
 {
     const char *name = rk_channel_opts[0].name;
     char why[RK_TEXT_MAX] = "";
-    int err = rk_conf_secret_read(rk_options_raw(conf, name, 0), &c->inst->auth_key, why, sizeof why);
+    int err = rk_chankeys_new(rk_options_raw(conf, name, 0), &c->inst->keys, why, sizeof why);
 
     return err ? rk_call_fail(c, err, "%s: %.350s", name, why) : RK_OK;
 }

@@ -1,10 +1,12 @@
 /* run_channel.c - calls of channels.  A record leaves with its tag, and passes inwards only with the right one; of each
- * other the core is told why it was refused, for there it is counted. */
+ * other the core is told why it was refused, for there it is counted.  Repeats pass now and then: who hears the peer's
+ * record a thousand times in a second knows no more than who hears it ten times. */
 #include "run.h"
 
-#include "kdf.h"
+#include "chankeys.h"
 #include "safe.h"
 
+#include "../base/clock.h"
 #include "../base/text.h"
 
 #include <stdarg.h>
@@ -20,7 +22,8 @@
 int
 rk_sign_post(const struct rk_call *c, const struct rk_item *in, struct rk_post *post)
 {
-    const struct rk_parties parties = {c->inst->sae, in->sae};
+    const struct rk_signed what = {in->link, in->text, {c->inst->sae, in->sae}};
+    char used[RK_KEY_ID_MAX + 1];
     size_t len = strlen(in->text);
 
     if (!rk_name_ok(in->link, RK_LINK_MAX) || !in->sae[0] || !rk_safe_record(in->text, sizeof in->text) ||
@@ -31,7 +34,9 @@ rk_sign_post(const struct rk_call *c, const struct rk_item *in, struct rk_post *
     strcpy(post->record, in->text);
     post->record[len] = '|';
     post->err = RK_E_CONTRACT;
-    return rk_kdf_record(c->inst->auth_key, parties, in->text, post->record + len + 1);
+    rk_chankeys_look(c->inst->keys);
+    return rk_chankeys_sign(c->inst->keys, &what, in->key_id,
+                            (struct rk_tag_out){post->record + len + 1, used});
 }
 
 /* Sign what can be signed; at[i] is then the item of posts[i].  ret: how many. */
@@ -46,6 +51,8 @@ sign_all(struct rk_call *c, struct rk_post *posts, size_t *at)
         out->err = rk_sign_post(c, &c->msg.items[i], &posts[n]);
         if (out->err == RK_OK)
             at[n++] = i;
+        else if (out->err == RK_E_NOENT)
+            strcpy(out->text, "the record cannot be signed: the auth-key file has no key for this link");
         else
             strcpy(out->text, "the record cannot be signed: no link name, no peer, too long or unprintable");
     }
@@ -139,6 +146,7 @@ rk_run_watch(struct rk_call *c)
         return rk_call_fail(c, RK_E_NOMEM, "out of memory");
     }
     err = c->inst->module->channel.watch(c->inst->data, c, posts, RK_BATCH_MAX, &n);
+    rk_chankeys_look(c->inst->keys);
     if (!err && n > RK_BATCH_MAX)
         err = rk_call_fail(c, RK_E_CONTRACT, "%s: watch returned more records than there was room for", c->inst->name);
     for (size_t i = 0; !err && i < n; i++) {
@@ -159,12 +167,45 @@ verify_bare(const struct rk_inst *inst, struct rk_item *item)
         refuse(item, RK_E_PROTOCOL, "no key ID");
 }
 
-/* Make a record that may not pass one that says why; what passes loses its tag. */
+/* Its tag is right: by whose channel key is told.  item->text is without the tag, and bar where it begins. */
 static void
-verify(const struct rk_inst *inst, struct rk_item *item)
+take_signed(struct rk_chankeys *keys, struct rk_item *item, char *bar, int64_t now_ns)
+{
+    enum rk_flow_way way;
+
+    *bar = '|'; /* a repeat has the same tag */
+    way = rk_chankeys_flow(keys, item->link, item->text, now_ns);
+    *bar = '\0';
+    if (way == RK_FLOW_OVER)
+        refuse(item, RK_E_BUSY, "too many records with good tags: the link's limit is %d in a second",
+               RK_RECORDS_PER_S);
+    else if (way == RK_FLOW_DROP)
+        item->link[0] = '\0';
+}
+
+static void
+check_tag(const struct rk_inst *inst, const char *peer, struct rk_item *item, char *bar, int64_t now_ns)
+{
+    const struct rk_signed what = {item->link, item->text, {peer, inst->sae}};
+    int err;
+
+    *bar = '\0';
+    err = rk_chankeys_verify(inst->keys, &what, bar + 1, item->key_id);
+    if (err == RK_OK)
+        take_signed(inst->keys, item, bar, now_ns);
+    else if (err == RK_E_AUTH)
+        refuse(item, RK_E_AUTH, "wrong tag: auth-key or SAE IDs differ, or it is forged");
+    else if (err == RK_E_NOENT)
+        refuse(item, RK_E_AUTH, "the auth-key file has no key for this link");
+    else
+        refuse(item, RK_E_FATAL, "its tag cannot be checked");
+}
+
+/* Make a record that may not pass one that says why; what passes loses its tag, and what is to be dropped its link. */
+static void
+verify(const struct rk_inst *inst, struct rk_item *item, int64_t now_ns)
 {
     const struct rk_bind *bind = rk_bind_find(&inst->binds, item->link);
-    char tag[RK_CONFIRM_HEX + 1];
     char *bar = strrchr(item->text, '|');
 
     if (item->err && (item->err != RK_E_CONFLICT || bind)) {
@@ -179,11 +220,7 @@ verify(const struct rk_inst *inst, struct rk_item *item)
     } else if (!bar || bar == item->text || strlen(bar) != TAG_BYTES) {
         refuse(item, RK_E_PROTOCOL, "no record: it has no tag");
     } else {
-        *bar = '\0';
-        if (rk_kdf_record(inst->auth_key, (struct rk_parties){bind->sae, inst->sae}, item->text, tag) != RK_OK)
-            refuse(item, RK_E_FATAL, "its tag cannot be checked");
-        else if (!rk_same(tag, bar + 1, RK_CONFIRM_HEX))
-            refuse(item, RK_E_AUTH, "wrong tag: auth-key or SAE IDs differ, or it is forged");
+        check_tag(inst, bind->sae, item, bar, now_ns);
         strcpy(item->sae, bind->sae);
     }
 }
@@ -191,6 +228,18 @@ verify(const struct rk_inst *inst, struct rk_item *item)
 void
 rk_watch_verify(struct rk_call *c)
 {
-    for (size_t i = 0; i < c->reply.n; i++)
-        verify(c->inst, &c->reply.items[i]);
+    int64_t now_ns = rk_now_ns();
+    size_t kept = 0;
+
+    for (size_t i = 0; i < c->reply.n; i++) {
+        struct rk_item *item = &c->reply.items[i];
+
+        verify(c->inst, item, now_ns);
+        if (!item->link[0] && !item->err)
+            continue; /* a repeat */
+        if (kept != i)
+            c->reply.items[kept] = *item;
+        kept++;
+    }
+    c->reply.n = kept;
 }

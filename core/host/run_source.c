@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "kdf.h"
+#include "ratchet.h"
 #include "safe.h"
 
 #include "../base/log.h"
@@ -86,6 +87,17 @@ add_tag(struct rk_call *c, struct rk_key *key, const struct rk_item *in, struct 
         drop(c, key, err, "no confirm tag can be made");
 }
 
+/* By which records will be signed while the key is in use: made here, for it must be in the journal before the device
+ * may have the key. */
+static void
+add_channel_key(struct rk_call *c, struct rk_key *key, const struct rk_item *in, struct rk_item *out)
+{
+    int err = key->err == RK_OK ? rk_ratchet_derive(in, key->secret, key->id, out) : RK_OK;
+
+    if (err)
+        drop(c, key, err, "no channel key can be made");
+}
+
 /* Into the reply; ret: RK_OK when at least one key is there, else why not. */
 static int
 pass_on(struct rk_call *c, struct rk_key *keys, size_t n)
@@ -97,6 +109,7 @@ pass_on(struct rk_call *c, struct rk_key *keys, size_t n)
         struct rk_item *out = &c->reply.items[i];
 
         add_tag(c, &keys[i], &c->msg.items[i], out);
+        add_channel_key(c, &keys[i], &c->msg.items[i], out);
         if (keys[i].err == RK_OK) {
             strcpy(out->key_id, keys[i].id);
             out->fd = rk_secret_send(&keys[i].secret);

@@ -24,8 +24,10 @@ struct field {
     }
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-/* Nested values: an item, a key of an item, a setting, an option, a choice; and "this item has a descriptor". */
-enum { T_ITEM = 100, T_KEY, T_SETTING, T_OPT, T_CHOICE, T_FD };
+_Static_assert(RK_FRAME_FDS >= 2 * RK_BATCH_MAX, "an item has up to two");
+
+/* Nested values: an item, a key of an item, a setting, an option, a choice; and that an item has a descriptor. */
+enum { T_ITEM = 100, T_KEY, T_SETTING, T_OPT, T_CHOICE, T_FD, T_CHAN_FD };
 
 static const struct field item_fields[] = {
     F(rk_item, 1, U32, op),       F(rk_item, 2, U32, state),   F(rk_item, 3, U32, foreign),
@@ -34,7 +36,7 @@ static const struct field item_fields[] = {
     F(rk_item, 10, STR, facts),   F(rk_item, 11, STR, text),   F(rk_item, 12, STR, mine),
     F(rk_item, 13, STR, theirs),  F(rk_item, 14, U32, role),
     F(rk_item, 15, U32, read),    F(rk_item, 16, STR, chassis), F(rk_item, 17, STR, port),
-    F(rk_item, 18, U32, carried),
+    F(rk_item, 18, U32, carried), F(rk_item, 30, U32, ratchet),
 };
 
 struct seen_key { /* one element of rk_item.key, which has no name of its own */
@@ -230,15 +232,17 @@ rk_items_new(size_t n)
     struct rk_item *items = calloc(n ? n : 1, sizeof *items);
 
     for (size_t i = 0; items && i < n; i++)
-        items[i].fd = -1;
+        items[i].fd = items[i].chan_fd = -1;
     return items;
 }
 
 void
 rk_items_free(struct rk_item *items, size_t n)
 {
-    for (size_t i = 0; items && i < n; i++)
+    for (size_t i = 0; items && i < n; i++) {
         rk_secret_fd_wipe(items[i].fd);
+        rk_secret_fd_wipe(items[i].chan_fd);
+    }
     free(items);
 }
 
@@ -248,8 +252,20 @@ rk_items_sent(struct rk_item *items, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (items[i].fd >= 0)
             close(items[i].fd);
-        items[i].fd = -1;
+        if (items[i].chan_fd >= 0)
+            close(items[i].chan_fd);
+        items[i].fd = items[i].chan_fd = -1;
     }
+}
+
+/* Which of the frame's descriptors is the item's. */
+static void
+put_fd(struct rk_tlv_w *w, uint16_t tag, int fd, int *fds, size_t *n_fds)
+{
+    if (fd < 0)
+        return;
+    rk_tlv_u32(w, tag, (uint32_t)*n_fds);
+    fds[(*n_fds)++] = fd;
 }
 
 static void
@@ -271,10 +287,8 @@ put_items(struct rk_tlv_w *w, const struct rk_item *items, size_t n, int *fds, s
             else
                 rk_tlv_u32(w, 9, (uint32_t)k), rk_tlv_end(w, key_mark);
         }
-        if (items[i].fd >= 0) {
-            rk_tlv_u32(w, T_FD, (uint32_t)*n_fds);
-            fds[(*n_fds)++] = items[i].fd;
-        }
+        put_fd(w, T_FD, items[i].fd, fds, n_fds);
+        put_fd(w, T_CHAN_FD, items[i].chan_fd, fds, n_fds);
         rk_tlv_end(w, mark);
     }
 }
@@ -300,21 +314,33 @@ get_key(const struct rk_tlv *t, struct rk_item *item)
 
 /* fds[i] becomes -1 when an item has taken it: none can be taken twice. */
 static bool
+get_fd(const struct rk_tlv *t, int *fd, int *fds, size_t n_fds)
+{
+    uint32_t index;
+
+    if (*fd >= 0 || !rk_tlv_get_u32(t, &index) || index >= n_fds || fds[index] < 0)
+        return false;
+    *fd = fds[index];
+    fds[index] = -1;
+    return true;
+}
+
+static bool
 get_item(const struct rk_tlv *in, struct rk_item *item, int *fds, size_t n_fds)
 {
     struct rk_tlv_r r = inside(in);
     struct rk_tlv t;
-    uint32_t index;
 
     while (rk_tlv_next(&r, &t)) {
         if (t.tag == T_KEY) {
             if (!get_key(&t, item))
                 return false;
         } else if (t.tag == T_FD) {
-            if (item->fd >= 0 || !rk_tlv_get_u32(&t, &index) || index >= n_fds || fds[index] < 0)
+            if (!get_fd(&t, &item->fd, fds, n_fds))
                 return false;
-            item->fd = fds[index];
-            fds[index] = -1;
+        } else if (t.tag == T_CHAN_FD) {
+            if (!get_fd(&t, &item->chan_fd, fds, n_fds))
+                return false;
         } else if (!get_field(item_fields, COUNT(item_fields), &t, item)) {
             return false;
         }

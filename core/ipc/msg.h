@@ -33,12 +33,18 @@ enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK
  * it is heard; sae "" ends one.  The host binds them at once: WATCH returns records of bound links only.  Then the
  * plugin is told, if it wants to know.
  * MIX is done by the host itself, for a device instance: one key of the parts of several sources.
+ * RATCHET is done by the host itself, for a channel instance: items (link, key_id) of channel keys.  ADD takes the one
+ * in fd, RESTORE the wrapped one in text; ADD, and WRAP of one that is held, answer with it wrapped, in text.  Before
+ * ADD, and for KEEP, the link's other keys than those of key[].id are forgotten.
  * TEND, DISCOVER, PREPARE: operations that a device's plugin need not offer, see rk_hello.ops.  PREPARE: one item for
  * each interface, its name; there may be none.
  * Records that a device carries: ENCODE and DECODE are for the channel, NEIGHBOURS for the device; see run_carry.c. */
 enum rk_verb { RK_V_GET_NEW = 1, RK_V_GET_BY_ID, RK_V_SOURCE_STATUS, RK_V_APPLY, RK_V_OBSERVE, RK_V_PUBLISH,
                RK_V_WATCH, RK_V_ATTACH, RK_V_SOURCE_TEST, RK_V_MIX, RK_V_TEND, RK_V_DISCOVER, RK_V_PREPARE,
-               RK_V_ENCODE, RK_V_DECODE, RK_V_NEIGHBOURS };
+               RK_V_ENCODE, RK_V_DECODE, RK_V_NEIGHBOURS, RK_V_RATCHET };
+
+/* rk_item.op of RATCHET */
+enum rk_ratchet_op { RK_RATCHET_ADD = 1, RK_RATCHET_RESTORE, RK_RATCHET_KEEP, RK_RATCHET_WRAP };
 
 /* rk_hello.ops */
 #define RK_OFFERS_TEND 0x1u
@@ -74,13 +80,16 @@ struct rk_item {
     int32_t err;                       /* reply */
     uint64_t seq;                      /* APPLY */
     int fd;                            /* -1, or a sealed memfd: GET_* reply, APPLY STAGE; owned by the item.
-                                        * MIX: of each part that is there; its reply: the key */
+                                        * MIX: of each part that is there; its reply: the key.  RATCHET ADD */
+    int chan_fd;                       /* the same: GET_*, MIX reply: the channel key of this key, when it was asked */
     char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, ATTACH, ENCODE, DECODE, MIX (first); GET_*: for
                                         * the log */
     char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE, ATTACH, NEIGHBOURS; DECODE: where the neighbour is */
     char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, ATTACH, ENCODE: peer SAE.  MIX (first item): own SAE.
                                         * DECODE: the neighbour's system name */
-    char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY.  MIX: of a part, "" left out; its reply: of the key */
+    char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY, RATCHET.  MIX: of a part, "" left out; its reply: of the key.
+                                        * PUBLISH, ENCODE: whose channel key is to sign, "" or one that is not held:
+                                        * the auth-key; WATCH, DECODE reply: which one has signed */
     char facts[RK_FACTS_MAX + 1];      /* APPLY, OBSERVE: the peer's; OBSERVE reply, APPLY reply with read: own */
     char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; reply: why; APPLY: text of DESCRIBE,
                                         * terms of STAGE and RETIRE (at most RK_TERMS_MAX, "" none).
@@ -93,10 +102,12 @@ struct rk_item {
     char chassis[RK_PIN_MAX + 1];      /* ATTACH: IDs that the neighbour must show; "" any.  DECODE: that it shows */
     char port[RK_PIN_MAX + 1];
     uint32_t carried;                  /* ATTACH: 1: the device shows and hears the record */
+    uint32_t ratchet;                  /* GET_*, MIX (first item): 1: the channel key as well, for link */
     uint32_t read;                     /* APPLY reply: 1: it was done, and then read: what an OBSERVE answers is here.
                                         * DECODE: 1: it is a neighbour of the link; 0: the link has none */
     struct {
-        char id[RK_KEY_ID_MAX + 1];    /* OBSERVE, APPLY with read_ms: key ID to look for, "" none */
+        char id[RK_KEY_ID_MAX + 1];    /* OBSERVE, APPLY with read_ms: key ID to look for, "" none.  RATCHET: of
+                                        * one that is held on to */
         uint64_t seq;
         uint32_t held;                 /* their replies: RK_HELD_... */
     } key[RK_SEEN_KEYS];

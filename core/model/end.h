@@ -120,6 +120,7 @@ struct rk_todo {
 /* Raised by who has the channels: */
 #define RK_ALARM_PATH 0x20000u      /* one of the link's channels fails, is silent, or is behind the others */
 #define RK_ALARM_NEIGHBOUR 0x40000u /* a wrong or a second neighbour is heard on the interface */
+#define RK_ALARM_RESET_PEER 0x80000u /* the peer has lost its channel keys: the auth-key alone counts; see trust.h */
 
 /* What to do when a key is EXPIRED (option on-stale). */
 enum rk_stale { RK_STALE_HOLD, RK_STALE_FALLBACK, RK_STALE_SHUT };
@@ -220,6 +221,9 @@ bool rk_record_same(const struct rk_record *a, const struct rk_record *b);
 /* rk_end_missing - the first of the link's sources that has no part in the key in use; n_sources: none is missing, or
  *                  it is not known */
 size_t rk_end_missing(const struct rk_end *e);
+
+/* rk_end_silence_ns - how long nothing valid is heard of the peer before that counts: NO-PEER */
+int64_t rk_end_silence_ns(const struct rk_end *e);
 
 /* rk_end_alarms - all alarms as of now_ns, RK_ALARM_... */
 uint32_t rk_end_alarms(const struct rk_end *e, int64_t now_ns);

@@ -27,7 +27,8 @@ rk_alarm_name(uint32_t bit)
     static const char *const names[] = {"DUE",   "OVERDUE", "EXPIRED", "ROLE-CONFLICT", "FOREIGN",    "SPLIT",
                                         "NO-PEER", "JOURNAL", "DEVICE",  "SOURCE",        "UNPROTECTED",
                                         "CLOCK-SKEW", "SOURCE-DRY", "FALLBACK-IN-USE", "UNPROVED",
-                                        "CERT-EXPIRY", "MIX-REDUCED", "PATH", "NEIGHBOUR"};
+                                        "CERT-EXPIRY", "MIX-REDUCED", "PATH", "NEIGHBOUR",
+                                        "RESET-PEER"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (bit == 1u << i)
@@ -181,6 +182,12 @@ rk_end_missing(const struct rk_end *e)
     return rk_key_parts_missing(e->d.cur, e->n_sources);
 }
 
+int64_t
+rk_end_silence_ns(const struct rk_end *e)
+{
+    return 3 * e->verify_ns;
+}
+
 uint32_t
 rk_end_alarms(const struct rk_end *e, int64_t now_ns)
 {
@@ -193,7 +200,7 @@ rk_end_alarms(const struct rk_end *e, int64_t now_ns)
         alarms |= RK_ALARM_OVERDUE;
     else if (age_ns > e->interval_ns / 4 * 5)
         alarms |= RK_ALARM_DUE;
-    if (now_ns - e->heard_ns > 3 * e->verify_ns && !(rk_of(e)->one_way && rk_is_master(e)))
+    if (now_ns - e->heard_ns > rk_end_silence_ns(e) && !(rk_of(e)->one_way && rk_is_master(e)))
         alarms |= RK_ALARM_NO_PEER;
     if (e->clock_bad || e->start_bad)
         alarms |= RK_ALARM_CLOCK_SKEW;

@@ -471,7 +471,7 @@ def cross_fed(w):
             good[link] = f.read()
     for link, other in ((ALIKE[0], ALIKE[1]), (ALIKE[1], ALIKE[0]), (ALIKE[3], ALIKE[1])):
         records.put(w.b, link, good[other])
-        w.b.wait_end(link, lambda e: e["refused"] and "not a record of this link" in e["refused"]["why"], "it is refused")
+        w.b.wait_end(link, lambda e: e["refused"] and "wrong tag" in e["refused"]["why"], "it is refused")
     names_still(w)
 
 

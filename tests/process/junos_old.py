@@ -161,7 +161,7 @@ def hear(w):
         w.heard = key_id
     if w.heard:
         text = "rk1|%s|M|1|%d|O|%s|||" % (FOLLOWS, w.seq, w.heard)
-        records.put(w.a, FOLLOWS, records.sign(w.a, text, "SAE_B", "SAE_A"))
+        records.put(w.a, FOLLOWS, records.sign(records.auth_key(w.a), text, "SAE_B", "SAE_A"))
 
 
 def play(w):

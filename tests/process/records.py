@@ -1,7 +1,8 @@
 # records.py - records of two sites with a spool channel, as somebody in between sees and makes them.
 #
 # A Recorder keeps every record that either end ever publishes.  sign() makes a record with the right tag, as only one
-# who has the auth-key can; put() writes any bytes where an end looks for its peer's record.
+# who has the auth-key can, or a channel key: channel_key() makes that of a key, as only one who has the key can.  put()
+# writes any bytes where an end looks for its peer's record.
 import hashlib
 import hmac
 import os
@@ -15,14 +16,54 @@ def auth_key(site):
         return f.read().rstrip(b"\n")
 
 
-def tag(site, text, from_sae, to_sae):
-    """As rk_kdf_record() makes it: core/host/kdf.c."""
-    data = b"".join(word.encode() + b"\0" for word in ("rekey record v1", from_sae, to_sae, text))
-    return hmac.new(auth_key(site), data, hashlib.sha256).hexdigest()[:32]
+def words(*texts):
+    return b"".join(text.encode() + b"\0" for text in texts)
 
 
-def sign(site, text, from_sae, to_sae):
-    return ("%s|%s\n" % (text, tag(site, text, from_sae, to_sae))).encode()
+def hkdf(secret, info, n=32):
+    """RFC 5869 with SHA-256, without salt."""
+    prk, out, block = hmac.new(b"\0" * 32, secret, hashlib.sha256).digest(), b"", b""
+    while len(out) < n:
+        block = hmac.new(prk, block + info + bytes([len(out) // 32 + 1]), hashlib.sha256).digest()
+        out += block
+    return out[:n]
+
+
+def static_key(site, key_id, secret="static.key"):
+    """As the plugin static makes it of its secret: 256 bits."""
+    with open("%s/%s" % (site.dir, secret), "rb") as f:
+        return hkdf(f.read().strip(), words("rekey static v1", key_id) + b"256")
+
+
+def kme_key(kmes, key_id):
+    """As contrib/kme/keys.h says; of SAE_A and SAE_B."""
+    with open(kmes.dir + "/pki/pair.secret", "rb") as f:
+        root = hmac.new(b"rekey-kme pair v1", f.read().strip(), hashlib.sha256).digest()
+    names = b"".join(bytes([len(sae)]) + sae for sae in (b"SAE_A", b"SAE_B"))
+    return hkdf(root, b"rekey-kme key v1" + bytes.fromhex(key_id.replace("-", "")) + names)
+
+
+def channel_key(key, link, key_id):
+    """As rk_kdf_channel() makes it: core/host/kdf.c."""
+    return hkdf(key, words("rekey channel v1", link, key_id))
+
+
+def tag(key, text, from_sae, to_sae):
+    """As rk_kdf_record() makes it: core/host/kdf.c; key: that of a channel, or auth_key()."""
+    return hmac.new(key, words("rekey record v1", from_sae, to_sae, text), hashlib.sha256).hexdigest()[:32]
+
+
+def sign(key, text, from_sae, to_sae):
+    return ("%s|%s\n" % (text, tag(key, text, from_sae, to_sae))).encode()
+
+
+def signed_by(data, keys, from_sae, to_sae):
+    """Of these keys, by name, the name of the one that has signed; None: none of them."""
+    text, _, got = data.decode().rstrip("\n").rpartition("|")
+    for name, key in keys.items():
+        if tag(key, text, from_sae, to_sae) == got:
+            return name
+    return None
 
 
 def path(to, link):

@@ -44,6 +44,7 @@ def set_up(w):
         site.start()
     for link in (QUIET, OTHER, MAD, BUSY):
         settle(w, link, 1)
+    w.first_key = w.b.end(QUIET)["key_id"]
     for more in range(2, 6):  # a past to be replayed
         w.a.ask("rotate", QUIET)
         settle(w, QUIET, more)
@@ -184,18 +185,25 @@ def later_offer(f, key=KEY % 1, seq=None):
     return "|".join(f[:4] + [str(seq or int(f[4]) + 1), "O", key, f[6], f[8], ""])
 
 
+def signed(w, text, link=QUIET, from_sae="SAE_A", to_sae="SAE_B"):
+    """As the peer itself would sign it, which has the key in use."""
+    key_id = w.b.end(link)["key_id"]
+    return records.sign(records.channel_key(records.kme_key(w.kmes, key_id), link, key_id), text, from_sae, to_sae)
+
+
 def the_tag_is_known(w):
     """Else the forgeries below would be refused for a mistake of this test."""
     for site, other in ((w.a, w.b), (w.b, w.a)):
-        text, _, tag = now(site, QUIET).decode().rstrip("\n").rpartition("|")
-        expect(records.tag(site, text, other.sae, site.sae) == tag, "the tag of %s is not what this test makes", text)
+        text = now(site, QUIET).decode().rstrip("\n").rpartition("|")[0]
+        made = signed(w, text, from_sae=other.sae, to_sae=site.sae)
+        expect(made == now(site, QUIET), "the tag of %s is not what this test makes", text)
 
 
 def forged(w, good):
     f = records.fields(good)
     yield (later_offer(f) + "|" + f[10] + "\n").encode()                       # the tag of another record
     yield (later_offer(f) + "|" + w.random.randbytes(16).hex() + "\n").encode()  # any tag
-    yield records.sign(w.a, later_offer(f) + "x", "SAE_A", "SAE_B").replace(b"x|", b"|")
+    yield signed(w, later_offer(f) + "x").replace(b"x|", b"|")
     for i in range(len(good) - 1):  # the right tag, and one bit of the record is another; as many as are printable
         bad = good[:i] + bytes([good[i] ^ 1]) + good[i + 1:]
         if i % 7 == 0 and 0x20 < bad[i] < 0x7f:
@@ -203,17 +211,26 @@ def forged(w, good):
 
 
 def other_keys(w, good):
-    """Signed with a key that is not the channel's."""
-    site = w.rig.site("X%d" % len(w.rig.sites), "SAE_A")
-    site.secret("auth.key")
-    yield records.sign(site, later_offer(records.fields(good)), "SAE_A", "SAE_B")
-    w.rig.sites.remove(site)
+    """Signed with keys that are not the link's: any other, another link's, that of a key that went long ago."""
+    f = records.fields(good)
+    yield records.sign(os.urandom(32), later_offer(f), "SAE_A", "SAE_B")
+    for link, key_id in ((OTHER, f[6]), (QUIET, w.b.end(OTHER)["key_id"]), (QUIET, w.first_key)):
+        yield records.sign(records.channel_key(records.kme_key(w.kmes, key_id), link, key_id), later_offer(f), "SAE_A", "SAE_B")
+
+
+def auth_key_alone(w, good):
+    """Signed with the auth-key, which a thief of a file has; the peer has shown that it has more."""
+    f = records.fields(good)
+    for text in (later_offer(f), "|".join(f[:5] + ["L", ""] + f[7:10]), "|".join(f[:4] + ["0", "I", "", "", f[8], ""]),
+                 "|".join(f[:3] + ["2"] + f[4:10]), "|".join(f[:4] + [str(int(f[4]) + 1), "W"] + f[6:10]),
+                 "|".join(f[:10])):
+        yield records.sign(records.auth_key(w.a), text, "SAE_A", "SAE_B")
 
 
 def wrong_saes(w, good):
     text = later_offer(records.fields(good))
     for from_sae, to_sae in (("SAE_X", "SAE_B"), ("SAE_A", "SAE_X"), ("SAE_B", "SAE_B"), ("SAE_A", "SAE_A"), ("", "SAE_B")):
-        yield records.sign(w.a, text, from_sae, to_sae)
+        yield signed(w, text, QUIET, from_sae, to_sae)
 
 
 def reflected(w, good):
@@ -225,8 +242,8 @@ def other_links(w, good):
     """Records of the other link of this channel, each with its right tag, under this one's name."""
     yield from w.past["B", OTHER]
     f = records.fields(w.past["B", OTHER][-1])
-    yield records.sign(w.a, later_offer(f), "SAE_A", "SAE_B")
-    yield records.sign(w.a, later_offer([f[0], QUIET + "x"] + f[2:]), "SAE_A", "SAE_B")
+    yield signed(w, later_offer(f))
+    yield signed(w, later_offer([f[0], QUIET + "x"] + f[2:]))
 
 
 def signed_nonsense(w, good):
@@ -235,7 +252,7 @@ def signed_nonsense(w, good):
     for text in ("rk2|" + "|".join(f[1:10]), "rk1", "rk1|" + QUIET, "|".join(f[:4] + ["-1"] + f[5:10]),
                  "|".join(f[:4] + ["9" * 19] + f[5:10]), "|".join(f[:2] + ["X"] + f[3:10]), "|".join(f[:5] + ["Z"] + f[6:10]),
                  "|".join(f[:10] + ["more"]), "|".join(f[:6] + ["../../etc/passwd"] + f[7:10])):
-        yield records.sign(w.a, text, "SAE_A", "SAE_B")
+        yield signed(w, text)
 
 
 def truncated(w, good):
@@ -289,7 +306,8 @@ def replays_in_quiet(w):
         records.put(site, QUIET, good)
         rig.wait_for(lambda: peer_is(site, QUIET, good), "the newest record is heard again", rig=w.rig)
         rig.wait_for(lambda: refused(site, QUIET) > was[site.name], "replays are counted", rig=w.rig)
-        expect("older than what the peer said since" in why(site, QUIET), "%s", why(site, QUIET))
+        expect(re.search("older than what the peer said since|wrong tag|auth-key alone", why(site, QUIET)), "%s",
+               why(site, QUIET))
     unchanged(w, before)
 
 
@@ -405,7 +423,7 @@ def mad_peer(w):
     began, at, before = time.monotonic(), len(w.b.log()), w.b.end(MAD)
     good = records.fields(now(w.b, MAD))
     for i in range(1, 10 * MAD_S):
-        offer = records.sign(w.a, later_offer(good, KEY % i, int(good[4]) + 4 * i + 1), "SAE_A", "SAE_B")
+        offer = signed(w, later_offer(good, KEY % i, int(good[4]) + 4 * i + 1), MAD)
         for _ in range(5):
             records.put(w.b, MAD, offer)
             rig.pause(0.02)
@@ -429,7 +447,8 @@ def main():
         ("tags of another key", sabotage(other_keys, "wrong tag")),
         ("wrong SAE IDs", sabotage(wrong_saes, "wrong tag")),
         ("records of this end, reflected", sabotage(reflected, "wrong tag")),
-        ("records of another link", sabotage(other_links, "not a record of this link")),
+        ("records of another link", sabotage(other_links, "not a record of this link|wrong tag")),
+        ("signed by the auth-key alone", sabotage(auth_key_alone, "by the auth-key alone")),
         ("nonsense with the right tag", sabotage(signed_nonsense, "not a record of this link")),
         ("cut off anywhere", sabotage(truncated, "no record|wrong tag")),
         ("64 KiB of garbage, binary", sabotage(garbage, "no record")),

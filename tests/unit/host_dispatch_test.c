@@ -301,7 +301,7 @@ test_attach_alone(void **state)
     (void)state;
     strcpy(auth_key, "/tmp/rekey-dispatch-XXXXXX");
     fd = mkstemp(auth_key);
-    assert_true(fd >= 0 && write(fd, "a shared key\n", 13) == 13);
+    assert_true(fd >= 0 && write(fd, "a-shared-key-of-two-sites\n", 26) == 26);
     close(fd);
     start(&d, &channel);
     assert_int_equal(unlink(auth_key), 0);

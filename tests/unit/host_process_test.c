@@ -263,10 +263,10 @@ start_channel_of(struct rig *r, const char *module)
     rig_start(r, module, NULL);
     assert_int_equal(rig_config(r, 1, &reply, NULL), RK_E_CONFIG);
     assert_non_null(strstr(reply.text, "auth-key: required"));
-    rig_secret_file(r, "a shared key\n", 0644, value, sizeof value);
+    rig_secret_file(r, "a-shared-key-of-two-sites\n", 0644, value, sizeof value);
     assert_int_equal(rig_config(r, 1, &reply, PAIRS("auth-key", value)), RK_E_UNSAFE);
     assert_non_null(strstr(reply.text, "chmod 600"));
-    rig_secret_file(r, "a shared key\n", 0600, value, sizeof value);
+    rig_secret_file(r, "a-shared-key-of-two-sites\n", 0600, value, sizeof value);
     assert_int_equal(rig_config(r, 1, &reply, PAIRS("auth-key", value)), RK_OK);
     assert_true(rig_log_has(r, "ev=options auth=hidden inst=i1"));
 }
@@ -321,6 +321,7 @@ test_records(void **state)
     static const char *const links[] = {
         "good", "forge1", "cut1", "bare1", "endless1", "other1", "words1", "wrong1", NULL};
     static const char *const none[] = {"stranger", NULL};
+    char text[] = "rk1|text0";
     struct rk_reply reply;
     struct rig r;
 
@@ -328,14 +329,16 @@ test_records(void **state)
     start_channel(&r);
     assert_int_equal(on_links(&r, RK_V_ATTACH, links, "SAE_A", "", &reply), RK_OK);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", "rk1|text", &reply), RK_OK);
+        text[8]++; /* a repeat would be left out */
+        assert_int_equal(on_links(&r, RK_V_PUBLISH, links, "SAE_A", text, &reply), RK_OK);
         assert_int_equal(on_links(&r, RK_V_PUBLISH, none, "SAE_A", "rk1|text", &reply), RK_OK);
         assert_int_equal(watch(&r, &reply, 0), RK_OK);
         assert_int_equal(reply.n, 9);
         assert_string_equal(reply.items[0].link, "good");
         assert_string_equal(reply.items[0].sae, "SAE_A");
-        assert_string_equal(reply.items[0].text, "rk1|text");
+        assert_string_equal(reply.items[0].text, text);
         assert_int_equal(reply.items[0].err, RK_OK);
+        assert_string_equal(reply.items[0].key_id, "");
         assert_int_equal(refused_for(&reply, "forge1", "wrong tag"), 1);
         assert_int_equal(refused_for(&reply, "cut1", "it has no tag"), 1);
         assert_int_equal(refused_for(&reply, "bare1", "it has no tag"), 1);

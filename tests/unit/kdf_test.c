@@ -180,10 +180,13 @@ static void
 test_record(void **state)
 {
     static const char text[] = "rk1|a-b-1|M|1|7|O|k|p|f|";
-    struct rk_secret *key = counting();
+    unsigned char bytes[32];
+    const struct rk_bytes key = {bytes, sizeof bytes};
     char hex[RK_CONFIRM_HEX + 1];
 
     (void)state;
+    for (unsigned char i = 0; i < 32; i++)
+        bytes[i] = i;
     assert_int_equal(rk_kdf_record(key, (struct rk_parties){"SAE_A", "SAE_B"}, text, hex), RK_OK);
     assert_string_equal(hex, "801f311796e1ca5b33a97f2ef1ad9c78");
     assert_int_equal(rk_kdf_record(key, (struct rk_parties){"SAE_B", "SAE_A"}, text, hex), RK_OK);
@@ -191,6 +194,45 @@ test_record(void **state)
     /* where one name ends is part of what is signed */
     assert_int_equal(rk_kdf_record(key, (struct rk_parties){"SAE_AS", "AE_B"}, "rk1", hex), RK_OK);
     assert_string_equal(hex, "22477a30d15ad4a7ee07fe59f35ce80b");
+}
+
+static int
+to_bytes(const unsigned char *bytes, size_t len, void *arg)
+{
+    memcpy(arg, bytes, len);
+    return RK_OK;
+}
+
+/* In Python: hmac.new(prk, b"rekey channel v1\0a-b-1\0550e...\0\1", "sha256") with prk = hmac.new(b"\0" * 32, key,
+ * "sha256").digest(), and so on for the tag under what comes out, and for what wraps. */
+static void
+test_channel(void **state)
+{
+    static const char id[] = "550e8400-e29b-41d4-a716-446655440000",
+                      text[] = "rk1|a-b-1|M|1|7|A|550e8400-e29b-41d4-a716-446655440000||sci=0011223344556677|";
+    struct rk_secret *key = counting(), *out;
+    const struct rk_confirm_of of = {.link = "a-b-1", .key_id = id}, other = {.link = "a-b-10", .key_id = id};
+    unsigned char bytes[32];
+    char hex[65], tag[RK_CONFIRM_HEX + 1];
+
+    (void)state;
+    assert_int_equal(rk_kdf_channel(key, &of, &out), RK_OK);
+    rk_secret_use(out, to_bytes, bytes);
+    rk_secret_free(&out);
+    rk_hex_put(bytes, 32, hex);
+    assert_string_equal(hex, "81276ba54532112a7838e767a6f3321657248d8333dcfd6342d88f1514147feb");
+    assert_int_equal(rk_kdf_record((struct rk_bytes){bytes, 32}, (struct rk_parties){"SAE_A", "SAE_B"}, text, tag),
+                     RK_OK);
+    assert_string_equal(tag, "a23b20d7ebbda4c0103dcebd3dcfbc31");
+    assert_int_equal(rk_kdf_channel(key, &other, &out), RK_OK);
+    rk_secret_use(out, to_hex, hex);
+    assert_memory_not_equal(hex, "81276ba5", 8);
+    rk_secret_free(&out);
+    rk_secret_use(key, to_bytes, bytes);
+    assert_int_equal(rk_kdf_wrap((struct rk_bytes){bytes, 32}, "a-b-1", &out), RK_OK);
+    rk_secret_use(out, to_hex, hex);
+    assert_string_equal(hex, "080eb9f1b74a0127df4ea11a322ce4ab76b3ea558f2589898868ea8c368b65b2");
+    rk_secret_free(&out);
     rk_secret_free(&key);
 }
 
@@ -201,6 +243,7 @@ main(void)
         cmocka_unit_test(test_rfc5869_case_3), cmocka_unit_test(test_long_output), cmocka_unit_test(test_one_block),
         cmocka_unit_test(test_sha256),
         cmocka_unit_test(test_confirm), cmocka_unit_test(test_confirms), cmocka_unit_test(test_record),
+        cmocka_unit_test(test_channel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
