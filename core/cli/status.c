@@ -257,6 +257,20 @@ detail_refused(const struct rk_cli_io *io, const json_t *row)
 }
 
 static void
+detail_skew(const struct rk_cli_io *io, const json_t *row)
+{
+    const json_t *skew = json_object_get(row, "skew");
+    long long ms = rk_row_int(skew, "switched_ms", 0);
+    char line[300];
+
+    if (!json_is_object(skew))
+        return;
+    snprintf(line, sizeof line, "the peer switched %lld ms %s; both had the key %lld ms before that",
+             ms < 0 ? -ms : ms, ms < 0 ? "sooner" : "later", (long long)rk_row_int(skew, "margin_ms", 0));
+    detail(io, RK_TONE_PLAIN, "skew", line);
+}
+
+static void
 detail_path(const struct rk_cli_io *io, const json_t *path)
 {
     const char *error = rk_row_text(path, "error", ""), *neighbour = rk_row_text(path, "neighbour", "");
@@ -327,6 +341,7 @@ print_detail(const struct rk_cli_io *io, const json_t *row)
     detail_results(io, row);
     detail_peer(io, row);
     detail_paths(io, row);
+    detail_skew(io, row);
     detail_refused(io, row);
     detail_expires(io, row);
     rk_row_words(row, "alarms", line, sizeof line);

@@ -209,6 +209,47 @@ post_local(struct end *end, const struct rk_record *record)
     turn_soon(d);
 }
 
+/* Does one of its devices show the record: there each new text costs a commit. */
+static bool
+any_carried(const struct end *end)
+{
+    for (const struct path *p = end->paths; p; p = p->next)
+        if (carried(p))
+            return true;
+    return false;
+}
+
+static bool
+is_said(const struct end *end, const struct rk_record *record)
+{
+    struct rk_record last;
+    struct rk_times times;
+
+    if (!end->record || rk_record_get(end->record, &last) != RK_OK)
+        return false;
+    rk_times_take(last.facts, &times);
+    return rk_record_same(&last, record);
+}
+
+/* What the end says now, as text, with what it says of time as far as that fits.  What a device shows stays as it is
+ * until something else is said.
+ * ret: false: it cannot be said, or is said already */
+static bool
+text_of(struct end *end, struct rk_record *record, char text[RK_RECORD_MAX + 1])
+{
+    bool still = any_carried(end);
+    struct rk_record timed = *record;
+
+    if (still && is_said(end, record))
+        return false;
+    if (!rk_record_put(record, text)) {
+        rk_log(RK_LOG_ERR, "ev=publish link=%s res=too-long", end->conf->name);
+        return false;
+    }
+    rk_end_record_times(&end->live->e, &timed, !still, rk_wall_now(), rk_now_ns());
+    return rk_record_put(&timed, text) || rk_record_put(record, text);
+}
+
 void
 chan_publish(struct end *end)
 {
@@ -217,19 +258,18 @@ chan_publish(struct end *end)
 
     rk_end_record(&end->live->e, &record);
     if (!end->channel) {
+        rk_end_record_times(&end->live->e, &record, false, rk_wall_now(), rk_now_ns());
         post_local(end, &record);
         return;
     }
-    if (!rk_record_put(&record, text)) {
-        rk_log(RK_LOG_ERR, "ev=publish link=%s res=too-long", end->conf->name);
-        return;
+    if (text_of(end, &record, text)) {
+        copy = strdup(text);
+        if (!copy)
+            return; /* as if the channel had lost it: it is said again */
+        free(end->record);
+        end->record = copy;
     }
-    copy = strdup(text);
-    if (!copy)
-        return; /* as if the channel had lost it: it is said again */
-    free(end->record);
-    end->record = copy;
-    for (struct path *p = end->paths; p; p = p->next)
+    for (struct path *p = end->paths; end->record && p; p = p->next)
         chan_post(p);
 }
 
@@ -375,7 +415,7 @@ chan_heard(struct inst *inst, struct rk_item *item)
     }
     if (!path || !end_rouse(end)) /* without memory: as if the channel had lost it */
         return;
-    stale = refused_stale(&end->live->e, &record);
+    stale = rk_end_outdated(&end->live->e, &record); /* it is handed on: of a master without journal no other is heard */
     if (!ratchet_counts(end, item->key_id, stale != NULL, &why)) {
         refused_note(inst, item->link, why);
         return;

@@ -103,6 +103,19 @@ path_row(const struct path *p, int64_t now_ns)
                      refused_of(p->refused, now_ns));
 }
 
+/* How far apart the ends were in the last rotation that is known whole, and how long both had the key before. */
+static json_t *
+skew_of(const struct rk_end *e)
+{
+    const struct rk_skew *s = &e->skew;
+
+    if (s->seq == 0)
+        return json_null();
+    return json_pack("{sI sI sI sI}", "seq", (json_int_t)s->seq, "staged_ms", (json_int_t)(s->staged_ns / RK_NS_PER_MS),
+                     "switched_ms", (json_int_t)(s->switched_ns / RK_NS_PER_MS), "margin_ms",
+                     (json_int_t)(s->margin_ns / RK_NS_PER_MS));
+}
+
 static json_t *
 paths_of(const struct end *end, int64_t now_ns)
 {
@@ -246,6 +259,7 @@ ctl_status_row(const struct end *end, int64_t now_ns)
 
     if (row) {
         json_object_set_new(row, "paths", paths_of(end, now_ns));
+        json_object_set_new(row, "skew", skew_of(e));
         add_sources(row, end);
         add_policy(row, end);
         json_object_set_new(row, "expires", expires_of(expiry_of(end)));

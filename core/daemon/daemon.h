@@ -125,11 +125,9 @@ struct refusals { /* of a link, or a channel; since it was set up */
 };
 
 /* refused_note - a record that came under this link's name is refused: count it, and tell it, but not too often
- * refused_tell_rest - tell of those that were left out, when it is time
- * refused_stale - why a valid record has no effect on e; NULL: it has */
+ * refused_tell_rest - tell of those that were left out, when it is time */
 void refused_note(struct inst *inst, const char *link, const char *why);
 void refused_tell_rest(struct inst *inst);
-const char *refused_stale(const struct rk_end *e, const struct rk_record *r);
 
 /* ---- bare.c: peers that are no rekeyd ---- */
 

@@ -203,7 +203,16 @@ path_works(struct path *p)
 void
 path_heard(struct path *p, const struct rk_record *record, bool late)
 {
-    *(late ? &p->late_ns : &p->heard_ns) = rk_now_ns();
+    bool same = p->heard_ns && record->seq == p->seq && record->say == p->say;
+    struct rk_record copy = *record;
+    struct rk_times times;
+
+    rk_times_take(copy.facts, &times);
+    if (late)
+        p->late_ns = rk_now_ns();
+    else if (!same || !times.clock_ms || times.clock_ms > p->clock_ms)
+        p->heard_ns = rk_now_ns();
+    p->clock_ms = times.clock_ms;
     p->seq = record->seq;
     p->say = record->say;
 }

@@ -36,7 +36,8 @@ struct path {
     int64_t since_ns;      /* it is there since then */
     int64_t heard_ns;      /* a record came that was not older than what the peer had said; 0: none yet ... */
     int64_t late_ns;       /* ... and one that was */
-    uint64_t seq;          /* of the last valid one, and what it said */
+    int64_t clock_ms;      /* of the peer, in the last valid one; 0: it had none */
+    uint64_t seq;          /* its rotation, and what it said */
     uint32_t say;
     unsigned busy;         /* calls under way that name it */
     bool post_due;
@@ -56,7 +57,8 @@ void path_release(struct path *path);
 struct path *path_of(const struct end *end, const struct inst *inst);
 
 /* path_failed - nothing could be sent: it is tried again after a pause, longer each time.   path_works - it could
- * path_heard - a valid record came on it;  late: it is older than what the peer has said since
+ * path_heard - a valid record came on it;  late: it is older than what the peer has said since.  The very same once more
+ *              is no sign that the way works
  * path_conflict - its channel says that something is wrong with the neighbour */
 void path_failed(struct path *path, bool attach, int err, const char *why);
 void path_works(struct path *path);

@@ -89,19 +89,3 @@ refused_tell_rest(struct inst *inst)
             tell_rest_of(inst, d->ends[i]->conf->name, p->refused, now_ns);
     }
 }
-
-/* Is it a valid record that its link does not follow, because a newer one was there before it: as a replayed one.
- * Such a one is handed on all the same: of a master that lost its journal it is the only thing that is heard. */
-const char *
-refused_stale(const struct rk_end *e, const struct rk_record *r)
-{
-    struct rk_record same = *r;
-
-    if (r->term < e->d.term)
-        return "of a lower term";
-    if (!e->peer.role)
-        return NULL;
-    if (r->role != e->peer.role)
-        same.say = e->peer.say;
-    return rk_record_order(&same, &e->peer) < 0 ? "older than what the peer said since: late, or replayed" : NULL;
-}

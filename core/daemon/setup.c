@@ -382,6 +382,8 @@ make_end(struct change *c, const struct loaded *l, const struct rk_link_conf *co
 
         end->live->e.peer = was->peer;
         memcpy(end->live->e.peer_active, was->peer_active, sizeof was->peer_active);
+        end->live->e.peer_clock_ms = was->peer_clock_ms;
+        end->live->e.said_clock_ms = was->said_clock_ms;
     }
     end->device = inst_of(c, which == 'a' ? conf->device : conf->peer_device);
     end->source = inst_of(c, which == 'a' ? conf->source : conf->peer_source);

@@ -350,6 +350,16 @@ rk_end_staged(struct step *s)
     rk_end_go(s, RK_ST_J_STAGED);
 }
 
+/* The two ends' steps are compared. */
+static void
+took_step(struct step *s, bool switched)
+{
+    struct rk_end *e = s->e;
+
+    rk_steps_own(&e->steps, e->d.seq, switched, s->now_ns);
+    (void)rk_steps_skew(&e->steps, &e->skew);
+}
+
 void
 rk_on_done_stage(struct step *s)
 {
@@ -361,6 +371,7 @@ rk_on_done_stage(struct step *s)
         rk_end_burn(s, RK_E_CONTRACT, "no confirm tags with the staged key");
         return;
     }
+    took_step(s, false);
     rk_end_staged(s);
 }
 
@@ -383,6 +394,8 @@ rk_on_done_activating(struct step *s)
 void
 rk_on_done_device(struct step *s)
 {
+    if (s->e->state == RK_ST_ACTIVATE)
+        took_step(s, true);
     s->e->said = true;
     rk_end_go(s, RK_ST_OBSERVE);
 }

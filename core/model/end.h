@@ -9,6 +9,7 @@
 
 #include "durable.h"
 #include "end_class.h"
+#include "skew.h"
 #include "supply.h"
 
 enum rk_state {
@@ -160,6 +161,9 @@ struct rk_end {
     struct rk_words peer_words;                /* behind its facts */
     char peer_active[RK_KEY_ID_MAX + 1];       /* key that the peer last said it transmits on */
     uint64_t peer_active_seq;                  /* the rotation that it came with; 0: not said */
+    int64_t peer_clock_ms, said_clock_ms;      /* of the newest record, and of the last that this end said; 0: none */
+    struct rk_steps steps;                     /* when both ends staged and switched, in the last rotation ... */
+    struct rk_skew skew;                       /* ... and in the last one of which all is known; seq 0: none */
     char facts[RK_FACTS_MAX + 1];              /* own facts, from the device */
     uint64_t used[RK_USED_KEYS];               /* ring: hashes of the last key IDs taken */
     unsigned n_used;
@@ -217,6 +221,16 @@ bool rk_end_record_ahead(const struct rk_end *e, struct rk_record *r);
 bool rk_end_word_waits(const struct rk_end *e);
 bool rk_end_awaits(const struct rk_end *e);
 bool rk_record_same(const struct rk_record *a, const struct rk_record *b);
+
+/* rk_end_record_times - add to r how long ago the steps of its rotation were, and, when it is not to stay as it is, a
+ *                       clock by which the peer knows that this end is alive
+ * in:   wall  now.   note: it may then be too long for rk_record_put(), and must do without */
+void rk_end_record_times(struct rk_end *e, struct rk_record *r, bool clock, struct rk_wall wall, int64_t now_ns);
+
+/* rk_end_outdated - why a record with a good tag is none of now: a newer one was there before it; NULL: it is.
+ *                   own: static
+ * note: what is said once more is no offence, also when it comes late */
+const char *rk_end_outdated(const struct rk_end *e, const struct rk_record *r);
 
 /* rk_end_missing - the first of the link's sources that has no part in the key in use; n_sources: none is missing, or
  *                  it is not known */

@@ -212,6 +212,18 @@ explain_action(struct prose *p)
         add(p, "That is in %s.", span(e->wake_ns - p->now_ns, left));
 }
 
+/* Of an end that has nothing else to tell. */
+static void
+explain_skew(struct prose *p)
+{
+    const struct rk_skew *s = &p->e->skew;
+    long long apart_ms = (s->switched_ns < 0 ? -s->switched_ns : s->switched_ns) / RK_NS_PER_MS;
+
+    if (s->seq)
+        add(p, "In rotation %llu the ends switched %lld ms apart, %lld ms after both had the key.",
+            (unsigned long long)s->seq, apart_ms, (long long)(s->margin_ns / RK_NS_PER_MS));
+}
+
 static void
 explain_policy(struct prose *p)
 {
@@ -290,6 +302,7 @@ rk_end_explain(const struct rk_end *e, int64_t now_ns, char *text, size_t size)
         explain_wait(&p);
     else
         explain_action(&p);
+    explain_skew(&p);
     explain_policy(&p);
     explain_alarms(&p);
 }

@@ -42,6 +42,30 @@ is_old(const struct rk_end *e, const struct rk_record *r)
     return rk_record_order(&same, &e->peer) < 0;
 }
 
+/* Of what is said once more, does the clock tell that something was said after it. */
+static bool
+is_passed(const struct rk_end *e, const struct rk_record *r, int64_t clock_ms)
+{
+    return clock_ms && clock_ms < e->peer_clock_ms && r->role == e->peer.role && rk_record_order(r, &e->peer) == 0;
+}
+
+static void
+times_of(const struct rk_record *r, struct rk_times *times)
+{
+    char facts[sizeof r->facts];
+
+    memcpy(facts, r->facts, sizeof facts);
+    rk_times_take(facts, times);
+}
+
+const char *
+rk_end_outdated(const struct rk_end *e, const struct rk_record *r)
+{
+    if (r->term < e->d.term)
+        return "of a lower term";
+    return is_old(e, r) ? "older than what the peer said since: late, or replayed" : NULL;
+}
+
 void
 rk_end_judge_class(struct rk_end *e)
 {
@@ -61,14 +85,31 @@ rk_end_judge_clock(struct rk_end *e)
     e->clock_bad = rk_of(e)->timed && (!clk || off_ms > most_ms || off_ms < -most_ms);
 }
 
+/* What is said once more is no sign of life when its clock stands still: it may have been kept, and shown again. */
+static void
+take_times(struct step *s, bool again)
+{
+    struct rk_end *e = s->e;
+    struct rk_times times;
+
+    rk_times_take(e->peer.facts, &times);
+    if (!again || !times.clock_ms || times.clock_ms > e->peer_clock_ms)
+        e->heard_ns = s->now_ns;
+    if (!again || times.clock_ms)
+        e->peer_clock_ms = times.clock_ms;
+    rk_steps_peer(&e->steps, e->peer.seq, &times, s->now_ns);
+    (void)rk_steps_skew(&e->steps, &e->skew);
+}
+
 static void
 take_record(struct step *s, const struct rk_record *r)
 {
     struct rk_end *e = s->e;
+    bool again = e->peer.role == r->role && rk_record_order(r, &e->peer) == 0;
 
     e->d.term = r->term;
     e->peer = *r;
-    e->heard_ns = s->now_ns;
+    take_times(s, again);
     rk_words_take(e->peer.facts, &e->peer_words);
     if (e->peer_words.flags & RK_WORD_REKEY) {
         e->want = true;
@@ -87,8 +128,10 @@ rk_on_peer(struct step *s)
 {
     struct rk_end *e = s->e;
     const struct rk_record *r = s->ev->record;
+    struct rk_times times;
 
-    if (r->term < e->d.term)
+    times_of(r, &times);
+    if (r->term < e->d.term || is_passed(e, r, times.clock_ms))
         return;
     if (is_old(e, r)) {
         if (!rk_is_master(e) && e->state == RK_ST_IDLE && r->say == RK_SAY_OFFER && r->seq > e->d.seq)

@@ -94,6 +94,10 @@ rk_end_activated(struct step *s)
     in_use_now(s);
     d->flags = (d->flags & RK_DF_SWEEP) | (d->flags & RK_DF_CAND_FALLBACK ? RK_DF_FALLBACK : 0);
     d->phase = RK_PH_ACTIVE;
+    if (e->steps.seq == d->seq && e->steps.staged_ns && !e->steps.switched_ns) { /* MKA did it, or it is done twice */
+        rk_steps_own(&e->steps, d->seq, true, s->now_ns);
+        (void)rk_steps_skew(&e->steps, &e->skew);
+    }
     rk_end_note(s, "activated", d->cur);
     rk_end_go(s, RK_ST_J_ACTIVE);
 }

@@ -105,6 +105,22 @@ rk_end_record(const struct rk_end *e, struct rk_record *r)
     rk_words_add(r->facts, &w);
 }
 
+void
+rk_end_record_times(struct rk_end *e, struct rk_record *r, bool clock, struct rk_wall wall, int64_t now_ns)
+{
+    const struct rk_steps *s = &e->steps;
+    bool staged = r->say == RK_SAY_OFFER || r->say == RK_SAY_STAGED || r->say == RK_SAY_ACTIVE;
+    struct rk_times times = {0, -1, -1};
+
+    if (clock)
+        times.clock_ms = e->said_clock_ms = wall.unix_ms > e->said_clock_ms ? wall.unix_ms : e->said_clock_ms + 1;
+    if (s->seq == r->seq && staged && s->staged_ns)
+        times.staged_ms = (now_ns - s->staged_ns) / RK_NS_PER_MS;
+    if (s->seq == r->seq && r->say == RK_SAY_ACTIVE && s->switched_ns)
+        times.switched_ms = (now_ns - s->switched_ns) / RK_NS_PER_MS;
+    rk_times_add(r->facts, &times);
+}
+
 /* A fallback source may have one key only, for each time that it is needed: a CAK may be taken up again, as MKA makes
  * new SAKs of it; a static SAK must not. */
 bool

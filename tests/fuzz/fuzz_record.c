@@ -50,6 +50,21 @@ read_record(const char *line, struct rk_record *r)
     return true;
 }
 
+/* What is said of time is read back as it was said, as far as there was room, and leaves the facts as they were. */
+static void
+check_times(struct run *w, struct rk_record r)
+{
+    struct rk_record timed = r;
+    struct rk_times t;
+
+    rk_end_record_times(&w->e, &timed, true, (struct rk_wall){w->now_ns / RK_NS_PER_MS}, w->now_ns);
+    demand(memchr(timed.facts, '\0', sizeof timed.facts));
+    rk_times_take(timed.facts, &t);
+    demand(strcmp(timed.facts, r.facts) == 0 || strncmp(r.facts, "t=", 2) == 0 || strstr(r.facts, ",t="));
+    demand(t.clock_ms == 0 || t.clock_ms == w->e.said_clock_ms);
+    demand(w->e.skew.seq == 0 || (w->e.skew.seq <= w->e.steps.seq && w->e.steps.seq <= RK_SEQ_MAX));
+}
+
 static void
 check(struct run *w, uint64_t seq)
 {
@@ -64,6 +79,7 @@ check(struct run *w, uint64_t seq)
     demand(!e->d.cur[0] || strcmp(e->d.cur, e->d.prev) != 0);
     demand(!(w->todo.publish && w->todo.act == RK_ACT_JOURNAL)); /* nothing is said before it is durable */
     rk_end_record(e, &r);
+    check_times(w, r);
     demand(r.say <= RK_SAY_LOST && memchr(r.facts, '\0', sizeof r.facts) && memchr(r.confirm, '\0', sizeof r.confirm));
     (void)rk_end_alarms(e, w->now_ns);
 }
