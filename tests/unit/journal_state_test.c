@@ -17,7 +17,7 @@ state_of(uint64_t n)
 {
     struct rk_durable d = {.link = "a-b-1", .end = 'b', .role = RK_MASTER, .phase = RK_PH_ACTIVATING, .term = n ^ 1,
                            .seq = n, .floor = n + 1, .cur_seq = n - 1, .prev_seq = n / 2,
-                           .cur_since = {(int64_t)~n}, .cur_boot = n * 3, .cur_boot_ns = (int64_t)n - 7,
+                           .cur_since = {(int64_t)~n}, .cur_boot = n * 3, .cur_boot_ns = (int64_t)(n - 7),
                            .flags = RK_DF_HELD | RK_DF_CAND_FALLBACK, .start_ms = 253402300799999};
 
     memset(d.cur, '~', sizeof d.cur - 1);
