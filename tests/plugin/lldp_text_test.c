@@ -102,7 +102,8 @@ test_find_key(void **state)
     finds(LLDP_OFFBOX, "|{\"a\":{\"b\":[1]},\"key_id\":\"550E8400-E29B-41D4-A716-446655440000\"}", LLDP_RECORD, "=" UUID);
     finds(LLDP_OFFBOX, "to B", LLDP_NOTHING, "");
     finds(LLDP_OFFBOX, R("1", "O", UUID), LLDP_NOTHING, "");
-    finds(LLDP_OFFBOX, "|{}", LLDP_FLAW, "offbox-key");
+    finds(LLDP_OFFBOX, "|{}", LLDP_NOTHING, "");
+    finds(LLDP_OFFBOX, "|{\"key\": 7}", LLDP_FLAW, "offbox-key");
     finds(LLDP_OFFBOX, "|{\"key_id\": 7}", LLDP_FLAW, "key ID");
     finds(LLDP_OFFBOX, "|{\"key_id\": \"\"}", LLDP_FLAW, "key ID");
     finds(LLDP_OFFBOX, "|{\"key_id\": \"a b\"}", LLDP_FLAW, "key ID");
@@ -415,6 +416,41 @@ test_carried(void **state)
     fake_call_end(&call);
 }
 
+/* The old script's form: the key ID that was shown last stays when a record names none. */
+static void
+test_carried_key_id(void **state)
+{
+    static const char *const offbox[] = {"format", "offbox", NULL};
+    const struct rk_channel_ops *ops = lldp_LTX_rk_plugin.ops;
+    struct rk_attach link = {.size = sizeof link, .on = 1, .link = "site-ab", .peer_sae = "B", .iface = "ge-0/0/1",
+                             .peer_chassis = "", .peer_port = "", .carried = 1};
+    static const struct {
+        const char *record, *text;
+    } steps[] = {{R("0", "I", ""), "|{}"}, {R("1", "O", "k1"), "|{\"key_id\": \"k1\"}"},
+                 {R("1", "L", ""), "|{\"key_id\": \"k1\"}"}, {R("2", "W", "k2"), "|{\"key_id\": \"k2\"}"}};
+    struct rk_post post = {.link = "site-ab"}, posts[4];
+    struct rk_neighbour seen = who("a", "to A|{\"key_id\": \"" UUID "\"}");
+    char text[RK_RECORD_MAX + 1];
+    struct rk_call call;
+    void *inst;
+    size_t n;
+
+    (void)state;
+    assert_int_equal(init(offbox, &inst, &call), RK_OK);
+    assert_int_equal(ops->attach(inst, &call, &link), RK_OK);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        strcpy(post.record, steps[i].record);
+        assert_int_equal(ops->encode(inst, &call, &post, text), RK_OK);
+        assert_string_equal(text, steps[i].text);
+    }
+    assert_int_equal(ops->decode(inst, &call, "site-ab", &seen, 1, posts, 4, &n), RK_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(posts[0].record, "=" UUID);
+    assert_true(lldp_LTX_rk_plugin.caps & RK_CAP_BARE);
+    lldp_LTX_rk_plugin.fini(inst);
+    fake_call_end(&call);
+}
+
 static void
 test_attach(void **state)
 {
@@ -491,6 +527,7 @@ main(void)
         cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_names_are_made_safe),
         cmocka_unit_test(test_carried),
+        cmocka_unit_test(test_carried_key_id),
         cmocka_unit_test(test_attach),
         cmocka_unit_test(test_options),
     };

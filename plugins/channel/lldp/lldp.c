@@ -226,8 +226,10 @@ lldp_encode(void *inst, struct rk_call *call, const struct rk_post *post, char *
     char why[200] = "";
     int err = links_encode(c->links, post->link, post->record, text, why);
 
-    if (err == RK_E_EMPTY)
-        return RK_OK; /* nothing to show yet */
+    if (err == RK_E_EMPTY) { /* there was no key yet, and a device shows something */
+        strcpy(text, "|{}");
+        return RK_OK;
+    }
     return err ? c->host->fail(call, err, "%s", why) : RK_OK;
 }
 
@@ -260,7 +262,7 @@ static const struct rk_channel_ops lldp_ops = {
 };
 
 __attribute__((visibility("default"))) const struct rk_plugin lldp_LTX_rk_plugin = {
-    RK_PLUGIN_HEAD(RK_CHANNEL, 0),
+    RK_PLUGIN_HEAD(RK_CHANNEL, RK_CAP_BARE), /* with the format offbox alone */
     .name = "lldp",
     .version = PACKAGE_VERSION,
     .summary = "records in LLDP, by lldpd or by the devices",

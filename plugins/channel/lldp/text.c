@@ -211,7 +211,7 @@ find_key(const char *member, struct lldp_bytes d, char *out)
         json_decref(json);
         return flaw(out, "a description with braces in which there is no JSON");
     }
-    found = take_key(json, member, out);
+    found = json_object_size(json) > 0 ? take_key(json, member, out) : LLDP_NOTHING; /* "{}": there is no key yet */
     json_decref(json);
     return found;
 }
