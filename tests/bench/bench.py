@@ -1,6 +1,6 @@
 # bench.py - what rekeyd costs, as a table.  It prints and never judges: times depend on the machine.
 #
-# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources, junos; and callgrind, only when named.
+# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources, junos, lldp; and callgrind, only when named.
 # Devices are sim with no latency, keys come from static, those of "sources" from KMEs, links are local: both ends are
 # driven by the one rekeyd, and one rotation is all of it, at both ends.  doc/performance.md says how to read the
 # figures.
@@ -342,6 +342,21 @@ def routers(folder):
     router_sessions(folder)
 
 
+# ---- LLDP ----
+
+def lldp(folder):
+    title("LLDP as the only path: from the master's record to its acceptance by the slave, by the two logs")
+    script = os.path.dirname(os.path.abspath(__file__)) + "/lldp.py"
+    done = subprocess.run([sys.executable, "-B", script], cwd=folder, stdout=subprocess.PIPE, text=True,
+                          env=dict(os.environ, top_builddir=rig.BUILD))
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    if done.returncode or "p50" not in said:
+        row("lldp", "-", said.get("skip", "it did not end well"))
+        return
+    row("median of %s rotations" % said["rotations"], said["p50"] + " ms",
+        "99 of 100: %s ms or less, all: %s ms or less" % (said["p99"], said["most"]))
+
+
 # ---- configuration ----
 
 def check(folder):
@@ -392,7 +407,7 @@ def callgrind(folder):
 
 
 CHOICES = {"start": start, "memory": memory, "links": links, "cpu": cpu, "peers": compare, "check": check,
-           "sources": source, "junos": routers, "callgrind": callgrind}
+           "sources": source, "junos": routers, "lldp": lldp, "callgrind": callgrind}
 
 
 def main():

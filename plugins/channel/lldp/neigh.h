@@ -16,7 +16,7 @@
 #define NEIGH_MAX 32         /* neighbours of a port that are kept: as many as lldpd keeps (its default) */
 #define NEIGH_ID_MAX 96      /* longest chassis and port ID [bytes]; what is longer is cut */
 #define NEIGH_BURST 16       /* news of a link that are handed on at once ... */
-#define NEIGH_EVERY_MS 250   /* ... and then one in this time */
+#define NEIGH_EVERY_MS 50    /* ... and then one in this time: much more than rotations need, little to look at */
 #define NEIGH_FLOOD 100      /* so many records that were overwritten unseen in NEIGH_TELL_MS are a flood */
 #define NEIGH_GONE_MS 15000  /* lldpd that is restarted says goodbye and is back in seconds */
 #define NEIGH_CHANGE_MS 10000 /* another anomaly is told after that time at the earliest ... */
