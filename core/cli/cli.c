@@ -20,6 +20,7 @@ static const struct rk_cli_command commands[] = {
     {"sources", "", "show the key sources, and what each has for each peer", rk_cli_sources},
     {"plugin", "NAME", "describe a plugin and its options", rk_cli_plugin},
     {"source test", "NAME", "go the way to a key step by step, and say what is wrong", rk_cli_source_test},
+    {"peer test", "NAME", "go the way to the peers of a channel step by step, and say what is wrong", rk_cli_peer_test},
     {"discover", "DEVICE", "print the links that a device finds, for the configuration", rk_cli_discover},
     {"prepare", "DEVICE", "print, or do, what a device needs before keys can be installed", rk_cli_prepare},
     {"keygen", "", "make a pool of keys for each of two sites", rk_cli_keygen},

@@ -18,8 +18,9 @@ enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALA
        O_PLUGIN_DIR, O_HELP,
        O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND, O_APPLY, O_YES };
 
-#define ASKING " status rotate explain adopt history plugins sources reload version source test discover prepare "
-#define TABLES " status explain history plugins sources source test "
+#define ASKING " status rotate explain adopt history plugins sources reload version source test peer test " \
+    "discover prepare "
+#define TABLES " status explain history plugins sources source test peer test "
 
 static const struct option_row {
     const char *name, *arg;
@@ -30,7 +31,7 @@ static const struct option_row {
     {"json", NULL, no_argument, O_JSON, NULL, "write JSON"},
     {"socket", "PATH", required_argument, O_SOCKET, ASKING, "control socket of rekeyd (" RK_CLI_SOCKET ")"},
     {"timeout", "TIME", required_argument, O_TIMEOUT, ASKING,
-     "longest wait (10s; rotate --wait: 60s; source test: 20s; discover, prepare: 30s, with --apply 60s)"},
+     "longest wait (10s; rotate --wait: 60s; source and peer test: 20s; discover, prepare: 30s, with --apply 60s)"},
     {"color", "WHEN", required_argument, O_COLOR, TABLES, "auto, always or never (auto)"},
     {"width", "N", required_argument, O_WIDTH, TABLES, "cut or fold to N columns, 0: never (the terminal's)"},
     {"watch", "[=TIME]", optional_argument, O_WATCH, " status ", "show again and again, every TIME (1s)"},
@@ -39,13 +40,13 @@ static const struct option_row {
     {"limit", "N", required_argument, O_LIMIT, " history ", "at most N rows (50)"},
     {"peer", "SAE", required_argument, O_PEER, " source test ", "the SAE to share a key with (those of the links)"},
     {"fetch", NULL, no_argument, O_FETCH, " source test ", "take a key with each peer at the end, and drop it"},
-    {"config", "FILE", required_argument, O_CONFIG, " source test discover prepare ",
+    {"config", "FILE", required_argument, O_CONFIG, " source test peer test discover prepare ",
      "as in this file, without the running rekeyd"},
-    {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test discover prepare ",
+    {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test peer test discover prepare ",
      "program to run (" RK_SBINDIR "/rekeyd)"},
-    {"host", "PATH", required_argument, O_HOST, " check plugin source test discover prepare ",
+    {"host", "PATH", required_argument, O_HOST, " check plugin source test peer test discover prepare ",
      "program to run (" RK_LIBEXECDIR "/rekey-host)"},
-    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test discover prepare ",
+    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test peer test discover prepare ",
      "plugins (" RK_PLUGINDIR ")"},
     {"keys", "N", required_argument, O_KEYS, " keygen ", "how many keys, 1..1000000"},
     {"bits", "N", required_argument, O_BITS, " keygen ", "size of each (256)"},

@@ -1,8 +1,11 @@
-/* source.c - rekeyctl source test: the steps of the way to a key, each as it comes; as JSON one object at the end.
+/* source.c - rekeyctl source test, and what peer test has in common with it: the steps of the way to a key, or to a
+ * peer, each as it comes; as JSON one object at the end.
  *
  * Runs in rekeyctl.  The steps are those of the running daemon, or, with --config, of a rekeyd that is started for
  * nothing else and speaks by lines of JSON.
  */
+#include "steps.h"
+
 #include "alone.h"
 #include "row.h"
 #include "show.h"
@@ -21,6 +24,7 @@
 struct answer {
     const struct rk_cli_io *io;
     const struct rk_cli_opts *o;
+    const struct rk_cli_steps *what;
     json_t *steps;  /* owned; for JSON */
     char peer[100]; /* whose steps are shown now */
     bool begun, over, ok;
@@ -129,7 +133,7 @@ static int
 run_alone(struct answer *a)
 {
     const struct rk_cli_opts *o = a->o;
-    const char *more[RK_ALONE_ARGS] = {"--test-source", o->arg};
+    const char *more[RK_ALONE_ARGS] = {a->what->option, o->arg};
     size_t n = 2;
 
     if (o->fetch)
@@ -143,8 +147,8 @@ run_alone(struct answer *a)
     if (!a->over)
         snprintf(a->text, sizeof a->text,
                  "rekeyd ended before its answer was whole; rekeyd --config %.200s "
-                 "--test-source %.32s says why",
-                 o->config, o->arg);
+                 "%s %.32s says why",
+                 o->config, a->what->option, o->arg);
     return a->over && a->ok ? RK_CLI_OK : RK_CLI_FAILED;
 }
 
@@ -156,9 +160,9 @@ run_daemon(struct answer *a, struct rk_cli_opts *o)
     int code;
 
     o->timeout_ms = o->budget_ms + MORE_MS;
-    code = rk_cli_ask(o, a->io, "source-test", take_row, a, a->text);
+    code = rk_cli_ask(o, a->io, a->what->command, take_row, a, a->text);
     if (code == RK_CLI_NO_DAEMON)
-        fprintf(a->io->err, "rekeyctl: with --config FILE a source is tested without a running rekeyd\n");
+        fprintf(a->io->err, "rekeyctl: with --config FILE a %s is tested without a running rekeyd\n", a->what->kind);
     return code;
 }
 
@@ -176,16 +180,16 @@ print_end(const struct answer *a, int code)
 }
 
 int
-rk_cli_source_test(struct rk_cli_opts *o, struct rk_cli_io *io)
+rk_cli_steps(const struct rk_cli_steps *what, struct rk_cli_opts *o, struct rk_cli_io *io)
 {
-    struct answer a = {.io = io, .o = o, .steps = json_array()};
+    struct answer a = {.io = io, .o = o, .what = what, .steps = json_array()};
     int64_t ms = o->timeout_ms ? o->timeout_ms : RK_SOURCE_TEST_MS;
     int code;
 
     o->budget_ms = (uint32_t)(ms < RK_SOURCE_TEST_MAX_MS ? ms : RK_SOURCE_TEST_MAX_MS);
     code = o->config ? run_alone(&a) : run_daemon(&a, o);
     if (o->json && code != RK_CLI_NO_DAEMON) {
-        json_t *whole = json_pack("{s:b, s:s, s:s, s:O}", "ok", code == RK_CLI_OK, "source", o->arg, "text", a.text,
+        json_t *whole = json_pack("{s:b, s:s, s:s, s:O}", "ok", code == RK_CLI_OK, what->kind, o->arg, "text", a.text,
                                   "steps", a.steps);
 
         rk_cli_json(io, whole);
@@ -196,4 +200,12 @@ rk_cli_source_test(struct rk_cli_opts *o, struct rk_cli_io *io)
     }
     json_decref(a.steps);
     return code;
+}
+
+int
+rk_cli_source_test(struct rk_cli_opts *o, struct rk_cli_io *io)
+{
+    static const struct rk_cli_steps what = {"source", "source-test", "--test-source"};
+
+    return rk_cli_steps(&what, o, io);
 }

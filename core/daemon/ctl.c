@@ -358,7 +358,13 @@ ctl_over(struct ctl_client *c, uint32_t code, const char *text)
 static void
 do_source(struct ctl_client *c, const struct rk_ask *ask)
 {
-    do_source_test(c->d, c, ask);
+    do_source_test(c->d, c, ask, RK_SOURCE);
+}
+
+static void
+do_peer(struct ctl_client *c, const struct rk_ask *ask)
+{
+    do_source_test(c->d, c, ask, RK_CHANNEL);
 }
 
 static void
@@ -393,7 +399,8 @@ static const struct {
     {"status", do_status},   {"rotate", do_rotate}, {"explain", do_explain}, {"adopt", do_adopt},
     {"history", do_history}, {"plugins", do_plugins}, {"sources", do_sources}, {"reload", do_reload},
     {"version", do_version},
-    {"source-test", do_source}, {"discover", do_discover_device}, {"prepare", do_prepare_device},
+    {"source-test", do_source}, {"peer-test", do_peer},
+    {"discover", do_discover_device}, {"prepare", do_prepare_device},
 };
 
 static void

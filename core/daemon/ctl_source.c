@@ -1,4 +1,4 @@
-/* ctl_source.c - the command source-test of the control socket: its rows come as the test goes on.
+/* ctl_source.c - the commands source-test and peer-test of the control socket: its rows come as the test goes on.
  *
  * Runs in the loop.
  */
@@ -11,9 +11,9 @@ forget(void *arg)
 }
 
 void
-do_source_test(struct daemon *d, struct ctl_client *c, const struct rk_ask *ask)
+do_source_test(struct daemon *d, struct ctl_client *c, const struct rk_ask *ask, uint32_t kind)
 {
-    const struct source_test_want want = {ask->arg, ask->peer, ask->fetch != 0, ask->budget_ms};
+    const struct source_test_want want = {kind, ask->arg, ask->peer, ask->fetch != 0, ask->budget_ms};
     const struct hearer to = hearer_of_ctl(c);
     char why[RK_TEXT_MAX] = "";
     struct source_test *t = source_test_begin(d, &want, &to, why, sizeof why);

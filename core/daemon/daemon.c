@@ -326,6 +326,8 @@ usage(FILE *to)
                 "      --json            with --check: errors as a JSON array\n"
                 "      --test-source NAME [--peer SAE] [--fetch] [--budget MS]\n"
                 "                        go the way to a key, for rekeyctl source test --config\n"
+                "      --test-channel NAME [--budget MS]\n"
+                "                        go the way to the peers, for rekeyctl peer test --config\n"
                 "      --discover DEVICE | --prepare DEVICE [--apply] [--budget MS]\n"
                 "                        ask a device, for rekeyctl discover and prepare --config\n"
                 "      --plugin-dir DIR  plugins (" RK_PLUGIN_DIR ")\n"
@@ -345,6 +347,7 @@ parse_options(struct daemon *d, int argc, char **argv)
         {"host", required_argument, NULL, 'x'},       {"log-level", required_argument, NULL, 'l'},
         {"foreground", no_argument, NULL, 'f'},       {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},          {"test-source", required_argument, NULL, 't'},
+        {"test-channel", required_argument, NULL, 'C'},
         {"peer", required_argument, NULL, 'P'},       {"fetch", no_argument, NULL, 'F'},
         {"budget", required_argument, NULL, 'b'},     {"discover", required_argument, NULL, 'd'},
         {"prepare", required_argument, NULL, 'r'},    {"apply", no_argument, NULL, 'a'},
@@ -353,7 +356,8 @@ parse_options(struct daemon *d, int argc, char **argv)
     char *end;
     int o;
 
-    d->opt = (struct options){RK_CONFIG_FILE, RK_PLUGIN_DIR, RK_HOST_PATH, false, false, -1, {NULL, "", false, 0},
+    d->opt = (struct options){RK_CONFIG_FILE, RK_PLUGIN_DIR, RK_HOST_PATH, false, false, -1,
+                              {RK_SOURCE, NULL, "", false, 0},
                               {NULL, false, false, 0}};
     while ((o = getopt_long(argc, argv, "c:fhv", longs, NULL)) != -1) {
         switch (o) {
@@ -364,6 +368,7 @@ parse_options(struct daemon *d, int argc, char **argv)
         case 'x': d->opt.host_path = optarg; break;
         case 'f': break;
         case 't': d->opt.test.name = optarg; break;
+        case 'C': d->opt.test.name = optarg; d->opt.test.kind = RK_CHANNEL; break;
         case 'P': d->opt.test.peer = optarg; break;
         case 'd': d->opt.device.name = optarg; break;
         case 'r': d->opt.device.name = optarg; d->opt.device.prepare = true; break;

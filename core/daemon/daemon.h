@@ -408,27 +408,30 @@ int setup_reload(struct daemon *d, char *text, size_t size);
 int setup_refind(struct daemon *d, char *text, size_t size);
 void setup_drop_hosts(struct daemon *d);
 
-/* ---- source_test.c: rekeyctl source test ---- */
+/* ---- source_test.c: rekeyctl source test, rekeyctl peer test ---- */
 
 struct source_test_want {
+    uint32_t kind;           /* RK_SOURCE or RK_CHANNEL, which has no peers of its own to be tested with */
     const char *name, *peer; /* peer: "" those of the links that use the source */
     bool fetch;
     uint32_t budget_ms; /* of all together */
 };
 
 struct source_test;
-/* source_test_begin - go the way to a key with each peer, as the source's plugin does; rows come from the loop
+/* source_test_begin - go the way to a key with each peer, as the source's plugin does, or the way to the peers, as the
+ *                     channel's does; rows come from the loop
  *                     ret: NULL with a text in why: there is no such source, no memory
  * source_test_forget - its hearer goes: what is under way is canceled, and ends unheard
- * source_test_find - the source of a configuration, by name; NULL with why: none, and what it may have meant */
+ * source_test_find - the source or channel of a configuration, by kind and name; NULL with why: none, and what it may
+ *                    have meant */
 struct source_test *source_test_begin(struct daemon *d, const struct source_test_want *want,
                                       const struct hearer *to, char *why, size_t size);
 void source_test_forget(struct source_test *t);
-const struct rk_instance_conf *source_test_find(const struct rk_conf_set *set, const char *name, char *why,
-                                                size_t size);
+const struct rk_instance_conf *source_test_find(const struct rk_conf_set *set, const struct source_test_want *want,
+                                                char *why, size_t size);
 
-/* source_test_only - rekeyd --test-source: one source of the configuration, without journal or links; rows to stdout,
- *                    each a line, at the end {"over": ...}.   ret: exit status */
+/* source_test_only - rekeyd --test-source, --test-channel: one of the configuration, without journal or links; rows to
+ *                    stdout, each a line, at the end {"over": ...}.   ret: exit status */
 int source_test_only(struct daemon *d);
 
 /* ---- ctl.c, ctl_rows.c, ctl_source.c: the control socket ---- */
@@ -438,13 +441,13 @@ enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 }; /* exit codes of rekeyctl */
 
 /* ctl_wait - the answer is made later: rows by ctl_push() (taken), its end by ctl_over();  forget(arg) is called when
  *            the client goes before that
- * do_source_test - the command source-test
+ * do_source_test - the commands source-test (kind RK_SOURCE) and peer-test (RK_CHANNEL)
  * ctl_open - listen on d->control.  ret: RK_OK, RK_E_BUSY (another rekeyd answers there), RK_E_IO, RK_E_NOMEM; why
  * ctl_..._row - one JSON object, to be freed; NULL: no memory.   check_print_json - the result of --check, to stdout */
 void ctl_wait(struct ctl_client *c, void (*forget)(void *arg), void *arg);
 void ctl_push(struct ctl_client *c, char *row);
 void ctl_over(struct ctl_client *c, uint32_t code, const char *text);
-void do_source_test(struct daemon *d, struct ctl_client *c, const struct rk_ask *ask);
+void do_source_test(struct daemon *d, struct ctl_client *c, const struct rk_ask *ask, uint32_t kind);
 int ctl_open(struct daemon *d, char *why, size_t size);
 void ctl_close(struct daemon *d);
 char *ctl_status_row(const struct end *end, int64_t now_ns);
@@ -466,7 +469,7 @@ struct options {
     const char *config, *plugin_dir, *host_path;
     bool check, json;
     int log_level; /* -1: as configured */
-    struct source_test_want test; /* --test-source; name NULL: not given */
+    struct source_test_want test; /* --test-source, --test-channel; name NULL: not given */
     struct device_ask_want device; /* --discover, --prepare; the same */
 };
 

@@ -1,4 +1,5 @@
-/* source_test.c - goes the way to a key for a person, with each peer of a source: rekeyctl source test.
+/* source_test.c - goes the way to a key for a person, with each peer of a source: rekeyctl source test; or the way to
+ * the peers of a channel: rekeyctl peer test.
  *
  * Runs in the loop; the steps are the plugin's, stated in its host.  It touches neither links nor journal, and takes no
  * key unless it is told to.
@@ -31,6 +32,7 @@ struct source_test {
     struct peer *peers;           /* n, at: the one that is tested */
     size_t n, at;
     uint32_t call; /* under way; 0: none */
+    uint32_t kind;
     bool fetch;
     bool failed_now; /* a step with this peer */
     int64_t deadline_ns;
@@ -39,6 +41,12 @@ struct source_test {
 };
 
 /* ---- what is told ---- */
+
+static const char *
+kind_name(uint32_t kind)
+{
+    return kind == RK_CHANNEL ? "channel" : "source";
+}
 
 static const char *
 result_name(int result)
@@ -60,8 +68,8 @@ tell(struct source_test *t, const char *peer, const struct rk_step *step)
     }
     if (!t->to.row)
         return;
-    row = json_pack("{ss ss? ss ss ss}", "source", t->inst->conf->name, "peer", peer, "step", step->name, "result",
-                    result_name(step->result), "text", step->text);
+    row = json_pack("{ss ss? ss ss ss}", kind_name(t->kind), t->inst->conf->name, "peer", peer, "step", step->name,
+                    "result", result_name(step->result), "text", step->text);
     t->to.row(t->to.arg, row ? json_dumps(row, JSON_COMPACT) : NULL);
     json_decref(row);
 }
@@ -95,7 +103,8 @@ over(struct source_test *t)
         n += snprintf(text + n, sizeof text - (size_t)n, "all is well");
     if (t->warnings)
         snprintf(text + n, sizeof text - (size_t)n, "; %u warning%s", t->warnings, t->warnings == 1 ? "" : "s");
-    rk_log(RK_LOG_NOTICE, "ev=source-test inst=%s failed=%u warnings=%u first=%s", t->inst->conf->name, t->failed,
+    rk_log(RK_LOG_NOTICE, "ev=%s inst=%s failed=%u warnings=%u first=%s",
+           t->kind == RK_CHANNEL ? "peer-test" : "source-test", t->inst->conf->name, t->failed,
            t->warnings, t->failed ? t->first : "-");
     if (t->to.over)
         t->to.over(t->to.arg, t->failed == 0, text);
@@ -174,7 +183,7 @@ next_peer(struct daemon *d, struct wake *w)
             "%zu of %zu peers were not tested: there was no time left; give more with "
             "--timeout, or one of them with --peer",
             t->n - t->at, t->n - 1);
-    } else if (t->n == 1 && t->failed == 0) {
+    } else if (t->n == 1 && t->failed == 0 && t->kind == RK_SOURCE) {
         say(t, "peer", RK_STEP_SKIPPED,
             "no link uses %s: name the SAE that keys are to be shared with, --peer SAE, to "
             "see whether it gives any",
@@ -262,6 +271,8 @@ find_peers(struct source_test *t, const struct rk_conf_set *set, const struct so
 {
     int err = add_peer(t, "", 0);
 
+    if (want->kind == RK_CHANNEL)
+        return err;
     for (size_t i = 0; i < set->n_links && !err; i++) {
         const struct rk_link_conf *l = &set->links[i];
 
@@ -280,27 +291,28 @@ test_free(struct source_test *t)
 }
 
 const struct rk_instance_conf *
-source_test_find(const struct rk_conf_set *set, const char *name, char *why, size_t size)
+source_test_find(const struct rk_conf_set *set, const struct source_test_want *want, char *why, size_t size)
 {
+    const char *name = want->name, *kind = kind_name(want->kind);
     const char **names = calloc(set->n_instances + 1, sizeof *names), *near;
     size_t n = 0;
 
     for (size_t i = 0; i < set->n_instances; i++) {
-        if (set->instances[i].kind == RK_SOURCE && strcmp(set->instances[i].name, name) == 0) {
+        if (set->instances[i].kind == want->kind && strcmp(set->instances[i].name, name) == 0) {
             free(names);
             return &set->instances[i];
         }
-        if (names && set->instances[i].kind == RK_SOURCE)
+        if (names && set->instances[i].kind == want->kind)
             names[n++] = set->instances[i].name;
     }
     near = rk_nearest(name, names, n);
     if (near)
-        snprintf(why, size, "no source \"%.*s\" in %.200s; did you mean \"%s\"?", RK_NAME_MAX, name, set->file, near);
+        snprintf(why, size, "no %s \"%.*s\" in %.200s; did you mean \"%s\"?", kind, RK_NAME_MAX, name, set->file, near);
     else
         snprintf(why, size,
-                 "no source \"%.*s\" in %.200s, as it was read last; is it new there?  rekeyctl reload, or "
+                 "no %s \"%.*s\" in %.200s, as it was read last; is it new there?  rekeyctl reload, or "
                  "test it with --config FILE",
-                 RK_NAME_MAX, name, set->file);
+                 kind, RK_NAME_MAX, name, set->file);
     free(names);
     return NULL;
 }
@@ -321,7 +333,7 @@ source_test_begin(struct daemon *d, const struct source_test_want *want, const s
                   size_t size)
 {
     int64_t budget_ms = want->budget_ms ? want->budget_ms : RK_SOURCE_TEST_MS;
-    struct inst *inst = source_test_find(d->conf, want->name, why, size) ? inst_find(d, want->name) : NULL;
+    struct inst *inst = source_test_find(d->conf, want, why, size) ? inst_find(d, want->name) : NULL;
     struct source_test *t = inst ? calloc(1, sizeof *t) : NULL;
 
     if (!inst)
@@ -340,6 +352,7 @@ source_test_begin(struct daemon *d, const struct source_test_want *want, const s
     t->d = d;
     t->inst = inst;
     t->to = *to;
+    t->kind = want->kind;
     t->fetch = want->fetch;
     t->deadline_ns =
         rk_now_ns() + (budget_ms < RK_SOURCE_TEST_MAX_MS ? budget_ms : RK_SOURCE_TEST_MAX_MS) * RK_NS_PER_MS;
@@ -370,8 +383,8 @@ print_errors(const struct daemon *d, const struct rk_conf_errors *errors, const 
         json_t *row;
 
         rk_conf_error_text(errors, i, line, sizeof line);
-        row = json_pack("{ss sn ss ss ss}", "source", d->opt.test.name, "peer", "step", "configuration", "result",
-                        "config", "text", line);
+        row = json_pack("{ss sn ss ss ss}", kind_name(d->opt.test.kind), d->opt.test.name, "peer", "step",
+                        "configuration", "result", "config", "text", line);
         to->row(to->arg, row ? json_dumps(row, JSON_COMPACT) : NULL);
         json_decref(row);
     }
@@ -397,7 +410,7 @@ source_test_only(struct daemon *d)
     }
     rk_conf_errors_free(&errors);
     d->conf = set;
-    conf = source_test_find(set, d->opt.test.name, why, sizeof why);
+    conf = source_test_find(set, &d->opt.test, why, sizeof why);
     inst = conf ? inst_new(d, conf) : NULL;
     if (inst && source_test_begin(d, &d->opt.test, &to, why, sizeof why))
         event_base_dispatch(d->base);

@@ -31,7 +31,7 @@ run_verb(struct rk_call *c)
     case RK_V_SOURCE_STATUS:
         return rk_run_source_status(c);
     case RK_V_SOURCE_TEST:
-        return rk_run_source_test(c);
+        return c->inst->module->kind == RK_CHANNEL ? rk_run_channel_test(c) : rk_run_source_test(c);
     case RK_V_APPLY:
         return rk_run_apply(c);
     case RK_V_OBSERVE:
@@ -76,15 +76,17 @@ rk_run(struct rk_job *job)
 
 /* ---- before a call ---- */
 
+/* kind: of the plugin, for the one verb that two kinds have. */
 static uint32_t
-kind_of(uint32_t verb)
+kind_of(uint32_t verb, uint32_t kind)
 {
     switch (verb) {
     case RK_V_GET_NEW:
     case RK_V_GET_BY_ID:
     case RK_V_SOURCE_STATUS:
-    case RK_V_SOURCE_TEST:
         return RK_SOURCE;
+    case RK_V_SOURCE_TEST:
+        return kind == RK_CHANNEL ? RK_CHANNEL : RK_SOURCE;
     case RK_V_APPLY:
     case RK_V_OBSERVE:
     case RK_V_MIX:
@@ -157,7 +159,7 @@ rk_run_check(struct rk_call *c)
 {
     const char *wrong = NULL;
 
-    if (kind_of(c->verb) != c->inst->module->kind)
+    if (kind_of(c->verb, c->inst->module->kind) != c->inst->module->kind)
         wrong = "this verb is not for a plugin of its kind";
     else if (c->verb != RK_V_PREPARE && wants_items(c->verb) != (c->msg.n > 0))
         wrong = wants_items(c->verb) ? "no items" : "items where none belong";

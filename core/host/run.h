@@ -18,6 +18,7 @@ int rk_run_check(struct rk_call *call);
 int rk_run_get(struct rk_call *call);
 int rk_run_source_status(struct rk_call *call);
 int rk_run_source_test(struct rk_call *call);
+int rk_run_channel_test(struct rk_call *call);
 int rk_run_apply(struct rk_call *call);
 int rk_run_observe(struct rk_call *call);
 int rk_run_tend(struct rk_call *call);

@@ -41,14 +41,15 @@ start_a(void)
 static void
 start_b(const char *cert)
 {
-    site_start(&b, &(struct site_want){.cert = cert, .sae = "SAE_B", .peers = {https("SAE_A", a.port)}, .backoff = "200ms",
-                                       .heartbeat = "500ms"});
+    site_start(&b, &(struct site_want){.cert = cert, .sae = "SAE_B", .peers = {https("SAE_A", a.port)},
+                                       .backoff = "200ms", .heartbeat = "500ms"});
 }
 
 static void
 start_c(void)
 {
-    site_start(&c, &(struct site_want){.cert = "sae-c", .sae = "SAE_C", .url = https(NULL, a.port), .backoff = "200ms"});
+    site_start(&c, &(struct site_want){.cert = "sae-c", .sae = "SAE_C", .url = https(NULL, a.port),
+                                       .backoff = "200ms"});
 }
 
 static void

@@ -1,5 +1,5 @@
-/* peer_trust_test.c - the channel "peer" and certificates: who is refused on either side, while another peer's records go
- * on; certificates that are replaced live */
+/* peer_trust_test.c - the channel "peer" and certificates: who is refused on either side, while another peer's records
+ * go on; certificates that are replaced live */
 #include "peer_rig.h"
 
 #include <setjmp.h>

@@ -187,7 +187,8 @@ own_names(struct hub *h, struct rk_call *call, const struct trust *t)
 {
     if (h->sae && !rkp_cert_names(t->cert, h->sae))
         h->host->step(call, "own-sae-id", RK_E_CONFIG,
-                      "our certificate does not name %s (neither CN nor alternative name): the peers refuse it", h->sae);
+                      "our certificate does not name %s (neither CN nor alternative name): the peers refuse it",
+                      h->sae);
     else if (X509_check_purpose(t->cert, X509_PURPOSE_SSL_SERVER, 0) != 1)
         h->host->step(call, "own-sae-id", RK_E_CONFIG,
                       "by its extensions our certificate is none of a TLS server: the peers refuse it; it needs both "
@@ -303,6 +304,14 @@ test_peer(struct hub *h, struct rk_call *call, size_t i, struct trust *t)
     return err;
 }
 
+static int
+no_time(struct hub *h, struct rk_call *call, size_t tested)
+{
+    return h->host->step(call, "time", RK_E_TIMEOUT,
+                         "%zu of %zu peers were not tested: there was no time left; give more with --timeout",
+                         h->n_remotes - tested, h->n_remotes);
+}
+
 int
 peer_test(void *inst, struct rk_call *call)
 {
@@ -320,13 +329,11 @@ peer_test(void *inst, struct rk_call *call)
     else
         test_own(h, call, t, creds);
     for (size_t i = 0; t && i < h->n_remotes; i++) {
-        int err = h->host->left_ms(call) > 0 ? test_peer(h, call, i, t)
-                                             : h->host->step(call, "time", RK_E_TIMEOUT,
-                                                             "%zu of %zu peers were not tested: there was no time left; "
-                                                             "give more with --timeout", h->n_remotes - i, h->n_remotes);
+        bool time = h->host->left_ms(call) > 0;
+        int err = time ? test_peer(h, call, i, t) : no_time(h, call, i);
 
         first = first ? first : err;
-        if (err == RK_E_TIMEOUT && h->host->left_ms(call) <= 0)
+        if (!time)
             break;
     }
     rkp_certs_unref(&h->certs, &creds);
