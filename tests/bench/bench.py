@@ -1,6 +1,7 @@
 # bench.py - what rekeyd costs, as a table.  It prints and never judges: times depend on the machine.
 #
-# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources, junos, lldp; and callgrind, only when named.
+# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources, junos, lldp, peer; and callgrind, only when
+# named.
 # Devices are sim with no latency, keys come from static, those of "sources" from KMEs, links are local: both ends are
 # driven by the one rekeyd, and one rotation is all of it, at both ends.  doc/performance.md says how to read the
 # figures.
@@ -12,6 +13,7 @@ import sys
 import time
 
 import junos
+import peer
 import peers
 import rig
 import sources
@@ -357,6 +359,39 @@ def lldp(folder):
         "99 of 100: %s ms or less, all: %s ms or less" % (said["p99"], said["most"]))
 
 
+# ---- the channel peer ----
+
+def channel_row(folder, sites, links):
+    """Pss of the hub's plugin [KiB] when all is done; None."""
+    name = "%d links with %d peer%s: all rotated" % (links, sites, "s"[:sites > 1])
+    with peer.Sites(folder, sites, links) as lab:
+        took = lab.rotated()
+        if took is None:
+            row(name, "-", "not all of them rotated in time")
+            return None
+        row(name, "%.1f s" % took, "from exec of the first rekeyd on")
+        time.sleep(2)
+        memory = lab.host()
+        if sites == 1:
+            times = lab.round_trips(1000)
+            row("  a request with a record, and its answer", "%.2f ms" % junos.quantile(times, 0.5),
+                "p99 %.2f, most %.2f" % (junos.quantile(times, 0.99), max(times)))
+        return memory
+
+
+def channel(folder):
+    title("channel peer: two sites and more on this machine, their first rotation; a rekeyd with its hosts for each")
+    why = peer.missing()
+    if why:
+        row("peer", "-", why)
+        return
+    few, many = channel_row(folder, 1, 100), channel_row(folder, 1, 10000)
+    if few and many:
+        row("  memory of the plugin for each link", "%.0f bytes" % (1024 * (many - few) / 9900))
+    channel_row(folder, 10, 10000)
+    channel_row(folder, 100, 10000)
+
+
 # ---- configuration ----
 
 def check(folder):
@@ -407,7 +442,7 @@ def callgrind(folder):
 
 
 CHOICES = {"start": start, "memory": memory, "links": links, "cpu": cpu, "peers": compare, "check": check,
-           "sources": source, "junos": routers, "lldp": lldp, "callgrind": callgrind}
+           "sources": source, "junos": routers, "lldp": lldp, "peer": channel, "callgrind": callgrind}
 
 
 def main():

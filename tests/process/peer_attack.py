@@ -1,5 +1,5 @@
-# peer_attack.py - the channel "peer" under attack: whoever can reach its port cannot use it up, and the peer's records go
-# on.  What a stranger costs is bounded in connections, memory and time.
+# peer_attack.py - the channel "peer" under attack: whoever can reach its port cannot use it up, and the peer's records
+# go on.  What a stranger costs is bounded in connections, memory and time.
 import os
 import re
 import socket
@@ -75,7 +75,8 @@ def goes_on(w):
 
 def garbage(w):
     """What is no TLS ends at once."""
-    for data in (b"\0" * 4096, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"A" * 70000, b"\x15\x03\x03\0\2\2\x28"):
+    for data in (b"\0" * 4096, b"GET / HTTP/1.1\r\n\r\n",
+                 b"\x16\x03\x01\xff\xff" + b"A" * 70000, b"\x15\x03\x03\0\2\2\x28"):
         s = connect(w)
         try:
             s.sendall(data)

@@ -1,5 +1,5 @@
-# peer_network.py - the channel "peer" between two rekeyd: rotations, rekeyctl peer test, restarts, a network that is cut
-# or loses what it carries.
+# peer_network.py - the channel "peer" between two rekeyd: rotations, rekeyctl peer test, restarts, a network that is
+# cut or loses what it carries.
 import json
 import re
 import subprocess
@@ -28,8 +28,8 @@ def rotates(w):
 
 
 def alone(site, name):
-    argv = [rig.CTL, "peer", "test", name, "--json", "--config", site.config, "--rekeyd", rig.REKEYD, "--host", rig.HOST,
-            "--plugin-dir", site.rig.plugin_dir]
+    argv = [rig.CTL, "peer", "test", name, "--json", "--config", site.config, "--rekeyd", rig.REKEYD, "--host",
+            rig.HOST, "--plugin-dir", site.rig.plugin_dir]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=rig.PATIENCE_S)
     expect(done.stdout, "peer test says nothing: %s", done.stderr)
     return done.returncode, json.loads(done.stdout)
@@ -88,8 +88,8 @@ def restarts(w):
 
 
 def cut(w):
-    """Nothing is passed on for three request timeouts and more: from then on each end is in its pause between tries, which
-    is as long after ten minutes as after ten seconds.  Rotations go on within seconds of the end."""
+    """Nothing is passed on for three request timeouts and more: from then on each end is in its pause between tries,
+    which is as long after ten minutes as after ten seconds.  Rotations go on within seconds of the end."""
     for proxy in (w.to_a, w.to_b):
         proxy.forwards = False
     for site in (w.a, w.b):

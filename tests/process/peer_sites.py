@@ -1,5 +1,5 @@
-# peer_sites.py - two sites whose channel is "peer", with certificates made anew, and a TCP proxy between them that a test
-# holds in its hands: it forwards, stops, delays, cuts.
+# peer_sites.py - two sites whose channel is "peer", with certificates made anew, and a TCP proxy between them that a
+# test holds in its hands: it forwards, stops, delays, cuts.
 import os
 import random
 import selectors
@@ -36,8 +36,8 @@ class Pki:
         self.make("ca", "ca")
 
     def make(self, name, section="sae", cn=None):
-        argv = ["openssl", "req", "-config", self.dir + "/cnf", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                "-nodes", "-sha256", "-days", "2", "-subj", "/CN=" + (cn or name), "-extensions", section,
+        argv = ["openssl", "req", "-config", self.dir + "/cnf", "-x509", "-newkey", "ec", "-pkeyopt",
+                "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-days", "2", "-subj", "/CN=" + (cn or name), "-extensions", section,
                 "-keyout", "%s/%s.key" % (self.dir, name), "-out", "%s/%s.crt" % (self.dir, name)]
         if section != "ca":
             argv += ["-CA", self.ca, "-CAkey", self.dir + "/ca.key"]
@@ -75,7 +75,8 @@ def pair(w, proxied=False, links=1, **options):
     for site, other, device in ((w.a, w.b, "east"), (w.b, w.a, "west")):
         site.device(device)
         site.conf["sources"]["keys"] = {"plugin": "static", "secret": site.secret("static.key", shared)}
-        channel(site, w.pki, ports[site.name], ["%s https://127.0.0.1:%d" % (other.sae, near[other.name])], auth, **options)
+        channel(site, w.pki, ports[site.name], ["%s https://127.0.0.1:%d" % (other.sae, near[other.name])],
+                auth, **options)
         for i in range(links):
             site.link("link-%d" % (i + 1), device=device, interface="port%d" % i, source="keys", channel="line",
                       **{"peer-sae": other.sae})
