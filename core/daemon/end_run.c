@@ -313,6 +313,19 @@ end_state(const struct end *end)
     return e->d.cur[0] ? rk_state_name(e->state) : "first-key";
 }
 
+/* A peer may be silent because what comes in its name is refused. */
+static bool
+refused_why(const struct end *end, uint32_t bit, int64_t now_ns, char text[RK_WHY_MAX])
+{
+    struct refusals all;
+
+    path_refused(end, &all);
+    if (bit != RK_ALARM_NO_PEER || all.n == 0 || now_ns - all.at_ns > rk_end_silence_ns(end_see(end)))
+        return false;
+    snprintf(text, RK_WHY_MAX, "records are refused: %.*s", RK_WHY_MAX - 24, all.why);
+    return true;
+}
+
 /* The reason, as far as there is a better one than the last failure. */
 static const char *
 alarm_why(const struct end *end, uint32_t bit, int64_t now_ns, char text[RK_WHY_MAX])
@@ -322,6 +335,8 @@ alarm_why(const struct end *end, uint32_t bit, int64_t now_ns, char text[RK_WHY_
 
     if (bit & (RK_ALARM_PATH | RK_ALARM_NEIGHBOUR))
         (void)path_why(end, bit, now_ns, text);
+    else if (refused_why(end, bit, now_ns, text))
+        return text;
     else if (dry)
         snprintf(text, RK_WHY_MAX, "the keys of the source end in %lld s at the links' intervals",
                  (long long)((s->end_ns - now_ns) / RK_NS_PER_S));

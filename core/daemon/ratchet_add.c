@@ -7,6 +7,8 @@
  */
 #include "ratchet_priv.h"
 
+#include "errand.h"
+
 #include "../base/err.h"
 #include "../base/log.h"
 #include "../base/secret.h"
@@ -63,6 +65,10 @@ over(struct ratchet_add *a, bool taken)
     *at = a->next;
     wake_off(a->d, &a->wake);
     rk_secret_fd_wipe(a->fd);
+    if (taken && !end->gone && inst_offers(end->channel, RK_OFFERS_ENCODE)) {
+        ratchet_store(end); /* the change of the device may bring a word about the key along */
+        a->d->group_open = true;
+    }
     if (taken || end->gone) {
         end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = a->key_id, .theirs = a->theirs});
     } else {
