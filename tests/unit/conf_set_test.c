@@ -192,7 +192,7 @@ static const char mixed[] = "sae: A\n"
                             "defaults: { sources: [t, s], require: any, device: d, channel: c, peer-sae: B }\n"
                             "links:\n"
                             "- { name: a, interface: a }\n"
-                            "- { name: b, interface: b, sources: [s, v, u], require: all }\n"
+                            "- { name: b, interface: b, sources: [s, v, u], require: all, ratchet: no }\n"
                             "- { name: c, interface: c, source: u }\n"
                             "- { name: d, interface: d, channel: local, peer-device: e, peer-interface: d }\n"
                             "- { name: e, interface: e, channel: local, peer-device: e, peer-interface: e,\n"
@@ -209,6 +209,7 @@ several_sources(void **state)
     assert_true(l[0].peer_source == SIZE_MAX);
     assert_true(l[1].n_sources == 3 && !l[1].require_any && l[1].source == 0);
     assert_true(l[1].more[0] == 3 && l[1].more[1] == 2);
+    assert_true(l[0].ratchet && !l[1].ratchet && l[2].ratchet && !l[3].ratchet); /* the last is local */
     assert_true(l[2].n_sources == 1 && !l[2].require_any && l[2].source == 2);
     assert_true(l[3].n_sources == 2 && l[3].peer_source == 1 && l[3].peer_more[0] == 0);
     assert_true(l[4].n_sources == 2 && l[4].source == 1 && l[4].peer_source == 3 && l[4].peer_more[0] == 2);
@@ -704,6 +705,7 @@ sources_on_reload(void **state)
     expect_same(mixed, "sources: [t, s]", "sources: [s, t]", 2);
     expect_same(mixed, "sources: [s, v, u]", "sources: [s, u, v]", 4);
     expect_same(mixed, "require: all", "require: any", 4);
+    expect_same(mixed, "ratchet: no", "ratchet: yes", 4);
     expect_same(mixed, "require: any", "require: all", 2);
     expect_same(mixed, "peer-sources: [v, u]", "peer-sources: [u, v]", 4);
     expect_same(mixed, "source: u", "sources: [u, s]", 4);

@@ -279,7 +279,7 @@ fill_item(struct rk_item *i, uint32_t n)
 static void
 assert_item(struct rk_item a, struct rk_item b)
 {
-    a.fd = b.fd = -1;
+    a.fd = b.fd = a.chan_fd = b.chan_fd = -1;
     assert_memory_equal(&a, &b, sizeof a);
 }
 
@@ -314,6 +314,30 @@ test_call_full(void **state)
         assert_item(got.items[i], m.items[i]);
         assert_int_equal(got.items[i].fd, m.items[i].fd); /* in one process: the very same, moved */
         m.items[i].fd = -1;
+    }
+    rk_items_free(m.items, m.n);
+    rk_items_free(got.items, got.n);
+}
+
+/* Of a full batch each item has a key, and its channel key: each is moved where it belongs. */
+static void
+test_two_descriptors_each(void **state)
+{
+    struct rk_reply m = {.number = 1, .n = RK_BATCH_MAX, .items = rk_items_new(RK_BATCH_MAX)}, got;
+    size_t len, n;
+
+    (void)state;
+    for (size_t i = 0; i < m.n; i++) {
+        m.items[i].fd = i % 3 == 1 ? -1 : memfd();
+        m.items[i].chan_fd = i % 3 == 2 ? -1 : memfd();
+    }
+    len = rk_reply_put(frame, &m, fds, &n);
+    assert_true(len > 0 && n <= RK_FRAME_FDS);
+    assert_int_equal(rk_reply_get(frame, len, fds, n, &got), RK_OK);
+    for (size_t i = 0; i < got.n; i++) {
+        assert_int_equal(got.items[i].fd, m.items[i].fd);
+        assert_int_equal(got.items[i].chan_fd, m.items[i].chan_fd);
+        m.items[i].fd = m.items[i].chan_fd = -1;
     }
     rk_items_free(m.items, m.n);
     rk_items_free(got.items, got.n);
@@ -633,6 +657,7 @@ main(void)
         cmocka_unit_test(test_hello_bounds),
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_call_full),
+        cmocka_unit_test(test_two_descriptors_each),
         cmocka_unit_test(test_reply),
         cmocka_unit_test(test_too_many_items),
         cmocka_unit_test(test_descriptors),
