@@ -125,6 +125,8 @@ def markers_of(w, some=None):
         markers.add(name + ", decoded", base64.b64decode(text) if name != "pair secret" else bytes.fromhex(text.decode()))
     wrong = bent(w)
     for link in LINKS:
+        markers.add("what wraps the channel keys of %s" % link,
+                    hkdf(w.secrets[0][1], b"rekey wrap v1\0" + link.encode() + b"\0"))
         ids = list(dict.fromkeys(row["key_id"] for row in w.a.ask("history", link, "--limit", "10000") if row["key_id"]))
         if link == "etsi014" and not some:
             ids = list(dict.fromkeys(ids + issued(w)))
@@ -137,6 +139,8 @@ def markers_of(w, some=None):
                 markers.add("part of key %s" % key_id, part)
             markers.add("confirm key of %s" % key_id,
                         hkdf(key, b"rekey confirm v1\0" + link.encode() + b"\0" + key_id.encode() + b"\0"))
+            markers.add("channel key of %s" % key_id,
+                        hkdf(key, b"rekey channel v1\0" + link.encode() + b"\0" + key_id.encode() + b"\0"))
             n += 1
     return markers, n
 
