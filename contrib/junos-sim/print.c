@@ -32,7 +32,7 @@ xml_put(FILE *out, const char *text)
         while (is_plain(text[plain])) /* in one piece: replies are long */
             plain++;
         if (plain) {
-            fwrite(text, 1, plain, out);
+            fwrite_unlocked(text, 1, plain, out);
             text += plain - 1;
             continue;
         }
