@@ -245,6 +245,7 @@ test_revision_and_no_reply(void **state)
     get(&call, ask, &b);
     assert_int_equal(rule[0].asked, 3);
     rule[1].err = RK_E_UNKNOWN;
+    jn_conf_free(&fake_host, &a);
     assert_int_equal(jn_conf_get(&d, &call, &ask, &a), RK_E_UNKNOWN);
     rule[1].err = RK_OK;
     get(&call, ask, &b);
