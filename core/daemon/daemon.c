@@ -90,19 +90,19 @@ turn_soon(struct daemon *d)
     }
 }
 
+/* One that is marked while another one is dispatched, and has not had its turn, has it yet. */
 static void
 dispatch_dirty(struct daemon *d)
 {
     struct inst *list = d->dirty;
 
     d->dirty = NULL;
-    for (struct inst *i = list; i; i = i->next_dirty)
-        i->dirty = false;
     while (list) {
         struct inst *i = list;
 
         list = i->next_dirty;
         i->next_dirty = NULL;
+        i->dirty = false;
         inst_dispatch(i);
     }
 }
