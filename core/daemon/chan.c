@@ -4,7 +4,7 @@
  * record is published, on each of its paths.  The host signs and checks; what comes in here had a good tag, and is
  * still only believed when it is a record of a link on this channel.
  */
-#include "errand.h"
+#include "carry.h"
 #include "path.h"
 #include "ratchet.h"
 
@@ -66,13 +66,6 @@ chan_drop_posts(struct inst *inst)
 
 /* ---- attaching links ---- */
 
-/* Do the link's records go by way of its device, which shows them to its neighbour. */
-static bool
-carried(const struct path *p)
-{
-    return inst_offers(p->channel, RK_OFFERS_ENCODE) && inst_offers(p->end->device, RK_OFFERS_NEIGHBOURS);
-}
-
 static void
 attach_item(struct rk_item *item, const struct path *p, bool on)
 {
@@ -85,7 +78,7 @@ attach_item(struct rk_item *item, const struct path *p, bool on)
     snprintf(item->iface, sizeof item->iface, "%s", conf->iface);
     snprintf(item->chassis, sizeof item->chassis, "%s", conf->peer_chassis);
     snprintf(item->port, sizeof item->port, "%s", conf->peer_port);
-    item->carried = carried(p);
+    item->carried = carry_path(p->end) == p;
 }
 
 /* When the host has gone meanwhile, all its links are attached again as soon as it is back. */
@@ -336,6 +329,8 @@ take_due(struct inst *inst, struct rk_item *items, struct posts *posts, struct p
 
         if (p && !p->attached && !p->attaching) { /* it is posted again when it is attached */
             fresh[n_fresh++] = p;
+        } else if (p && p->attached && p->end->record && carry_path(p->end) == p) {
+            carry_publish(p->end);
         } else if (p && p->attached && p->end->record) {
             snprintf(item->link, sizeof item->link, "%s", p->end->conf->name);
             snprintf(item->sae, sizeof item->sae, "%s", p->end->conf->peer_sae);

@@ -1,4 +1,5 @@
 /* ctl_rows.c - what rekeyctl shows, as JSON objects.  The members are documented in rekeyctl(8). */
+#include "carry.h"
 #include "discover.h"
 #include "path.h"
 #include "ratchet.h"
@@ -297,6 +298,7 @@ ctl_explain_row(const struct end *end, int64_t now_ns)
     char which[2] = {e->d.end, '\0'}, text[EXPLAIN_BYTES];
 
     rk_end_explain(e, now_ns, text, sizeof text);
+    carry_explain(end, text, sizeof text);
     path_explain(end, now_ns, text, sizeof text);
     return text_of(json_pack("{ss ss ss ss ss so so}", "link", e->d.link, "end", which, "role",
                              e->d.role == RK_MASTER ? "master" : "slave", "state", end_state(end), "text", text,

@@ -31,6 +31,8 @@ struct path;
 struct source;
 struct source_pair;
 struct reading;
+struct carry;
+struct carried;
 
 /* A thing that wants to be woken: first member of what the timer belongs to. */
 struct wake {
@@ -73,6 +75,7 @@ struct host {
 typedef void call_done(void *arg, struct rk_reply *reply);
 typedef void call_step(void *arg, const struct rk_step *step);
 typedef void call_found(void *arg, const struct rk_found_msg *found);
+typedef void call_heard(void *arg, const struct rk_heard_msg *heard);
 
 struct call {
     struct wake wake; /* budget and grace are over: the host is killed */
@@ -84,6 +87,7 @@ struct call {
     call_done *done;
     call_step *step;   /* SOURCE_TEST, PREPARE */
     call_found *found; /* DISCOVER */
+    call_heard *heard; /* NEIGHBOURS */
     void *arg;
 };
 
@@ -96,7 +100,8 @@ int sup_wait_hello(struct host *h, int64_t deadline_ns);
 /* sup_call - begin a call.  in: m without number and inst; the items' descriptors are taken on RK_OK (set to -1)
  *            ret: RK_OK, and done() comes exactly once: with the reply, or with RK_E_UNKNOWN when the host or the
  *            instance goes; RK_E_UNREACHABLE, RK_E_NOMEM, RK_E_CONTRACT: it does not come.   done may be NULL
- * sup_steps - have the steps of the call that was begun last told to step(), with its arg;  sup_found - its links
+ * sup_steps - have the steps of the call that was begun last told to step(), with its arg;  sup_found - its links;
+ *             sup_heard - its neighbours
  * sup_cancel - have the host give up the call of this number: it is answered soon
  * sup_config - the same for the making of the instance; done gets the instance
  * sup_drop - end the instance in its host: its calls are canceled there, and still answered
@@ -104,6 +109,7 @@ int sup_wait_hello(struct host *h, int64_t deadline_ns);
 int sup_call(struct inst *inst, struct rk_call_msg *m, call_done *done, void *arg);
 void sup_steps(struct inst *inst, call_step *step);
 void sup_found(struct inst *inst, call_found *found);
+void sup_heard(struct inst *inst, call_heard *heard);
 void sup_cancel(struct inst *inst, uint32_t number);
 int sup_config(struct inst *inst, call_done *done);
 void sup_drop(struct inst *inst);
@@ -159,6 +165,7 @@ struct inst {
     size_t in_flight;   /* calls; one that is gone waits for them, and its successor for it */
     size_t holds;       /* inst_hold(): the same, of who does not take a turn */
     struct errand *errands; /* DEVICE: what waits for its turn; errand.h */
+    struct carry *carry;    /* DEVICE, CHANNEL: records that devices carry; carry.h.  NULL: none */
     int tend_err;           /* DEVICE: of the last tend */
     struct rk_bucket bucket; /* SOURCE: how often a KME is asked */
     struct source *source;   /* SOURCE: what is known of it; source_pool.h */
@@ -262,6 +269,8 @@ struct end {
     int key_fd; /* sealed memfd of the candidate; -1 */
     char *record;            /* channels: what was published last; NULL: nothing */
     struct rk_record *inbox; /* local link: what the other end published, while inbox_due */
+    struct carried *carried;  /* its device carries its records; carry.h.  NULL: it does not */
+    unsigned carrying;        /* calls and lists for that which name it: it must outlive them */
     uint32_t shown_alarms;
     bool stays; /* in the configuration that is being applied */
 };

@@ -3,6 +3,7 @@
  * Runs in the loop.  The candidate's key is here only as the descriptor of a sealed memfd, between the source's answer
  * and the device's call.
  */
+#include "carry.h"
 #include "path.h"
 #include "ratchet.h"
 #include "reading.h"
@@ -137,6 +138,7 @@ end_free(struct end *end)
     live_free(end->live);
     rest_free(end->rest);
     free(end->act_terms);
+    carry_free(end);
     free(end->record);
     free(end->inbox);
     path_drop_all(end);
@@ -149,7 +151,7 @@ end_release(struct end *end)
 {
     const struct live *live = end->live;
 
-    if (!end->gone || end->busy || end->inbox_due ||
+    if (!end->gone || end->busy || end->inbox_due || end->carrying ||
         (live && (live->act == RK_ACT_JOURNAL || live->may_rest)))
         return;
     if (end->conf != &unknown)
@@ -169,6 +171,7 @@ keep_conf(struct end *end)
 void
 end_retire(struct end *end)
 {
+    carry_retire(end);
     path_drop_all(end);
     wake_off(end->d, &end->wake);
     rk_secret_fd_wipe(end->key_fd);
@@ -452,7 +455,8 @@ begin_act(struct end *end, const struct rk_todo *todo, int64_t now_ns)
             inst_enqueue(end->asked, end);
         break;
     default:
-        inst_enqueue(end->device, end);
+        if (todo->act != RK_ACT_STAGE || !carry_ahead(end))
+            inst_enqueue(end->device, end);
         break;
     }
 }

@@ -16,7 +16,7 @@
 bool
 inst_offers(const struct inst *inst, uint32_t what)
 {
-    return inst->conf->kind == RK_DEVICE && inst->host->has_hello && (inst->host->hello.ops & what) == what;
+    return inst->conf->kind != RK_SOURCE && inst->host->has_hello && (inst->host->hello.ops & what) == what;
 }
 
 /* ---- tend ---- */
@@ -132,6 +132,15 @@ on_found(void *arg, const struct rk_found_msg *found)
 }
 
 static void
+on_heard(void *arg, const struct rk_heard_msg *heard)
+{
+    struct errand *e = arg;
+
+    if (e->heard && e->done)
+        e->heard(e->arg, heard);
+}
+
+static void
 on_done(void *arg, struct rk_reply *reply)
 {
     struct errand *e = arg;
@@ -162,6 +171,7 @@ send(struct errand *e)
         return err;
     sup_steps(e->inst, on_line);
     sup_found(e->inst, on_found);
+    sup_heard(e->inst, on_heard);
     e->number = m.number;
     e->inst->in_flight++;
     inst_hold(e->inst);

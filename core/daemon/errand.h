@@ -1,4 +1,4 @@
-/* errand.h - calls on a device that are not about one end: tend, discover, prepare
+/* errand.h - calls on a device that are not about one end: tend, discover, prepare, neighbours
  *
  * A device does one call at a time, so an errand waits for its turn; it comes before the actions that wait there, which
  * are many, where errands are few.
@@ -14,11 +14,12 @@ struct errand {
     uint32_t verb;
     int64_t budget_ms;
     bool apply;                 /* PREPARE */
-    const char *const *ifaces;  /* PREPARE: n of them, at most RK_BATCH_MAX */
+    const char *const *ifaces;  /* PREPARE, NEIGHBOURS: n of them, at most RK_BATCH_MAX */
     size_t n;
     uint32_t number;            /* of the call; 0: it is not under way */
     call_step *line;            /* PREPARE; with arg */
     call_found *found;          /* DISCOVER; with arg */
+    call_heard *heard;          /* NEIGHBOURS; with arg */
     void (*done)(void *arg, int err, const char *why); /* once; NULL: nobody hears */
     void *arg;
 };

@@ -3,7 +3,7 @@
  * A device does one call at a time, and everything that is due on it goes into one call.  A source is asked for the
  * keys of all links that wait for the same peer at once.
  */
-#include "errand.h"
+#include "carry.h"
 #include "ratchet.h"
 #include "reading.h"
 #include "source_pool.h"
@@ -31,6 +31,7 @@ struct batch { /* one call, and the ends that wait for it */
     uint32_t verb;
     size_t n;
     struct end *end[RK_BATCH_MAX];
+    struct carry_load *load; /* APPLY: what goes along; NULL: nothing */
     size_t n_early; /* ends that ask too often: not part of the call */
     struct end *early[RK_BATCH_MAX];
 };
@@ -98,6 +99,7 @@ configured(void *arg, struct rk_reply *reply)
     if (inst->conf->kind == RK_CHANNEL)
         chan_ready(inst);
     errand_ready(inst);
+    carry_ready(inst);
     inst_mark(inst);
 }
 
@@ -310,6 +312,7 @@ fill(struct inst *inst, struct batch *b)
                 b->pair = source_pair_of(end);
             }
             b->end[b->n++] = end;
+            b->room -= b->verb == RK_V_APPLY && b->room > b->n && carry_has_ahead(end);
         }
     }
 }
@@ -355,7 +358,8 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
     rk_copy(item->key_id, sizeof item->key_id, end->live->act_key);
     if (mix_request(end, item))
         return;
-    if (verb == RK_V_GET_NEW) { /* the tag that its peer must show: a crash between STAGE and its reply keeps it so */
+    /* The tag that its peer must show: a crash between STAGE and its reply keeps it so.  And its own, to be said early. */
+    if (verb == RK_V_GET_NEW || (verb == RK_V_GET_BY_ID && carry_channel(end))) {
         item->seq = end->live->e.d.seq;
         item->role = end->live->e.d.role;
     }
@@ -403,7 +407,8 @@ answer(struct end *end, uint32_t verb, struct rk_item *item)
         end->key_fd = item->fd;
         item->fd = -1;
         if (!ratchet_takes(end, item))
-            end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .theirs = item->theirs});
+            end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .mine = item->mine,
+                                               .theirs = item->theirs});
     }
 }
 
@@ -429,7 +434,7 @@ static void
 batch_done(void *arg, struct rk_reply *reply)
 {
     struct batch *b = arg;
-    bool match = reply->n == b->n;
+    bool match = reply->n == b->n + carry_loaded(b->load);
 
     b->inst->in_flight--;
     if (b->pair)
@@ -444,6 +449,8 @@ batch_done(void *arg, struct rk_reply *reply)
         else
             answer(b->end[i], b->verb, &reply->items[i]);
     }
+    carry_landed(b->load, !reply->err && match ? &reply->items[b->n] : NULL, reply->err ? reply->err : RK_E_UNKNOWN,
+                 reply->text);
     inst_mark(b->inst);
     call_over(b->inst);
     free(b);
@@ -465,9 +472,10 @@ static int
 send_batch(struct batch *b)
 {
     struct rk_call_msg m = {.verb = b->verb, .budget_ms = (uint32_t)budget_ms(b->inst, b->verb), .n = b->n};
+    size_t room = b->inst->carry ? RK_BATCH_MAX : b->n;
     int err;
 
-    m.items = rk_items_new(b->n);
+    m.items = rk_items_new(room);
     if (!m.items)
         return RK_E_NOMEM;
     if (b->verb == RK_V_APPLY)
@@ -478,8 +486,11 @@ send_batch(struct batch *b)
     }
     for (size_t i = 0; i < b->n; i++)
         request(b->end[i], b->verb, &m.items[i]);
+    b->load = b->verb == RK_V_APPLY ? carry_load(b->inst, b->end, &m) : NULL;
     err = sup_call(b->inst, &m, batch_done, b);
-    rk_items_free(m.items, m.n); /* wipes the keys that were not sent */
+    rk_items_free(m.items, room); /* wipes the keys that were not sent */
+    if (err)
+        carry_landed(b->load, NULL, err, "the call could not be sent to the plugin's host");
     return err;
 }
 
@@ -571,11 +582,13 @@ inst_dispatch(struct inst *inst)
     char why[RK_TEXT_MAX];
 
     if (inst->conf->kind == RK_CHANNEL) {
+        carry_dispatch(inst);
         chan_dispatch(inst);
         return;
     }
     if (inst->ready) {
         errand_dispatch(inst);
+        carry_dispatch(inst);
         dispatch_queue(inst);
     } else if (inst->err) {
         snprintf(why, sizeof why, "%.60s: %.300s", inst->conf->name, inst->error);
@@ -630,6 +643,7 @@ inst_free(struct inst *inst)
             break;
         }
     source_free(inst);
+    carry_inst_free(inst);
     free(inst->conf->settings);
     free(inst->conf);
     free(inst);
@@ -673,6 +687,7 @@ inst_retire(struct inst *inst)
     fail_all(inst, RK_E_UNREACHABLE, "the instance was taken out of the configuration");
     chan_drop_posts(inst);
     ratchet_left(inst);
+    carry_drop(inst);
     wake_off(inst->d, &inst->wake);
     if (inst->in_flight || inst->holds || inst->configuring)
         inst->d->n_gone++;

@@ -5,6 +5,7 @@
  * descriptors of sealed memfds, as any key is in rekeyd.  A slave keeps those that it has over its tries, for its
  * sources have none of them any more; a master's are dropped with the rotation that they were for.
  */
+#include "carry.h"
 #include "ratchet.h"
 #include "source_pool.h"
 
@@ -236,7 +237,7 @@ fill_call(const struct end *end, struct rk_call_msg *call)
     snprintf(call->peer_sae, sizeof call->peer_sae, "%s", end->conf->peer_sae);
     snprintf(head->link, sizeof head->link, "%s", end->conf->name);
     snprintf(head->sae, sizeof head->sae, "%s", end->d->conf->sae);
-    if (end->live->act == RK_ACT_GET_NEW) { /* as a source's host is asked for the tag */
+    if (end->live->act == RK_ACT_GET_NEW || carry_channel(end)) { /* as a source's host is asked for the tags */
         head->seq = end->live->e.d.seq;
         head->role = end->live->e.d.role;
     }
@@ -476,7 +477,8 @@ mixed(void *arg, struct rk_reply *reply)
         end->key_fd = item->fd;
         item->fd = -1;
         if (!ratchet_takes(end, item))
-            end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .theirs = item->theirs});
+            end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = item->key_id, .mine = item->mine,
+                                               .theirs = item->theirs});
     }
     inst_release(device);
 }

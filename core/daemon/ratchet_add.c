@@ -34,7 +34,7 @@ struct ratchet_add {
         struct inst *inst;
         enum hand hand;
     } to[RK_PATHS_MAX];
-    char key_id[RK_KEY_ID_MAX + 1], theirs[RK_CONFIRM_HEX + 1];
+    char key_id[RK_KEY_ID_MAX + 1], mine[RK_CONFIRM_HEX + 1], theirs[RK_CONFIRM_HEX + 1];
     int err; /* of the last that did not take it */
     char why[RK_TEXT_MAX];
 };
@@ -70,7 +70,8 @@ over(struct ratchet_add *a, bool taken)
         a->d->group_open = true;
     }
     if (taken || end->gone) {
-        end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = a->key_id, .theirs = a->theirs});
+        end_answer(end, &(struct rk_event){.type = RK_EV_KEY, .key_id = a->key_id, .mine = a->mine,
+                                           .theirs = a->theirs});
     } else {
         int slot = ratchet_slot(end->ratchet, a->key_id);
 
@@ -288,6 +289,7 @@ ratchet_takes(struct end *end, struct rk_item *item)
     a->fd = item->chan_fd;
     item->chan_fd = -1;
     (void)rk_copy(a->key_id, sizeof a->key_id, item->key_id);
+    (void)rk_copy(a->mine, sizeof a->mine, item->mine);
     (void)rk_copy(a->theirs, sizeof a->theirs, item->theirs);
     a->n = ratchet_channels(end, inst);
     for (size_t i = 0; i < a->n; i++) {

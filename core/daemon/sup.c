@@ -344,6 +344,12 @@ sup_found(struct inst *inst, call_found *found)
 }
 
 void
+sup_heard(struct inst *inst, call_heard *heard)
+{
+    inst->host->calls->heard = heard;
+}
+
+void
 sup_cancel(struct inst *inst, uint32_t number)
 {
     unsigned char buf[64];
@@ -496,6 +502,21 @@ take_found(struct host *h, const void *frame, size_t len)
 }
 
 static int
+take_heard(struct host *h, const void *frame, size_t len)
+{
+    struct rk_heard_msg heard;
+
+    if (rk_heard_get(frame, len, &heard) != RK_OK)
+        return RK_E_PROTOCOL;
+    for (const struct call *c = h->calls; c; c = c->next)
+        if (c->number == heard.number && c->heard) {
+            c->heard(c->arg, &heard);
+            break;
+        }
+    return RK_OK;
+}
+
+static int
 take_frame(struct host *h, const void *frame, size_t len, int *fds, size_t n)
 {
     uint32_t type, number;
@@ -507,6 +528,8 @@ take_frame(struct host *h, const void *frame, size_t len, int *fds, size_t n)
             return take_step(h, frame, len);
         if (type == RK_MSG_FOUND && h->state == HOST_UP && n == 0)
             return take_found(h, frame, len);
+        if (type == RK_MSG_HEARD && h->state == HOST_UP && n == 0)
+            return take_heard(h, frame, len);
         if (type == RK_MSG_HELLO && h->state == HOST_STARTING && n == 0)
             return take_hello(h, frame, len);
     }

@@ -3,6 +3,7 @@
 
 #include "cak.h"
 #include "find.h"
+#include "lldp.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,14 @@ const struct rk_opt sim_opts[] = {
      .help = "File with more of them, one a line, read at each discover; while it is not there, sim is unreachable"},
     {.name = "prepared-file", .type = RK_OPT_PATH,
      .help = "File in which prepare --apply writes down for which interfaces it was done"},
+    {.name = "lldp-dir", .type = RK_OPT_PATH,
+     .help = "Directory, the same for both ends, in which each end shows its descriptions and hears its neighbours'"},
+    {.name = "lldp-delay", .type = RK_OPT_DURATION, .min = 0, .max = 3600000, .dflt = "0ms",
+     .help = "How long it takes until a description that was set is advertised"},
+    {.name = "cable", .type = RK_OPT_STRING, .flags = RK_OPT_LIST, .unit = "bytes", .min = 5, .max = 200,
+     .help = "What an interface is connected to, for lldp-dir: INTERFACE DEVICE INTERFACE"},
+    {.name = "description", .type = RK_OPT_STRING, .unit = "bytes", .min = 1, .max = 255,
+     .help = "The operator's own description of each interface, which stays before what is shown"},
     {.name = NULL},
 };
 
@@ -95,5 +104,5 @@ sim_options(struct sim *s, struct rk_call *call, const struct rk_conf *conf)
         !copy_text(s, conf, "mode-file", &s->mode_file))
         return s->host->fail(call, RK_E_NOMEM, "out of memory");
     read_mka(s, conf);
-    return sim_find_options(s, conf) ? RK_OK : s->host->fail(call, RK_E_NOMEM, "out of memory");
+    return sim_find_options(s, conf) && sim_lldp_options(s, conf) ? RK_OK : s->host->fail(call, RK_E_NOMEM, "out of memory");
 }

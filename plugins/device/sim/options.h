@@ -21,6 +21,11 @@ struct sim {
         char **list;              /* NULL-ended: links that it finds */
         char *file, *prepared;    /* NULL: none */
     } find;
+    struct {                      /* lldp.c */
+        char *dir, *operator_text; /* NULL: none */
+        int64_t delay_ms;
+        char **cables;            /* NULL-ended: "INTERFACE DEVICE INTERFACE" */
+    } lldp;
 };
 
 extern const struct rk_opt sim_opts[];

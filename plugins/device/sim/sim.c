@@ -7,6 +7,7 @@
 #include "class.h"
 #include "find.h"
 #include "keep.h"
+#include "lldp.h"
 #include "options.h"
 
 #include "../../common/files.h"
@@ -33,6 +34,7 @@ sim_fini(void *inst)
     free(s->state_file);
     free(s->mode_file);
     sim_find_free(s);
+    sim_lldp_free(s);
     free(s);
 }
 
@@ -155,9 +157,13 @@ one(struct sim *s, struct rk_call *call, struct rk_dev_op *op, struct sim_event 
     *ev = (struct sim_event){.iface = NULL};
     if (!f)
         return;
+    if (op->kind == RK_OP_DESCRIBE && !sim_lldp_fits(s, op))
+        return;
     (void)settle(s, call, f, op->link);
     sim_do(s->device, call, f, op, ev);
     (void)settle(s, call, f, op->link);
+    if (op->kind == RK_OP_DESCRIBE && op->err == RK_OK)
+        sim_lldp_show(s, f, op);
 }
 
 /* What all operations do, in order, as one step for whoever holds the lock. */
@@ -311,6 +317,7 @@ static const struct rk_device_ops sim_ops = {
     .tend = sim_tend,
     .discover = sim_discover,
     .prepare = sim_prepare,
+    .neighbours = sim_neighbours,
 };
 
 __attribute__((visibility("default"))) const struct rk_plugin sim_LTX_rk_plugin = {
