@@ -136,6 +136,7 @@ check_control(const uint8_t *frame, size_t len)
     struct rk_done done, done_again;
     struct rk_step step, step_again;
     struct rk_found_msg found, found_again;
+    struct rk_heard_msg heard, heard_again;
     char row[4096], row_again[4096];
 
     if (rk_step_get(frame, len, &step) == RK_OK) {
@@ -151,6 +152,10 @@ check_control(const uint8_t *frame, size_t len)
             free(found_again.settings);
         }
         free(found.settings);
+    }
+    if (rk_heard_get(frame, len, &heard) == RK_OK) {
+        demand(rk_heard_get(first, rk_heard_put(first, &heard), &heard_again) == RK_OK);
+        demand(memcmp(&heard, &heard_again, sizeof heard) == 0);
     }
     if (rk_ask_get(frame, len, &ask) == RK_OK) {
         demand(rk_ask_get(first, rk_ask_put(first, &ask), &ask_again) == RK_OK);

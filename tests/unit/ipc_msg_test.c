@@ -473,6 +473,7 @@ test_control(void **state)
     struct rk_step step = {.number = 9, .result = RK_E_AUTH}, step_got;
     struct rk_setting options[2] = {{"plugin", "etsi014"}, {"kme-host", ""}};
     struct rk_found_msg found = {.number = 9, .settings = options, .n = 2}, found_got;
+    struct rk_heard_msg heard = {.number = 11, .ttl_s = 120}, heard_got;
     struct rk_done done = {.exit_code = 3}, done_got;
     char row[64];
     uint32_t type, number;
@@ -497,6 +498,13 @@ test_control(void **state)
     assert_string_equal(found_got.iface, found.iface);
     assert_string_equal(found_got.why, found.why);
     free(found_got.settings);
+    fill(heard.iface, sizeof heard.iface, 'i');
+    fill(heard.chassis, sizeof heard.chassis, 'c');
+    fill(heard.port, sizeof heard.port, 'p');
+    fill(heard.system, sizeof heard.system, 's');
+    fill(heard.description, sizeof heard.description, 'd');
+    assert_int_equal(rk_heard_get(frame, rk_heard_put(frame, &heard), &heard_got), RK_OK);
+    assert_memory_equal(&heard, &heard_got, sizeof heard);
     fill(done.text, sizeof done.text, 'd');
     assert_int_equal(rk_ask_get(frame, rk_ask_put(frame, &ask), &ask_got), RK_OK);
     assert_memory_equal(&ask, &ask_got, sizeof ask);
@@ -522,6 +530,7 @@ test_wrong_type(void **state)
     struct rk_done done;
     struct rk_step step;
     struct rk_found_msg found;
+    struct rk_heard_msg heard;
     char row[8];
     size_t len = rk_number_put(frame, RK_MSG_DROP, 1);
 
@@ -532,6 +541,7 @@ test_wrong_type(void **state)
     assert_int_equal(rk_reply_get(frame, len, fds, 0, &reply), RK_E_PROTOCOL);
     assert_int_equal(rk_step_get(frame, len, &step), RK_E_PROTOCOL);
     assert_int_equal(rk_found_get(frame, len, &found), RK_E_PROTOCOL);
+    assert_int_equal(rk_heard_get(frame, len, &heard), RK_E_PROTOCOL);
     assert_int_equal(rk_ask_get(frame, len, &ask), RK_E_PROTOCOL);
     assert_int_equal(rk_done_get(frame, len, &done), RK_E_PROTOCOL);
     assert_int_equal(rk_row_get(frame, len, row, sizeof row), RK_E_PROTOCOL);

@@ -110,6 +110,38 @@ device_observe(void *arg, struct rk_call *call, struct rk_dev_seen *seen, size_t
     return RK_OK;
 }
 
+/* How many, and of what, the interface says. */
+static int
+device_neighbours(void *arg, struct rk_call *call, const char *const *ifaces, size_t n, rk_neighbour_fn *found,
+                  void *to)
+{
+    static char endless[1000];
+    int err = RK_OK;
+
+    (void)arg;
+    (void)call;
+    memset(endless, '\n', sizeof endless - 1);
+    for (size_t i = 0; !err && i < n; i++) {
+        struct rk_neighbour seen = {.size = sizeof seen, .ttl_s = 120, .iface = ifaces[i],
+                                    .chassis = "02:00:00:00:00:01", .port = "port1", .system = "router",
+                                    .description = "to a rk1|text"};
+
+        if (mode_is(ifaces[i], "one"))
+            err = found(to, &seen);
+        if (mode_is(ifaces[i], "short")) {
+            seen.size = 8;
+            err = found(to, &seen);
+        }
+        seen.chassis = seen.description = endless;
+        seen.port = NULL;
+        for (int k = 0; !err && k < 20 && mode_is(ifaces[i], "many"); k++) {
+            seen.iface = k == 3 ? "elsewhere" : k == 4 ? NULL : ifaces[i];
+            err = found(to, &seen);
+        }
+    }
+    return err;
+}
+
 static int
 device_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf *conf, void **out)
 {
@@ -136,6 +168,7 @@ static const struct rk_device_ops ops = {
     .size = sizeof ops,
     .apply = device_apply,
     .observe = device_observe,
+    .neighbours = device_neighbours,
 };
 
 extern const struct rk_plugin host_device_LTX_rk_plugin;
