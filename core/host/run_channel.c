@@ -157,14 +157,27 @@ rk_run_watch(struct rk_call *c)
     return err;
 }
 
+/* One more of the link, which may be too many, or a repeat that is to be dropped. */
+static void
+judge_flow(struct rk_item *item, enum rk_flow_way way)
+{
+    if (way == RK_FLOW_OVER)
+        refuse(item, RK_E_BUSY, "too many records with good tags: the link's limit is %d in a second",
+               RK_RECORDS_PER_S);
+    else if (way == RK_FLOW_DROP)
+        item->link[0] = '\0';
+}
+
 /* A key ID of a peer that signs nothing: what it is for is the core's to judge, which knows it by its mark. */
 static void
-verify_bare(const struct rk_inst *inst, struct rk_item *item)
+verify_bare(const struct rk_inst *inst, struct rk_item *item, int64_t now_ns)
 {
     if (!(inst->module->caps & RK_CAP_BARE))
         refuse(item, RK_E_AUTH, "a key ID without a tag, which this channel must not bring");
     else if (!rk_key_id_ok(item->text + 1))
         refuse(item, RK_E_PROTOCOL, "no key ID");
+    else
+        judge_flow(item, rk_chankeys_flow(inst->keys, item->link, item->text, now_ns));
 }
 
 /* Its tag is right: by whose channel key is told.  item->text is without the tag, and bar where it begins. */
@@ -176,11 +189,7 @@ take_signed(struct rk_chankeys *keys, struct rk_item *item, char *bar, int64_t n
     *bar = '|'; /* a repeat has the same tag */
     way = rk_chankeys_flow(keys, item->link, item->text, now_ns);
     *bar = '\0';
-    if (way == RK_FLOW_OVER)
-        refuse(item, RK_E_BUSY, "too many records with good tags: the link's limit is %d in a second",
-               RK_RECORDS_PER_S);
-    else if (way == RK_FLOW_DROP)
-        item->link[0] = '\0';
+    judge_flow(item, way);
 }
 
 static void
@@ -215,7 +224,7 @@ verify(const struct rk_inst *inst, struct rk_item *item, int64_t now_ns)
     } else if (item->sae[0] && strcmp(item->sae, bind->sae) != 0) {
         refuse(item, RK_E_AUTH, "from another peer than the link's");
     } else if (item->text[0] == RK_BARE_MARK) {
-        verify_bare(inst, item);
+        verify_bare(inst, item, now_ns);
         strcpy(item->sae, bind->sae);
     } else if (!bar || bar == item->text || strlen(bar) != TAG_BYTES) {
         refuse(item, RK_E_PROTOCOL, "no record: it has no tag");
