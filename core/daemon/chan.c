@@ -202,16 +202,6 @@ post_local(struct end *end, const struct rk_record *record)
     turn_soon(d);
 }
 
-/* Does one of its devices show the record: there each new text costs a commit. */
-static bool
-any_carried(const struct end *end)
-{
-    for (const struct path *p = end->paths; p; p = p->next)
-        if (carried(p))
-            return true;
-    return false;
-}
-
 static bool
 is_said(const struct end *end, const struct rk_record *record)
 {
@@ -230,7 +220,7 @@ is_said(const struct end *end, const struct rk_record *record)
 static bool
 text_of(struct end *end, struct rk_record *record, char text[RK_RECORD_MAX + 1])
 {
-    bool still = any_carried(end);
+    bool still = carry_path(end) != NULL; /* there each new text costs a commit */
     struct rk_record timed = *record;
 
     if (still && is_said(end, record))
