@@ -138,8 +138,9 @@ def too_long(w):
     w.b.save()
     w.b.ask("reload")
     w.b.wait_log('ev=describe link=%s device=west interface=port0 res=config why=".*do not fit.*" do="shorten' % LINK)
-    rig.wait_for(lambda: "cannot be shown there: the description of port0" in w.b.ask("explain", LINK)[0]["text"],
+    rig.wait_for(lambda: "(the description of port0 and the record do not fit" in w.b.ask("explain", LINK)[0]["text"],
                  lambda: w.b.ask("explain", LINK)[0]["text"], rig=w.rig)
+    w.b.wait_alarm(LINK, "PATH")
     row = w.b.wait_alarm(LINK, "OVERDUE")
     expect(row["key_id"] and row["class"] == "B", "%s", row)
     w.rig.still_well()
@@ -147,6 +148,7 @@ def too_long(w):
     w.b.save()
     w.b.ask("reload")
     wait_both(w, 2)
+    w.b.wait_alarm(LINK, "PATH", on=False)
 
 
 def frozen(w):
@@ -179,8 +181,7 @@ def second(w):
     """a second neighbour with an old record: it is told of, and rotations go on"""
     with open(shown_file(w, "west")) as f:
         rig.write(shown_file(w, "west", ".second"), f.read())
-    w.a.wait_end(LINK, lambda e: "NEIGHBOUR" in e["alarms"] or "second neighbour" in (e["refused"] or {}).get("why", ""),
-                 "a second neighbour")
+    w.a.wait_alarm(LINK, "NEIGHBOUR")
     wait_both(w, 2)
     os.unlink(shown_file(w, "west", ".second"))
 
