@@ -1,6 +1,6 @@
 /* ratchet_add.c - a key came, and with it the channel key that it gives: first the hosts of the end's channels get
- * that, then the end hears of its key.  So before a device has the key, or the peer hears of it, the channel key is where
- * it will be needed, and in the journal by the time that the model builds on it.
+ * that, then the end hears of its key.  So before a device has the key, or the peer hears of it, the channel key is
+ * where it will be needed, and in the journal by the time that the model builds on it.
  *
  * All channels read the same memfd; it is wiped here when they have.  A channel whose host is not there is waited for,
  * unless another one has taken it: what is heard on that path can then not be checked until the next rotation.

@@ -1,5 +1,5 @@
-/* host_ratchet_test.c - channel keys in real hosts: made with a key when that is asked for, held by a channel's host, and
- * which one has signed. */
+/* host_ratchet_test.c - channel keys in real hosts: made with a key when that is asked for, held by a channel's host,
+ * and which one has signed. */
 #include "hostrig.h"
 
 #include "core/base/secret.h"

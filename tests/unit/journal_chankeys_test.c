@@ -1,5 +1,5 @@
-/* journal_chankeys_test.c - wrapped channel keys in the journal: with the states of their ends, over them, and gone with
- * them; a damaged one is left out. */
+/* journal_chankeys_test.c - wrapped channel keys in the journal: with the states of their ends, and gone with them; a
+ * damaged one is left out. */
 #include "core/daemon/journal_chankeys.h"
 #include "core/daemon/journal_file.h"
 
