@@ -88,8 +88,17 @@ def case_journal_lost_at_one_end(w):
         expect(goes_on(w)["seq"] > row["seq"], "a number was used again")
 
 
+def without_ratchet(w):
+    for site in (w.a, w.b):
+        site.conf["links"][0]["ratchet"] = "no"
+        site.save()
+        site.ask("reload")
+    goes_on(w)
+
+
 def case_journals_lost_at_both(w):
-    """the last records of both tell what is in use: it is taken over, and no frame notices"""
+    """with ratchet: no the last records of both tell what is in use: it is taken over, and no frame notices"""
+    without_ratchet(w)
     row, was = settled(w), counts(w)
     for site in (w.a, w.b):
         lose_journal(site)
@@ -100,12 +109,18 @@ def case_journals_lost_at_both(w):
     expect(goes_on(w)["seq"] > row["seq"], "a number was used again")
 
 
-def case_journals_and_records_lost(w):
+def case_journals_lost_with_their_keys(w):
+    """nobody can check the last records any more, which the key in use has signed: as if they were lost, too"""
+    case_journals_and_records_lost(w, records_too=False)
+
+
+def case_journals_and_records_lost(w, records_too=True):
     """the link carries on with the key that nobody knows, until there is a new one; the unknown key is not removed"""
     row = settled(w)
     for site in (w.a, w.b):
         lose_journal(site)
-        os.unlink("%s/%s.rec" % (site.out, LINK))
+        if records_too:
+            os.unlink("%s/%s.rec" % (site.out, LINK))
     for site in (w.a, w.b):
         site.start()
     after = settled(w)
@@ -250,6 +265,7 @@ def case_device_restarted_empty(w):
 
 sys.exit(run([(set_up, [case_stage_reply_unseen_by_master, case_stage_reply_unseen_by_slave,
                         case_commit_done_session_lost, case_journal_lost_at_one_end,
-                        case_journals_lost_at_both, case_device_restarted_keeps_keys, case_stopped_mid_rotation]),
+                        case_device_restarted_keeps_keys, case_stopped_mid_rotation]),
+              (set_up, [case_journals_lost_at_both]), (set_up, [case_journals_lost_with_their_keys]),
               (set_up, [case_journals_and_records_lost]), (set_up, [case_device_restarted_empty]),
               (set_up, [case_operator_replaced_keys])]))
