@@ -1,7 +1,7 @@
 # lldp.py - how long a record takes by LLDP: two rekeyd, two real lldpd, two network namespaces.
 #
-# A program of its own, as it uses the rig of tests/process.  It prints "NAME VALUE" lines: milliseconds from the master's
-# "staged", after which it publishes the offer, to the slave's "begin", by the two logs.
+# A program of its own, as it uses the rig of tests/process.  It prints "NAME VALUE" lines: milliseconds from the
+# master's "staged", after which it publishes the offer, to the slave's "begin", by the two logs.
 import datetime
 import os
 import re

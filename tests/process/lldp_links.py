@@ -35,7 +35,8 @@ def set_up(w):
     expect(done.returncode == 0, "lldpcli: %s", done.stderr)
     w.auth = rig.new_secret()
     w.a, w.b = w.rig.site("A", "SAE_A"), w.rig.site("B", "SAE_B")
-    done = subprocess.run([rig.CTL, "keygen", "--keys", str(KEYS), "--out-a", w.a.dir + "/pool", "--out-b", w.b.dir + "/pool"],
+    done = subprocess.run([rig.CTL, "keygen", "--keys", str(KEYS), "--out-a", w.a.dir + "/pool", "--out-b",
+                           w.b.dir + "/pool"],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=rig.PATIENCE_S)
     expect(done.returncode == 0, "keygen: %s", done.stderr)
     for site, other, end, device in ((w.a, w.b, "a", "east"), (w.b, w.a, "b", "west")):

@@ -384,8 +384,8 @@ ctl_show(struct ctl *c, struct rk_call *call, const char *port, const struct lld
     return err;
 }
 
-/* A port whose text stays the same sends its frame every 30 s, and somebody else's may have taken its place at the other
- * end meanwhile: what is published again is sent again. */
+/* A port whose text stays the same sends its frame every 30 s, and somebody else's may have taken its place at the
+ * other end meanwhile: what is published again is sent again. */
 int
 ctl_send(struct ctl *c, struct rk_call *call)
 {

@@ -94,7 +94,7 @@ read_options(const struct rk_host *host, struct rk_call *call, const struct rk_c
     if (!oui || strlen(oui) != 8 || !read_oui(oui, wire->carry.oui))
         return host->fail(call, RK_E_CONFIG, "tlv-oui: three bytes in hex, as " OUI_DEFAULT);
     if (wire->carry.tlv && format->format == LLDP_OFFBOX)
-        return host->fail(call, RK_E_CONFIG, "carry: with the format offbox it is description: the script knows no TLV");
+        return host->fail(call, RK_E_CONFIG, "carry: with format: offbox it is description: the script knows no TLV");
     snprintf(format->member, sizeof format->member, "%s", member);
     if (path && !(wire->socket = strdup(path)))
         return host->fail(call, RK_E_NOMEM, "out of memory");
@@ -137,7 +137,8 @@ fail:
 static bool
 attach_ok(const struct rk_attach *link)
 {
-    return link->size >= sizeof *link && link->link && (!link->on || (link->iface && link->peer_chassis && link->peer_port));
+    return link->size >= sizeof *link && link->link &&
+           (!link->on || (link->iface && link->peer_chassis && link->peer_port));
 }
 
 /* The port that a link leaves is to show the operator's text alone.  When lldpd is not there it forgets ours itself. */

@@ -342,7 +342,8 @@ anomaly_due(struct neighbours *t, int64_t now_ms, char *words)
     const struct one *who;
     enum anomaly what = look(t, now_ms, &who);
     int64_t since = now_ms - t->told_ms;
-    bool due = what != FINE && (t->told == FINE || since >= NEIGH_TELL_MS || (what != t->told && since >= NEIGH_CHANGE_MS));
+    bool again = since >= NEIGH_TELL_MS || (what != t->told && since >= NEIGH_CHANGE_MS);
+    bool due = what != FINE && (t->told == FINE || again);
 
     if (what == FINE && since >= NEIGH_CHANGE_MS)
         t->told = FINE;

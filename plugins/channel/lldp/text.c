@@ -120,8 +120,8 @@ lldp_join(struct lldp_bytes own, const char *ours, char *text)
     return n;
 }
 
-/* OFFER and STAGED name the key that the other end is to go to, ACTIVE, NACK and WITHDRAWN the one that is in use: after
- * a key was given up the other end is not to find that one here.  IDLE and LOST name none. */
+/* OFFER and STAGED name the key that the other end is to go to, ACTIVE, NACK and WITHDRAWN the one that is in use:
+ * after a key was given up the other end is not to find that one here.  IDLE and LOST name none. */
 static bool
 tells_of_key(const char *record)
 {

@@ -185,7 +185,8 @@ be_connected(struct wire *w, struct rk_call *call)
     return connect_now(w, call);
 }
 
-/* Show what is not shown yet.  A port that lldpd does not have is tried again later: publish says that it is not there. */
+/* Show what is not shown yet.  A port that lldpd does not have is tried again later; publish says that it is not
+ * there. */
 static int
 show_waiting(struct wire *w, struct rk_call *call)
 {

@@ -15,7 +15,8 @@ struct wire_conf {
     int64_t refresh_ms; /* how often all neighbours are read */
 };
 
-/* wire_new - nothing is connected yet.   in: links  borrowed;  conf  copied, its socket taken.   ret: NULL: no memory */
+/* wire_new - nothing is connected yet
+ * in:    links  borrowed;  conf  copied, its socket taken.   ret: owned; NULL: no memory */
 struct wire *wire_new(const struct rk_host *host, struct links *links, const struct wire_conf *conf);
 void wire_free(struct wire *w);
 
