@@ -279,6 +279,24 @@ test_restart_of_the_own_lldpd(void **state)
     expect(1, R("8", "O"));
 }
 
+/* Nothing new is published: the watch shows what an lldpd that was restarted has forgotten. */
+static void
+test_lldpd_that_forgot(void **state)
+{
+    struct rk_post post;
+    char text[300];
+    size_t n;
+
+    NEEDS_RIG();
+    assert_int_equal(try_publish(0, R("18", "A")), RK_OK);
+    (void)watch(0, 300, &post, &n);
+    lldp_rig_kill(&rig, 0);
+    assert_true(lldp_rig_lldpd(&rig, 0));
+    for (int i = 0; i < 20 && !strstr(lldp_rig_shows(&rig, 0, text), R("18", "A")); i++)
+        (void)watch(0, 300, &post, &n);
+    assert_non_null(strstr(text, R("18", "A")));
+}
+
 static void
 test_tlv(void **state)
 {
@@ -506,6 +524,7 @@ main(void)
         WITH(test_link_that_goes_leaves_the_port_as_it_was),
         WITH(test_restart_of_the_watched_lldpd),
         WITH(test_restart_of_the_own_lldpd),
+        WITH(test_lldpd_that_forgot),
         WITH(test_tlv),
         WITH(test_key_id_alone),
         WITH(test_no_lldpd),
