@@ -15,6 +15,7 @@
 
 #define PAUSE_FIRST_MS 100 /* until a peer that failed is tried again; doubled up to backoff-max */
 #define BUSY_MS 50         /* the same when it says that it has no room now */
+#define UNKNOWN_MS 250     /* until links are said again that the peer does not know; doubled up to the heartbeat */
 #define HEARD_MS 500       /* one that is heard of is not tried more often */
 #define SAY_AGAIN_MS 300000 /* that it is away: the same reason again, and ... */
 #define SAY_OTHER_MS 2000   /* ... another one */
@@ -65,7 +66,7 @@ on_header(char *data, size_t size, size_t n, void *arg)
     return n;
 }
 
-/* Lines of links that the peer does not know. */
+/* Lines of links that the peer does not know: it may be about to. */
 static void
 note_unknown(struct hub *h, struct remote *r)
 {
@@ -73,6 +74,7 @@ note_unknown(struct hub *h, struct remote *r)
     const char *why;
     size_t n;
 
+    r->unknown = true;
     if (body_read(r->answer, r->answer_len, lines, &n, &why) != RK_OK)
         return;
     for (size_t i = 0; i < n; i++) {
@@ -140,6 +142,17 @@ pause_ms(const struct remote *r)
     return pause * 3 / 4 + pause * dice / 4 / 255;
 }
 
+/* Until the next request, when there is nothing to send before. */
+static int
+rest_ms(struct remote *r)
+{
+    int most = r->hub->heartbeat_ms, ms = UNKNOWN_MS;
+
+    for (unsigned i = 0; i < r->unknown_tries && ms < most; i++)
+        ms *= 2;
+    return r->unknown && ms < most ? ms : most;
+}
+
 static void
 wait_ms(struct remote *r, int ms)
 {
@@ -191,7 +204,7 @@ finished(struct remote *r, CURLcode rc)
 {
     char text[80];
     long http = 0;
-    bool ok;
+    bool ok, waits = r->unknown && event_pending(r->next, EV_TIMEOUT, NULL); /* other news do not put it off */
 
     curl_multi_remove_handle(r->multi, r->easy);
     (void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &http);
@@ -203,7 +216,8 @@ finished(struct remote *r, CURLcode rc)
         worked(r);
         if (r->stale)
             drop(r);
-        in_ms(r->next, r->hub->heartbeat_ms);
+        if (!waits)
+            in_ms(r->next, rest_ms(r));
         start(r, false);
     } else if (rc == CURLE_OK && http == 503) {
         wait_ms(r, BUSY_MS);
@@ -347,8 +361,11 @@ start(struct remote *r, bool always)
         return;
     pthread_mutex_lock(&h->lock);
     known = r->sae[0];
-    if (known && always)
+    if (known && always) {
         links_unknown_due(h, r);
+        r->unknown_tries = r->unknown ? r->unknown_tries + 1 : 0;
+        r->unknown = false;
+    }
     r->n_batch = r->body_len = 0;
     if (known && r->due && (r->body = malloc(BODY_MAX)))
         links_take(r);

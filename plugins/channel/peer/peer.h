@@ -59,7 +59,7 @@ struct link {
     char name[RK_LINK_MAX + 1];
     bool attached, due, sent; /* sent: in a request that is not answered yet */
     bool gone;                /* freed with the answer */
-    bool unknown;             /* the peer did not know the link: it is sent again with the next heartbeat */
+    bool unknown;             /* the peer did not know the link: it is sent again soon */
     char record[RK_RECORD_MAX + 1]; /* the newest; "" none */
 };
 
@@ -98,6 +98,8 @@ struct remote {
     char err_text[CURL_ERROR_SIZE];
     struct rkp_probe *probe; /* of a test: hears of the handshake; else NULL */
     bool busy, waiting;     /* a request is under way; next says when there may be another */
+    bool unknown;           /* there are links that the peer did not know, and how often they were said again */
+    unsigned unknown_tries;
     bool stale;             /* busy, and new certificates are there */
     unsigned failures;      /* in a row */
     int64_t tried_ms;       /* the last request was begun */
