@@ -90,7 +90,8 @@ class Proxy(threading.Thread):
         super().__init__(daemon=True)
         self.to, self.dice = to, random.Random(1)
         self.forwards = True  # else it takes connections and data, and passes nothing on
-        self.cut = 0.0        # how probable it is that a piece of data is the last one of its connection, cut short
+        self.cut = 0.0        # this share of the connections ends in its first few KB, and each other one somewhere
+        self.left = {}        # bytes until a connection is cut, by its sockets
         self.delay_s = 0.0    # the longest delay of a piece
         self.ended, self.cuts = False, 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -117,6 +118,9 @@ class Proxy(threading.Thread):
         except OSError:
             near.close()
             return
+        if self.cut:
+            early = self.dice.random() < self.cut
+            self.left[near] = self.left[far] = [self.dice.randrange(6000) if early else self.dice.randrange(6000, 40000)]
         self.sel.register(near, selectors.EVENT_READ, far)
         self.sel.register(far, selectors.EVENT_READ, near)
 
@@ -129,14 +133,13 @@ class Proxy(threading.Thread):
             return
         if self.delay_s:
             time.sleep(self.dice.random() * self.delay_s)
-        if self.dice.random() < self.cut:
-            self.cuts += 1
-            sink.settimeout(1)
-            sink.sendall(data[:self.dice.randrange(len(data))])
-            self.drop(source, sink)
-            return
+        left = self.left.get(source, [len(data)])
         sink.settimeout(1)
-        sink.sendall(data)
+        sink.sendall(data[:left[0]])
+        left[0] -= len(data)
+        if left[0] < 0:
+            self.cuts += 1
+            self.drop(source, sink)
 
     def drop(self, *pair):
         for s in set(pair) - {None, self.listener}:
@@ -144,6 +147,7 @@ class Proxy(threading.Thread):
                 self.sel.unregister(s)
             except (KeyError, ValueError):
                 pass
+            self.left.pop(s, None)
             s.close()
 
     def end(self):
