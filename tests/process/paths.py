@@ -22,7 +22,7 @@ class Way:
 
     def __init__(self, source, target, chance):
         self.source, self.target, self.chance = source, target, chance
-        self.does, self.seen, self.stamp, self.late = "pass", [], None, []
+        self.does, self.seen, self.stamp, self.late, self.shown = "pass", [], None, [], None
 
     def look(self):
         """The record that is there, when it was written since the last look."""
@@ -54,6 +54,9 @@ class Way:
             put_record(self.target, text)
         elif self.does == "replay" and self.seen:
             put_record(self.target, self.chance.choice(self.seen[:max(1, len(self.seen) // 2)]))
+        elif self.does == "again" and self.seen:
+            put_record(self.target, self.shown or self.seen[-1])
+            self.shown = self.shown or self.seen[-1]
         elif self.does == "lose" and text:
             self.lose(text, now)
         due = [t for at, t in sorted(self.late) if at <= now]
@@ -84,7 +87,7 @@ class Carrier(threading.Thread):
 
     def set(self, name, does):
         for way in self.ways[name]:
-            way.stamp = None  # what is there is carried again
+            way.stamp = way.shown = None  # what is there is carried again
             way.does = does
 
 
@@ -146,9 +149,12 @@ def both_work(w):
     for site in (w.a, w.b):
         row = site.end(LINK)
         expect(row["channel"] == "first,second" and [p["channel"] for p in row["paths"]] == list(WAYS), "%s", row)
+        skew = site.wait_end(LINK, lambda e: e["skew"], "a skew that is measured")["skew"]
+        expect(skew["seq"] >= 1 and skew["margin_ms"] >= 0 and abs(skew["switched_ms"]) < 10000, "%s", skew)
         expect(all(p["error"] is None and p["neighbour"] is None for p in row["paths"]), "%s", row["paths"])
         text = site.ask("explain", LINK)[0]["text"]
         expect("Channel first: heard " in text and "Channel second: heard " in text, "%s", text)
+        expect(" the ends switched " in text, "%s", text)
 
 
 def one_is_cut(w):
@@ -187,6 +193,21 @@ def one_replays(w):
     expect(path(w.b, "first")["refused"] is None, "%s", w.b.end(LINK)["paths"])
     w.carrier.set("second", "pass")
     no_alarm(w)
+    expect(counters(w) == before, "%s, was %s", counters(w), before)
+
+
+def both_show_the_same(w):
+    """What was said last stays visible on both ways, again and again: a peer that is dead is found out all the same."""
+    before = counters(w)
+    for name in WAYS:
+        w.carrier.set(name, "again")
+    for site in (w.a, w.b):
+        site.wait_alarm(LINK, "NO-PEER")
+    for name in WAYS:
+        w.carrier.set(name, "pass")
+    for site in (w.a, w.b):
+        site.wait_alarm(LINK, "NO-PEER", on=False)
+    goes_on(w)
     expect(counters(w) == before, "%s, was %s", counters(w), before)
 
 
@@ -232,7 +253,8 @@ def stops(w):
 
 world = rig.World(set_up)
 cases = [(f.__name__.replace("_", " "), world.case(f)) for f in (both_work, one_is_cut, one_cannot_be_written,
-                                                                 one_replays, both_lose, come_and_go)]
+                                                                 one_replays, both_show_the_same, both_lose,
+                                                                 come_and_go)]
 try:
     sys.exit(rig.run_cases(cases + [("all ends well", lambda: stops(world))]))
 finally:
