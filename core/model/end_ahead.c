@@ -46,13 +46,20 @@ rk_end_awaits(const struct rk_end *e)
            peer->say == RK_SAY_OFFER || peer->say == RK_SAY_STAGED;
 }
 
-/* More than the clock of a device, which is never the same twice, must differ. */
+/* More than the clock of a device, which is never the same twice, and what is said of times must differ. */
 static void
-without_clock(const char *facts, char out[RK_FACTS_MAX + 1])
+without_clock(const char *whole, char out[RK_FACTS_MAX + 1])
 {
-    const char *clk = strstr(facts, "clk=");
-    size_t at = clk ? (size_t)(clk - facts) : strlen(facts), skip = clk ? strcspn(clk, ",") : 0;
+    char facts[RK_FACTS_MAX + 1];
+    struct rk_times times;
+    const char *clk;
+    size_t at, skip;
 
+    memcpy(facts, whole, sizeof facts);
+    rk_times_take(facts, &times);
+    clk = strstr(facts, "clk=");
+    at = clk ? (size_t)(clk - facts) : strlen(facts);
+    skip = clk ? strcspn(clk, ",") : 0;
     memcpy(out, facts, at);
     memcpy(out + at, facts + at + skip, strlen(facts + at + skip) + 1);
 }
