@@ -202,34 +202,21 @@ post_local(struct end *end, const struct rk_record *record)
     turn_soon(d);
 }
 
+/* What the end says now, as text, with what it says of time as far as that fits; but where a device shows it, for there
+ * each new text costs a commit, and room that the operator's own text may need.
+ * ret: false: it cannot be said */
 static bool
-is_said(const struct end *end, const struct rk_record *record)
+text_of(struct end *end, const struct rk_record *record, char text[RK_RECORD_MAX + 1])
 {
-    struct rk_record last;
-    struct rk_times times;
-
-    if (!end->record || rk_record_get(end->record, &last) != RK_OK)
-        return false;
-    rk_times_take(last.facts, &times);
-    return rk_record_same(&last, record);
-}
-
-/* What the end says now, as text, with what it says of time as far as that fits.  What a device shows stays as it is
- * until something else is said.
- * ret: false: it cannot be said, or is said already */
-static bool
-text_of(struct end *end, struct rk_record *record, char text[RK_RECORD_MAX + 1])
-{
-    bool still = carry_path(end) != NULL; /* there each new text costs a commit */
     struct rk_record timed = *record;
 
-    if (still && is_said(end, record))
-        return false;
     if (!rk_record_put(record, text)) {
         rk_log(RK_LOG_ERR, "ev=publish link=%s res=too-long", end->conf->name);
         return false;
     }
-    rk_end_record_times(&end->live->e, &timed, !still, rk_wall_now(), rk_now_ns());
+    if (carry_path(end))
+        return true;
+    rk_end_record_times(&end->live->e, &timed, true, rk_wall_now(), rk_now_ns());
     return rk_record_put(&timed, text) || rk_record_put(record, text);
 }
 
@@ -245,14 +232,12 @@ chan_publish(struct end *end)
         post_local(end, &record);
         return;
     }
-    if (text_of(end, &record, text)) {
-        copy = strdup(text);
-        if (!copy)
-            return; /* as if the channel had lost it: it is said again */
-        free(end->record);
-        end->record = copy;
-    }
-    for (struct path *p = end->paths; end->record && p; p = p->next)
+    copy = text_of(end, &record, text) ? strdup(text) : NULL;
+    if (!copy)
+        return; /* as if the channel had lost it: it is said again */
+    free(end->record);
+    end->record = copy;
+    for (struct path *p = end->paths; p; p = p->next)
         chan_post(p);
 }
 

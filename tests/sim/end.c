@@ -92,7 +92,8 @@ say(struct sim_end *s, const struct rk_record *r)
 
     keep_said(s);
     s->said = *r;
-    rk_end_record_times(&s->e, &s->said, !sim->conf.carried, (struct rk_wall){end_wall_ms(s)}, sim->now_ns);
+    if (!sim->conf.carried)
+        rk_end_record_times(&s->e, &s->said, true, (struct rk_wall){end_wall_ms(s)}, sim->now_ns);
     s->n_said++;
     sim->records++;
     if (sim->conf.text || s->n_said % 64 == 1)

@@ -145,6 +145,8 @@ test_clock(void **state)
     (void)state;
     strcpy(b.facts, "clk=120,c=D");
     assert_true(rk_record_same(&a, &b));
+    strcpy(b.facts, "clk=120,c=D,t=mywpiww0.a.3");
+    assert_true(rk_record_same(&a, &b));
     strcpy(b.facts, "clk=-3,c=D,shut");
     assert_false(rk_record_same(&a, &b));
     strcpy(b.facts, "c=D");
