@@ -3,7 +3,7 @@
 #
 # The script is played here, as it was known to work: a tick without memory but for the last key ID, the key ID in the
 # description of its interface that LLDP carries, one merge and one commit, no answer and no look at what became of it.
-# Between descriptions and records stands this test, for rekeyd has no channel yet that reads and writes them.
+# It ticks as slave each 61 s, and as master each 127 s: a tick as slave takes TICK_S here, and an hour as many ticks.
 import base64
 import json
 import os
@@ -16,14 +16,14 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 import junos_rig  # noqa: E402
-import records  # noqa: E402
 import rig  # noqa: E402
 from rig import expect  # noqa: E402
 
 PREFIX = "abcd1234abcd5678abcd1234abcd5678"
 LEADS, FOLLOWS = "we-lead", "we-follow"  # what rekeyd does on the link
 LINKS = (LEADS, FOLLOWS)
-TICK_S = 0.5
+TICK_S = 0.3
+HOUR = (3600 // 61, 3600 // 127)  # ticks as slave, and as master
 LLDP = "<get-lldp-neighbors-information/>"
 TEXT = "to the lab"  # an operator's, before the "|"
 
@@ -55,7 +55,7 @@ class Script:
 
     def __init__(self, w, link, master):
         self.w, self.master, self.router, self.port = w, master, *w.lab.link_ports[link][1]
-        self.last, self.next_tick, self.stopped, self.skipped = None, 0, False, 0
+        self.last, self.next_tick, self.stopped, self.skipped, self.ticks = None, 0, False, 0, 0
         pki = w.kmes.dir + "/pki/"
         context = ssl.create_default_context(cafile=pki + "ca.crt")
         context.load_cert_chain(pki + "SAE_B.crt", pki + "SAE_B.key")
@@ -95,6 +95,7 @@ class Script:
         return self.key("dec_keys?key_ID=" + key_id)
 
     def tick(self):
+        self.ticks += 1
         try:
             key = self.fetch()
         except urllib.error.HTTPError:  # as for a key that it had already: the tick ends, the next one tries again
@@ -109,21 +110,19 @@ class Lab(rig.World):
 
 
 def set_up(w):
-    w.rig = rig.Rig(plugins=junos_rig.PLUGINS + ("etsi014",))
+    w.rig = rig.Rig(plugins=junos_rig.PLUGINS + ("etsi014", "lldp"))
     w.lab = junos_rig.Lab(w.rig)
     w.kmes = rig.KmePair(w.rig)
     w.kmes.start()
     w.a = w.rig.site("A", "SAE_A")
     w.kmes.source(w.a)
-    w.inbox = w.a.dir + "/in"
-    os.mkdir(w.inbox, 0o700)
-    w.a.conf["channels"]["box"] = {"plugin": "spool", "dir": w.a.out, "peer-dir": w.inbox,
-                                   "auth-key": w.a.secret("auth.key")}
+    w.a.conf["channels"]["lldp"] = {"plugin": "lldp", "format": "offbox", "offbox-key": "key_ID",
+                                    "auth-key": w.a.secret("auth.key")}
     for name in ("ours", "theirs"):
         w.lab.router(name)
     for link, role in zip(LINKS, ("master", "slave")):
         ports = w.lab.cable(link, "ours", "theirs")
-        w.a.link(link, device="ours", interface=ports[0], source="keys", channel="box", interval="2s", role=role,
+        w.a.link(link, device="ours", interface=ports[0], source="keys", channel="lldp", interval="2s", role=role,
                  **{"peer-sae": "SAE_B"})
         for router, port in w.lab.link_ports[link]:
             w.lab.routers[router].lines.append("set interfaces %s description \"%s\"" % (port, TEXT))
@@ -132,46 +131,24 @@ def set_up(w):
     w.lab.start()
     w.lab.routers["ours"].device(w.a, ckn="offbox")
     w.lead, w.follow = Script(w, FOLLOWS, True), Script(w, LEADS, False)
-    w.seq, w.heard, w.shown, w.deaf = 0, None, None, False
     w.a.save()
     w.a.start()
 
 
-# ---- between descriptions and records ----
-
-def show(w):
-    """What rekeyd says of the link that it leads is put into the description of its interface."""
-    try:
-        with open(w.a.out + "/" + LEADS + ".rec", "rb") as f:
-            said = records.fields(f.read())
-    except FileNotFoundError:
-        return
-    router, port = w.lab.link_ports[LEADS][0]
-    if said[6] and said[6] != w.shown:
-        text = put(TEXT, said[6]).replace('"', '\\"')
-        w.lab.do("edit", router, 'set interfaces %s description "%s"' % (port, text))
-        w.shown = said[6]
-
-
-def hear(w):
-    """What the other description says is a record of a master, who says nothing else."""
-    key_id = key_id_in(neighbour(w.lab, *w.lab.link_ports[FOLLOWS][0]))
-    if key_id and key_id != w.heard:
-        w.seq += 1
-        w.heard = key_id
-    if w.heard:
-        text = "rk1|%s|M|1|%d|O|%s|||" % (FOLLOWS, w.seq, w.heard)
-        records.put(w.a, FOLLOWS, records.sign(records.auth_key(w.a), text, "SAE_B", "SAE_A"))
-
+# ---- what goes on beside rekeyd ----
 
 def play(w):
-    """What goes on beside rekeyd, once."""
-    show(w)
-    if not w.deaf:
-        hear(w)
+    """The script's own timer, once."""
     if not w.follow.stopped and time.monotonic() >= w.follow.next_tick:
         w.follow.tick()
         w.follow.next_tick = time.monotonic() + TICK_S
+
+
+def deaf(w, on):
+    """The neighbour on the link that the script leads is gone from LLDP, or is there again."""
+    router, port = w.lab.link_ports[FOLLOWS][1]
+    w.lab.do("edit", router, "%s protocols lldp interface %s%s" % (("set", port, " disable") if on else
+                                                                 ("delete", port, "")))
 
 
 def until(w, condition, what):
@@ -224,6 +201,7 @@ def first_keys(w):
     """a first key of each side's choice is taken by the other one"""
     expect(w.a.wait_end(LEADS, lambda e: e["class"] == "E", "the class")["role"] == "master", "the role")
     leads(w, 1)
+    w.old = w.lead.last
     rotated(w, 1)
     for link in LINKS:
         ckn = same_key(w, link)
@@ -256,10 +234,10 @@ def stops(w):
     until(w, lambda: {"OVERDUE", "EXPIRED"} & set(w.a.end(FOLLOWS)["alarms"]), "an alarm, for nobody leads")
     until(w, lambda: "NO-PEER" not in w.a.end(FOLLOWS)["alarms"], "the neighbour is there")
     expect(w.a.end(FOLLOWS)["key_id"] == w.lead.last, "%s", w.a.end(FOLLOWS))
-    w.deaf = True  # the neighbour is gone from LLDP
+    deaf(w, True)
     w.a.wait_alarm(FOLLOWS, "NO-PEER")
     expect(w.a.end(FOLLOWS)["key_id"] == w.lead.last, "%s", w.a.end(FOLLOWS))
-    w.deaf = False
+    deaf(w, False)
     w.lab.check()
 
 
@@ -293,7 +271,41 @@ def follows_late(w):
 
 
 def offered(w):
-    return w.shown if w.shown else w.follow.last
+    return key_id_in(neighbour(w.lab, *w.lab.link_ports[LEADS][1])) or w.follow.last
+
+
+def wrong_descriptions(w):
+    """what anybody may say by LLDP, wrong or stale, changes no key, and rotations go on"""
+    leads(w, 2)
+    victim, before = "%s:%s" % w.lab.link_ports[FOLLOWS][0], w.a.end(FOLLOWS)
+    texts = [put(TEXT, w.old), put(TEXT, "550e8400-e29b-41d4-a716-446655440000"), put(TEXT, w.a.end(LEADS)["key_id"]),
+             put(TEXT, "no UUID"), TEXT + "|{\"key_ID\": 7}", TEXT + "|{}", TEXT + "|{\"key_ID\": \"", TEXT,
+             put("x" * 180, w.old), "rk1|%s|M|1|99|O|%s|||" % (FOLLOWS, w.old), "=" + w.old, "|{" * 127]
+    for text in texts:
+        w.lab.do("lldp", victim, "=", "=", "60", text)
+        w.lab.do("lldp", victim, "02:00:00:aa:aa:aa", "xe-9/9/9", "20", text)
+        play(w)
+    until(w, lambda: key_id_in(neighbour(w.lab, *w.lab.link_ports[FOLLOWS][0])) == w.lead.last, "the genuine one again")
+    now = until(w, lambda: w.a.end(FOLLOWS)["phase"] == "idle" and w.a.end(FOLLOWS), "it rests")
+    expect(now["key_id"] == before["key_id"] and now["rotations"] == before["rotations"], "%s, then %s", before, now)
+    expect(now["failed"] - before["failed"] <= 2, "a KME was asked for a key that was known: %s, then %s", before, now)
+    expect(now["refused"]["records"] > (before["refused"] or {"records": 0})["records"], "nothing was refused: %s", now)
+    same_key(w, FOLLOWS)
+    leads(w, 1)
+    rotated(w, rotations(w) + 1)
+    for link in LINKS:
+        same_key(w, link)
+    w.lab.check()
+
+
+def an_hour(w):
+    """links rotate for an hour of the script's time"""
+    while w.follow.ticks < HOUR[0] or w.lead.ticks < HOUR[1]:
+        leads(w, 1)
+    for link in LINKS:
+        same_key(w, link)
+        expect(w.a.end(link)["rotations"] >= 6, "%s", w.a.end(link))
+    w.lab.check()
 
 
 def killed(w):
@@ -318,7 +330,8 @@ def wrong(w):
 
 def main():
     w = Lab(set_up)
-    cases = [(f.__doc__, w.case(f)) for f in (first_keys, wrong, goes_on, stops, comes_back, follows_late, killed)]
+    cases = [(f.__doc__, w.case(f)) for f in (
+        first_keys, wrong, goes_on, wrong_descriptions, stops, comes_back, follows_late, killed, an_hour)]
     try:
         return rig.run_cases(cases + [("all ends well", w.last_case())])
     finally:
