@@ -10,6 +10,7 @@
 #include "../base/err.h"
 #include "../base/log.h"
 #include "../base/text.h"
+#include "../model/skew.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -407,6 +408,18 @@ encode(struct end *end, struct inst *channel, const struct rk_record *record, bo
     return e;
 }
 
+/* Does it say what is shown already: times alone are no reason for another commit, they come with the next word. */
+static bool
+is_shown(const struct carried *c, const struct rk_record *record)
+{
+    struct rk_record a = *record, b = c->said;
+    struct rk_times times;
+
+    rk_times_take(a.facts, &times);
+    rk_times_take(b.facts, &times);
+    return c->shown && rk_record_same(&a, &b);
+}
+
 void
 carry_publish(struct end *end)
 {
@@ -418,8 +431,8 @@ carry_publish(struct end *end)
     if (!c || rk_record_get(end->record, &record) != RK_OK)
         return; /* no memory, as if it were lost: it is said again */
     c->awaits = end->live && rk_end_awaits(&end->live->e);
-    if (c->shown && rk_record_same(&record, &c->said))
-        say = &c->said; /* but for the device's clock */
+    if (is_shown(c, &record))
+        say = &c->said; /* but for the device's clock, and times */
     else
         carry_stir(c);
     if (c->queued)
