@@ -449,7 +449,8 @@ carry_ahead(struct end *end)
     struct inst *channel = path ? path->channel : NULL;
     struct rk_record record;
 
-    if (!channel || !channel->ready || !path->attached || !rk_end_record_ahead(&end->live->e, &record) || !carried_of(end))
+    if (!channel || !channel->ready || !path->attached || !rk_end_record_ahead(&end->live->e, &record) ||
+        !carried_of(end))
         return false;
     set_ahead(end->carried, NULL);
     if (!encode(end, channel, &record, true))
@@ -589,7 +590,8 @@ shown(void *arg, struct rk_reply *reply)
     int err = reply->err ? reply->err : match ? RK_OK : RK_E_UNKNOWN;
 
     device->in_flight--;
-    carry_landed(l, err ? NULL : reply->items, err, reply->err ? reply->text : "the host gave the wrong number of results");
+    carry_landed(l, err ? NULL : reply->items, err,
+                 reply->err ? reply->text : "the host gave the wrong number of results");
     inst_release(device);
 }
 

@@ -63,7 +63,8 @@ void carry_free(struct end *end);
  * carry_load - put DESCRIBE items behind the n items of the operations of ends, up to RK_BATCH_MAX in all; *m->n grows
  *              ret: what to give to carry_landed(); NULL: nothing was put
  * carry_loaded - how many items
- * carry_landed - the call is answered: items[i] for each in the order of carry_load, or NULL and err, why for all; frees l
+ * carry_landed - the call is answered: items[i] for each in the order of carry_load, or NULL and err, why for all;
+ *                l is freed
  */
 struct carry_load;
 bool carry_has_ahead(const struct end *end);
@@ -71,8 +72,8 @@ struct carry_load *carry_load(struct inst *device, struct end *const *ends, stru
 size_t carry_loaded(const struct carry_load *l);
 void carry_landed(struct carry_load *l, const struct rk_item *items, int err, const char *why);
 
-/* carry_dispatch - begin what can begin: of a channel, to encode; of a device that is ready, to hear, and when it is free
- *                  to show what no change takes along
+/* carry_dispatch - begin what can begin: of a channel, to encode; of a device that is ready, to hear, and when it is
+ *                  free to show what no change takes along
  * carry_ready - the instance was made: what its device shows is not known
  * carry_drop - the instance goes: nothing is encoded by it any more.   carry_inst_free - it is freed */
 void carry_dispatch(struct inst *inst);

@@ -358,7 +358,8 @@ request(struct end *end, uint32_t verb, struct rk_item *item)
     rk_copy(item->key_id, sizeof item->key_id, end->live->act_key);
     if (mix_request(end, item))
         return;
-    /* The tag that its peer must show: a crash between STAGE and its reply keeps it so.  And its own, to be said early. */
+    /* The tag that its peer must show: a crash between STAGE and its reply keeps it so.  A slave's own, to be said
+     * early. */
     if (verb == RK_V_GET_NEW || (verb == RK_V_GET_BY_ID && carry_channel(end))) {
         item->seq = end->live->e.d.seq;
         item->role = end->live->e.d.role;

@@ -48,7 +48,7 @@ struct rk_call {
     struct rk_reply reply;
     char text[RK_TEXT_MAX];        /* of the last fail() */
     struct rk_pool *pool;          /* that runs it */
-    struct rk_call_step *steps, **steps_end; /* SOURCE_TEST, DISCOVER, PREPARE, NEIGHBOURS, under lock: stated, not sent yet */
+    struct rk_call_step *steps, **steps_end; /* of a test, DISCOVER, PREPARE, NEIGHBOURS; under lock: not sent yet */
     unsigned n_steps;              /* stated so far */
     int step_err;                  /* of the first step that failed */
 };

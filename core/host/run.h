@@ -35,14 +35,15 @@ int rk_run_neighbours(struct rk_call *call);
 int rk_run_init(struct rk_call *call);
 int rk_run_fini(struct rk_call *call);
 
-/* rk_sign_post - make a post of the record of an item, with its tag.   ret: RK_OK, RK_E_CONTRACT, RK_E_NOMEM, RK_E_FATAL
+/* rk_sign_post - make a post of the record of an item, with its tag
+ *                ret: RK_OK, RK_E_CONTRACT, RK_E_NOENT, RK_E_NOMEM, RK_E_FATAL
  * rk_take_post - into an item of a reply: what watch or decode returned; its tag is not looked at
  * thread: any.   blocks: never */
 int rk_sign_post(const struct rk_call *call, const struct rk_item *in, struct rk_post *post);
 void rk_take_post(struct rk_post *post, struct rk_item *out);
 
-/* rk_watch_verify - look at each record of a WATCH or DECODE reply: one of a bound link with the right tag loses its tag; any
- *                   other gets err and, as text, why it was refused
+/* rk_watch_verify - look at each record of a WATCH or DECODE reply: one of a bound link with the right tag loses its
+ *                   tag; any other gets err and, as text, why it was refused
  * note: on the main thread, as bindings may change while a watch waits.   blocks: never */
 void rk_watch_verify(struct rk_call *call);
 

@@ -1,5 +1,5 @@
-/* run_carry.c - records that a device carries: the channel makes the text that the device shows, and finds the record in
- * what the device hears.
+/* run_carry.c - records that a device carries: the channel makes the text that the device shows, and finds the record
+ * in what the device hears.
  *
  * Runs on worker threads.  What neighbours say comes from far away, and anyone may have sent it: it is bounded and made
  * printable here, and a record in it is believed only when its tag is right, as one of watch.

@@ -82,8 +82,8 @@ struct rk_item {
     int fd;                            /* -1, or a sealed memfd: GET_* reply, APPLY STAGE; owned by the item.
                                         * MIX: of each part that is there; its reply: the key.  RATCHET ADD */
     int chan_fd;                       /* the same: GET_*, MIX reply: the channel key of this key, when it was asked */
-    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, ATTACH, ENCODE, DECODE, MIX (first); GET_*: for
-                                        * the log */
+    char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, ATTACH, ENCODE, DECODE, MIX (first); GET_*:
+                                        * for the log */
     char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE, ATTACH, NEIGHBOURS; DECODE: where the neighbour is */
     char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, ATTACH, ENCODE: peer SAE.  MIX (first item): own SAE.
                                         * DECODE: the neighbour's system name */

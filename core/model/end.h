@@ -214,7 +214,8 @@ void rk_end_record(const struct rk_end *e, struct rk_record *r);
 /* rk_end_record_ahead - what it will say when the STAGE that it asked for is done, so that it can be said in the same
  *                       change of the device;  src: doc/rotation.md, Records that the device carries
  *                       ret: false: it is not known before the device is read, or no STAGE is asked for
- * rk_end_word_waits - what it says now is nothing that its peer needs soon: it may come with the next change of the device
+ * rk_end_word_waits - what it says now is nothing that its peer needs soon: it may come with the next change of the
+ *                     device
  * rk_end_awaits - does it wait for a word of its peer; else the next one is about a rotation that has not begun
  * rk_record_same - do two records say the same, whatever they say of a device's clock and of times */
 bool rk_end_record_ahead(const struct rk_end *e, struct rk_record *r);

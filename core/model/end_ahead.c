@@ -1,5 +1,5 @@
-/* end_ahead.c - what an end will say when the change of its device that is under way is done, and which of its words its
- * peer can wait for.  Pure.
+/* end_ahead.c - what an end will say when the change of its device that is under way is done, and which of its words
+ * its peer can wait for.  Pure.
  *
  * For channels whose records are shown by the device itself: there each word is a change of the device, so the word
  * about a key goes into the change that brings the key.  doc/rotation.md says why that is safe.

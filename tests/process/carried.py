@@ -132,7 +132,7 @@ def kills(w):
 
 
 def too_long(w):
-    """a description that leaves no room for the record: the link says so, its key stays, and it goes on when there is"""
+    """a description that leaves no room for the record: the link says so, and its key stays until there is"""
     before = w.b.conf["devices"]["west"]["description"]
     w.b.conf["devices"]["west"]["description"] = 200 * "x"
     w.b.save()

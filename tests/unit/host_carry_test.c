@@ -43,7 +43,7 @@ start_channel(struct rig *r, const char *name)
     struct rk_reply reply;
 
     rig_start(r, name, NULL);
-    rig_secret_file(r, "a key of 32 bytes for this test!\n", 0600, key, sizeof key);
+    rig_secret_file(r, "a-key-of-32-bytes-for-this-test!\n", 0600, key, sizeof key);
     assert_int_equal(rig_config(r, 1, &reply, pairs), RK_OK);
     strcpy(c.items[0].link, "a-b-1");
     strcpy(c.items[0].sae, "SAE_B");
@@ -57,7 +57,7 @@ start_channel(struct rig *r, const char *name)
 static void
 of_peer(const char *own_sae, const char *record, char *text)
 {
-    const struct rk_bytes key = {(const unsigned char *)"a key of 32 bytes for this test!", 32};
+    const struct rk_bytes key = {(const unsigned char *)"a-key-of-32-bytes-for-this-test!", 32};
     char tag[RK_CONFIRM_HEX + 1];
 
     assert_int_equal(rk_kdf_record(key, (struct rk_parties){"SAE_B", own_sae}, record, tag), RK_OK);
@@ -104,7 +104,7 @@ neighbour(struct rk_item *item, const char *link, const char *text)
     strcpy(item->text, text);
 }
 
-/* The right one passes without its tag; of each other the reason is told, and of the neighbour what is wrong with it. */
+/* The right one passes without its tag; of each other the reason is told, and what is wrong with the neighbour. */
 static void
 test_decode(void **state)
 {

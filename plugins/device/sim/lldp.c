@@ -72,8 +72,8 @@ sim_lldp_fits(struct sim *s, struct rk_dev_op *op)
 
     if (!op->text || !s->lldp.operator_text || whole_text(s, op->text, text, sizeof text) <= SIM_TEXT_MAX)
         return true;
-    op->err = sim_refuse(op, RK_E_CONFIG, "the description of %.64s and the record do not fit into %d octets", op->iface,
-                         SIM_TEXT_MAX);
+    op->err = sim_refuse(op, RK_E_CONFIG, "the description of %.64s and the record do not fit into %d octets",
+                         op->iface, SIM_TEXT_MAX);
     return false;
 }
 
@@ -85,7 +85,7 @@ file_name(const char *device, const char *iface, char name[NAME_BYTES])
     sim_escape(iface, name + strlen(name));
 }
 
-/* What is advertised of the file at now_ms;  *next_ms, NULL: when something else will be, SIM_NEVER.   ret: is it there */
+/* What is advertised of the file at now_ms;  *next_ms: when something else will be, SIM_NEVER.   ret: is it there */
 static bool
 read_file(int dir_fd, const char *name, int64_t now_ms, char text[LINE_MAX_BYTES], int64_t *next_ms)
 {

@@ -1,6 +1,6 @@
 /* lldp.h - the simulated device shows a description on each interface, and hears what is on the other end of the cable
  *
- * Each interface is a file of lldp-dir.  Files of tests beside it freeze what is heard of it, or add a second neighbour.
+ * Each interface is a file of lldp-dir.  Files of tests beside it freeze what is heard of it, or add a second one.
  */
 #ifndef SIM_LLDP_H
 #define SIM_LLDP_H

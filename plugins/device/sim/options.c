@@ -104,5 +104,7 @@ sim_options(struct sim *s, struct rk_call *call, const struct rk_conf *conf)
         !copy_text(s, conf, "mode-file", &s->mode_file))
         return s->host->fail(call, RK_E_NOMEM, "out of memory");
     read_mka(s, conf);
-    return sim_find_options(s, conf) && sim_lldp_options(s, conf) ? RK_OK : s->host->fail(call, RK_E_NOMEM, "out of memory");
+    if (!sim_find_options(s, conf) || !sim_lldp_options(s, conf))
+        return s->host->fail(call, RK_E_NOMEM, "out of memory");
+    return RK_OK;
 }
