@@ -46,6 +46,8 @@ rk_call_free(struct rk_call **call)
     for (struct rk_call_step *s; (s = rk_call_step_first(c));)
         rk_call_step_free(s);
     pthread_mutex_destroy(&c->lock);
+    if (c->msg.verb == RK_V_RATCHET)
+        rk_items_sent(c->msg.items, c->msg.n); /* the hosts of other channels read the same memfds */
     rk_items_free(c->msg.items, c->msg.n);
     rk_items_free(c->reply.items, c->reply.n);
     free(c->config.settings);
