@@ -16,7 +16,8 @@
 #define AFTER BIT(SIM_AT_COMMIT_AFTER)
 
 enum unit { NO_VALUE, MS, SIGNED_MS };
-enum beside { NOTHING = 0, REBOOT, REBOOT_EMPTY, UNLOCK, CLOCK, LICENCE, SHORT_CKN, LLDP }; /* what the world does, too */
+/* What the world does, too. */
+enum beside { NOTHING = 0, REBOOT, REBOOT_EMPTY, UNLOCK, CLOCK, LICENCE, SHORT_CKN, LLDP };
 
 struct fault_word {
     const char *word;

@@ -1,7 +1,7 @@
 /* bare.c - a key ID that came in the place of a record, from a peer that is no rekeyd.
  *
- * Runs in the loop.  The host passes it only from a channel that says so, and looked at no tag, for there is none.  What
- * it counts for is said in core/model/bare.c: for no more than a record would, and for links of class E only.
+ * Runs in the loop.  The host passes it only from a channel that says so, and looked at no tag, for there is none.
+ * What it counts for is said in core/model/bare.c: for no more than a record would, and for links of class E only.
  */
 #include "daemon.h"
 

@@ -139,8 +139,8 @@ void refused_tell_rest(struct inst *inst);
 
 struct end;
 
-/* bare_unfold - when a channel brought a key ID alone: put the record that it stands for into the item, or why it counts
- *               for nothing;  any other item stays as it is.   end: of its link, NULL none
+/* bare_unfold - when a channel brought a key ID alone: put the record that it stands for into the item, or why
+ *               it counts for nothing;  any other item stays as it is.   end: of its link, NULL none
  * ret:  false: it is too early to say.   thread: loop.   src: core/model/bare.h */
 bool bare_unfold(struct end *end, struct rk_item *item);
 
