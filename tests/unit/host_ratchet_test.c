@@ -91,6 +91,7 @@ static int
 ratchet(struct what what)
 {
     struct rk_call_msg c = {.verb = RK_V_RATCHET, .inst = 1, .items = rig_items(1), .n = 1};
+    int again;
 
     c.items->op = what.op;
     snprintf(c.items->link, sizeof c.items->link, "%s", what.link);
@@ -99,7 +100,12 @@ ratchet(struct what what)
     snprintf(c.items->key[2].id, sizeof c.items->key[2].id, "%s", what.keep ? what.keep : "");
     if (what.key)
         c.items->fd = rig_key(what.key, 32);
+    again = dup(c.items->fd);
     (void)rig_call(&r, &c, &reply);
+    if (what.op == RK_RATCHET_ADD && what.key)
+        assert_true(rig_key_is(&again, what.key, 32)); /* there for the host of another channel */
+    if (again >= 0)
+        close(again);
     rk_items_free(c.items, c.n);
     return reply.err ? reply.err : reply.items->err;
 }
