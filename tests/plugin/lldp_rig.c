@@ -88,7 +88,8 @@ lldp_rig_meet(const struct lldp_rig *r)
 {
     bool met = false;
 
-    for (int i = 0; i < 100 && !met; i++) {
+    for (int i = 0; i < 300 && !met; i++) {
+        poll(NULL, 0, i ? 30 : 0);
         met = true;
         for (int end = 0; end < 2; end++) {
             (void)lldp_rig_cli(r, end, "update");
