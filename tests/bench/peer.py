@@ -10,7 +10,7 @@ import time
 import rig
 
 TYPE = "application/x-rekey-records"
-LINE = b"no-such-link\trk1|bench\n"
+LINE = b"l000000\trk1|bench\n"
 CNF = "[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = x\n[ca]\nbasicConstraints = critical,CA:TRUE\n[sae]\n" \
       "basicConstraints = critical,CA:FALSE\n"
 
