@@ -67,8 +67,8 @@ kinds_of(char *text)
 }
 
 enum which { O_SEED = 1, O_SEEDS, O_LINK, O_LINKS, O_DAYS, O_TIME, O_CLASSES, O_INTERVAL, O_DRAIN, O_VERIFY, O_LEAD,
-              O_PATH, O_ACT, O_HEAR, O_EVERY, O_OUTAGE, O_KINDS, O_NOT, O_SOUP, O_STALE, O_REAL, O_CARRIED, O_TRACE, O_JOBS,
-              O_AT_ONCE, O_HELP };
+              O_PATH, O_ACT, O_HEAR, O_EVERY, O_OUTAGE, O_KINDS, O_NOT, O_SOUP, O_STALE, O_REAL, O_CARRIED, O_TRACE,
+              O_JOBS, O_AT_ONCE, O_HELP };
 
 static const struct option options[] = {
     {"seed", 1, NULL, O_SEED},         {"seeds", 1, NULL, O_SEEDS},   {"link", 1, NULL, O_LINK},
