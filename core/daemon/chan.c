@@ -385,7 +385,8 @@ chan_heard(struct inst *inst, struct rk_item *item)
     }
     if (!path || !end_rouse(end)) /* without memory: as if the channel had lost it */
         return;
-    stale = rk_end_outdated(&end->live->e, &record); /* it is handed on: of a master without journal no other is heard */
+    /* a stale one is handed on, too: of a master without a journal no other is heard */
+    stale = rk_end_outdated(&end->live->e, &record);
     if (!ratchet_counts(end, item->key_id, stale != NULL, &why)) {
         refused_note(inst, item->link, why);
         return;

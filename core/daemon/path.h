@@ -57,8 +57,8 @@ void path_release(struct path *path);
 struct path *path_of(const struct end *end, const struct inst *inst);
 
 /* path_failed - nothing could be sent: it is tried again after a pause, longer each time.   path_works - it could
- * path_heard - a valid record came on it;  late: it is older than what the peer has said since.  The very same once more
- *              is no sign that the way works
+ * path_heard - a valid record came on it;  late: it is older than what the peer has said since.  The very same once
+ *              more is no sign that the way works
  * path_conflict - its channel says that something is wrong with the neighbour */
 void path_failed(struct path *path, bool attach, int err, const char *why);
 void path_works(struct path *path);

@@ -19,8 +19,8 @@ struct rk_times {
     int64_t staged_ms, switched_ms; /* how long ago; -1: not said */
 };
 
-/* rk_times_add - append them to facts[RK_FACTS_MAX + 1] as "t=CLOCK[.[STAGED][.SWITCHED]]", numbers to base 36, as far as
- *                there is room: the clock is left out last
+/* rk_times_add - append them to facts[RK_FACTS_MAX + 1] as "t=CLOCK[.[STAGED][.SWITCHED]]", numbers to base 36, as far
+ *                as there is room: the clock is left out last
  * rk_times_take - take them off the end of facts.   out: *times
  * thread: any.   src: doc/rotation.md, the record */
 void rk_times_add(char *facts, const struct rk_times *times);

@@ -449,8 +449,8 @@ test_describe_for_the_old_script(void **state)
 static void
 test_describe_keeps_what_is_not_ours(void **state)
 {
-    static const char *const his[] = {"network1|east", "a|{b", "a|{b} c", "rk|x", "rk1 spare", "|{", "dark2", "was rk1|x once",
-                                      "a|{b}|c"};
+    static const char *const his[] = {"network1|east", "a|{b", "a|{b} c", "rk|x", "rk1 spare", "|{", "dark2",
+                                      "was rk1|x once", "a|{b}|c"};
 
     (void)state;
     for (size_t i = 0; i < sizeof his / sizeof his[0]; i++) {
