@@ -45,13 +45,14 @@ struct carry_load {
 
 /* ---- ends and instances ---- */
 
-/* What a device shows is one text: the first channel that can be carried is. */
+/* What a device shows is one text: the first channel that can be carried is.  Not on an interface above another one of a
+ * host, as macsec0@eth1: there LLDP goes on the one below, which is lldpd's. */
 struct path *
 carry_path(const struct end *end)
 {
     struct path *p = end->paths;
 
-    if (!p || !inst_offers(end->device, RK_OFFERS_NEIGHBOURS))
+    if (!p || !inst_offers(end->device, RK_OFFERS_NEIGHBOURS) || strchr(end_iface(end), '@'))
         return NULL;
     while (p && !inst_offers(p->channel, RK_OFFERS_ENCODE))
         p = p->next;
