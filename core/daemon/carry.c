@@ -337,6 +337,24 @@ pop(struct carry *c)
     return e;
 }
 
+/* Does it say what is shown already: times alone are no reason for another commit, they come with the next word. */
+static bool
+is_shown(const struct carried *c, const struct rk_record *record)
+{
+    return c->shown && rk_record_same(record, &c->said);
+}
+
+/* What is shown and can be checked by the peer is not signed anew by another key: that would be a commit. */
+static void
+sign(struct carried *c, const struct rk_record *record, struct rk_item *item)
+{
+    if (is_shown(c, record) && ratchet_still_signs(c->end, c->by))
+        (void)rk_copy(item->key_id, sizeof item->key_id, c->by);
+    else
+        ratchet_sign(c->end, item);
+    (void)rk_copy(c->by, sizeof c->by, item->key_id);
+}
+
 /* Of one whose end goes, nobody wants to know; but the STAGE that waits for it must not be forgotten. */
 static void
 fill(struct carry *c, struct encodings *all, struct rk_item *items)
@@ -351,7 +369,7 @@ fill(struct carry *c, struct encodings *all, struct rk_item *items)
         }
         snprintf(item->link, sizeof item->link, "%s", e->end->conf->name);
         snprintf(item->sae, sizeof item->sae, "%s", e->end->conf->peer_sae);
-        ratchet_sign(e->end, item);
+        sign(e->end->carried, &e->record, item);
         all->of[all->n++] = e;
     }
 }
@@ -407,18 +425,6 @@ encode(struct end *end, struct inst *channel, const struct rk_record *record, bo
     c->last = &e->next;
     inst_mark(channel);
     return e;
-}
-
-/* Does it say what is shown already: times alone are no reason for another commit, they come with the next word. */
-static bool
-is_shown(const struct carried *c, const struct rk_record *record)
-{
-    struct rk_record a = *record, b = c->said;
-    struct rk_times times;
-
-    rk_times_take(a.facts, &times);
-    rk_times_take(b.facts, &times);
-    return c->shown && rk_record_same(&a, &b);
 }
 
 void

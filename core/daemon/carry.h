@@ -21,6 +21,7 @@ struct carried {
     char *shown;             /* by the device now; NULL: not known */
     char *text;              /* to be shown */
     char *ahead;             /* to be shown with the STAGE under way */
+    char by[RK_KEY_ID_MAX + 1]; /* key ID whose channel key signed the last of them; "" the auth-key */
     struct encoding *queued; /* a record that waits to be encoded: a newer one takes its place */
     bool showing;            /* text or ahead is in a call to the device */
     int64_t show_at_ns;      /* text: with the next change of the device, or alone then */

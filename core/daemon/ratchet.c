@@ -164,6 +164,13 @@ ratchet_sign(const struct end *end, struct rk_item *item)
     memcpy(item->key_id, by, strlen(by) + 1);
 }
 
+/* What this end holds as a key of now or before, the peer does. */
+bool
+ratchet_still_signs(const struct end *end, const char *by)
+{
+    return end->ratchet && !end->ratchet->reset && ratchet_slot(end->ratchet, by) >= 0;
+}
+
 const char *
 ratchet_name(const struct end *end)
 {

@@ -38,10 +38,12 @@ void ratchet_stored(struct end *end, bool ok);
 void ratchet_lost(struct end *end);
 
 /* ratchet_sign - whose channel key is to sign the end's record: into item->key_id, "" the auth-key
+ * ratchet_still_signs - is what was signed by this key ID's channel key still as good as what would be signed now
  * ratchet_counts - does a record count whose tag was right; the end is roused
  *   in: by  the key ID whose channel key signed it, "" the auth-key;  stale  a newer one was there.   out: *why, if not
  * ratchet_name - of people's view: "off", "none" yet, "on", "reset" */
 void ratchet_sign(const struct end *end, struct rk_item *item);
+bool ratchet_still_signs(const struct end *end, const char *by);
 bool ratchet_counts(struct end *end, const char *by, bool stale, const char **why);
 const char *ratchet_name(const struct end *end);
 
