@@ -575,7 +575,8 @@ names(void **state)
     assert_string_equal(rk_alarm_name(RK_ALARM_CERT_EXPIRY), "CERT-EXPIRY");
     assert_string_equal(rk_alarm_name(RK_ALARM_MIX_REDUCED), "MIX-REDUCED");
     assert_string_equal(rk_alarm_name(RK_ALARM_NEIGHBOUR), "NEIGHBOUR");
-    assert_string_equal(rk_alarm_name(RK_ALARM_NEIGHBOUR << 1), "?");
+    assert_string_equal(rk_alarm_name(RK_ALARM_RESET_PEER), "RESET-PEER");
+    assert_string_equal(rk_alarm_name(RK_ALARM_RESET_PEER << 1), "?");
 }
 
 int
