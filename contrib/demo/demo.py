@@ -1,8 +1,9 @@
 """demo: two sites, two KMEs, one link whose keys change all the time; a live table, and one line of sums at the end.
 
-    demo.py OUT BUILD SECONDS [--sim]
+    demo.py OUT BUILD SECONDS CHANNEL [--sim]
 
-Run by contrib/demo/run, in a User-Mode Linux guest unless --sim.  Exit status 1 when a frame was lost or nothing rotated.
+Run by contrib/demo/run, in a User-Mode Linux guest unless --sim.  CHANNEL: spool, lldp or peer.  Exit status 1 when a
+frame was lost or nothing rotated.
 """
 import json
 import os
@@ -40,12 +41,12 @@ def frames(lab):
         line = json.loads(got)
 
 
-def main(out, build, seconds, sim):
-    lab = Lab(out, build, sim=sim)
+def main(out, build, seconds, channel, sim):
+    lab = Lab(out, build, sim=sim, channel=channel)
     begin = time.monotonic()
     lab.start()
     what = "simulated devices" if sim else "kernel MACsec, GCM-AES-256"
-    print(f"two sites are up ({what}), first key in use after {time.monotonic() - begin:.1f} s", flush=True)
+    print(f"two sites are up ({what}, channel {channel}), first key in use after {time.monotonic() - begin:.1f} s", flush=True)
     if not sim:
         rate = max(100, lab.calibrate() // 2)
         print(f"traffic: {rate} numbered frames/s in each direction", flush=True)
@@ -75,4 +76,4 @@ def main(out, build, seconds, sim):
     return 0 if done > 0 and result["lost"] == 0 and (sim or result["sent"] > 0) else 1
 
 
-sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), "--sim" in sys.argv[4:]))
+sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], "--sim" in sys.argv[5:]))

@@ -1,9 +1,10 @@
 """junos: two sites, two KMEs, two simulated routers with two links, whose keys change all the time; a live table, and one
 line of sums at the end.
 
-    junos.py BUILD SECONDS [FOLDER]
+    junos.py BUILD SECONDS CHANNEL [FOLDER]
 
-Run by contrib/demo/run --junos.  FOLDER: where logs and configuration are left.  Exit status 1 when MKA was unsecured or
+Run by contrib/demo/run --junos.  CHANNEL: spool, peer (HTTPS), or lldp, where the routers themselves show and hear the
+records, in the commits that bring the keys.  FOLDER: where logs and configuration are left.  Exit status 1 when MKA was unsecured or
 frames could have gone in clear for a moment, or nothing rotated.
 """
 import os
@@ -16,20 +17,39 @@ os.environ["top_builddir"], os.environ["top_srcdir"] = sys.argv[1], TOP
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(TOP, "tests", "process"))
 import junos_rig  # noqa: E402
+import peer_sites  # noqa: E402
 import rig  # noqa: E402
 
 LINKS = ("link-1", "link-2")
+LLDP = ("interface all", "port-id-subtype interface-name", "advertisement-interval 5", "transmit-delay 1")
 HEAD = "%6s  %-8s %-7s %-6s %-9s %-18s %-18s %6s %9s %7s %9s" % (
     "time", "router", "link", "role", "MKA", "CKN", "fallback CKN", "age", "rotations", "commits", "unsecured")
 
 
-def set_up(r):
+def use(channel, sites):
+    """The channel "box" of both sites, by files until here; a site's certificate is that which its KME knows."""
+    ports = [peer_sites.free_port() for _ in sites]
+    for site, own, other in zip(sites, ports, reversed(ports)):
+        keys, box = site.conf["sources"]["keys"], site.conf["channels"]["box"]
+        if channel != "spool":
+            box = {"plugin": channel, "auth-key": box["auth-key"]}
+        if channel == "peer":
+            box.update({name: keys[name] for name in ("cert", "key", "ca")}, listen="127.0.0.1:%d" % own,
+                       url="https://127.0.0.1:%d" % other)
+        site.conf["channels"]["box"] = box
+
+
+def set_up(r, channel):
     lab, kmes = junos_rig.Lab(r, hello="100ms", commit="200ms"), rig.KmePair(r)
     kmes.start()
     a, b = r.pair(kmes.source, link="none")
+    use(channel, (a, b))
     names = {"A": "mx-east", "B": "acx-west"}
     lab.router("mx-east", like="mx")
     lab.router("acx-west", like="acx-evo", zone="Europe/Berlin")
+    if channel == "lldp":
+        for router in lab.routers.values():
+            router.lines += ["set protocols lldp " + line for line in LLDP]
     for site in (a, b):
         site.conf["links"].clear()
         site.conf["devices"].clear()
@@ -73,14 +93,14 @@ def sums(lab, sites, first):
     return 0 if done > 0 and not any(bad.values()) and not any(box["violations"] for box in boxes) else 1
 
 
-def main(seconds, keep):
+def main(seconds, channel, keep):
     os.umask(0o077)
-    with rig.Rig(plugins=junos_rig.PLUGINS + ("etsi014",)) as r:
+    with rig.Rig(plugins=junos_rig.PLUGINS + ("etsi014", channel)) as r:
         try:
             begin = time.monotonic()
-            lab, sites, names = set_up(r)
-            print("two sites are up (simulated Junos routers, NETCONF over SSH, MKA with GCM-AES-256), first keys in use "
-                  "after %.1f s" % (time.monotonic() - begin), flush=True)
+            lab, sites, names = set_up(r, channel)
+            print("two sites are up (simulated Junos routers, NETCONF over SSH, MKA with GCM-AES-256, channel %s), first "
+                  "keys in use after %.1f s" % (channel, time.monotonic() - begin), flush=True)
             begin, line = time.monotonic(), 0
             first = sum(row["rotations"] for row in sites[0].status()["links"])
             while time.monotonic() - begin < seconds:
@@ -102,6 +122,6 @@ def main(seconds, keep):
 
 
 try:
-    sys.exit(main(int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None))
+    sys.exit(main(int(sys.argv[2]), sys.argv[3], sys.argv[4] if len(sys.argv) > 4 else None))
 except (rig.Failed, rig.Skip) as why:
     sys.exit("demo: %s" % why)

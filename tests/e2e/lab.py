@@ -1,10 +1,12 @@
 """lab: two sites on one kernel, as the end-to-end tests and the demo use them.
 
 Each site has a network namespace, a KME of its own (mutual TLS on its own loopback; the two KMEs know nothing of each other
-but a pair secret), a rekeyd, and one end of a veth pair that is protected by MACsec.  Records go by spool folders.
+but a pair secret), a rekeyd, and one end of a veth pair that is protected by MACsec.  Records go by spool folders, by LLDP on the
+wire of the link (an lldpd for each site), or by HTTPS over a second veth pair (channel "peer").
 Runs as root in a User-Mode Linux guest, or anywhere with --sim, where the devices are simulated and nothing is root's.
 Python's standard library only; what it starts it ends.
 """
+import grp
 import json
 import os
 import signal
@@ -22,6 +24,7 @@ from macsec_nl import Secy, in_netns  # noqa: E402
 
 MAC = {"a": "02:00:00:00:00:0a", "b": "02:00:00:00:00:0b"}
 ADDRESS = {"a": "10.9.0.1", "b": "10.9.0.2"}
+BESIDE = {"a": "10.8.0.1", "b": "10.8.0.2"}  # of the second pair, which is not protected
 PEER = {"a": "b", "b": "a"}
 SAE = {"a": "SAE_A", "b": "SAE_B"}
 
@@ -109,6 +112,9 @@ class Site:
                               [lab.prog("core/daemon/rekeyd"), "-c", self.write("rekeyd.yaml", self.rekeyd_yaml(port)),
                                "--plugin-dir", lab.prog("run/plugins"), "--host", lab.prog("core/host/rekey-host"),
                                "--log-level", lab.log_level], env=self.shim())
+        self.lldpd = Process(self.netns, os.path.join(lab.out, f"lldpd-{x}.log"),
+                             ["lldpd", "-d", "-u", self.lldpd_socket(), "-I", f"v{x}", "-C", f"v{x}", "-O", "/dev/null",
+                              "-S", SAE[x]])
         self.dead_hosts = 0
 
     def shim(self):
@@ -153,6 +159,7 @@ class Site:
         x, y, lab = self.x, PEER[self.x], self.lab
         device = ("{ plugin: sim }" if lab.sim else f"{{ plugin: linux-macsec, cipher: {lab.cipher} }}")
         iface = "port0" if lab.sim else f"macsec0@v{x}"
+        channel = getattr(self, lab.channel + "_yaml")()
         return f"""sae: {SAE[x]}
 state-dir: {self.dir}/state
 control: {self.control}
@@ -162,11 +169,28 @@ sources:
 devices:
   here: {device}
 channels:
-  box: {{ plugin: spool, dir: {self.dir}/out, peer-dir: {lab.run}/{y}/out, auth-key: "file:{lab.pki}/auth.key" }}
+  way: {{ plugin: {lab.channel}, auth-key: "file:{lab.pki}/auth.key", {channel} }}
 links:
-  - {{ name: a-b-1, device: here, interface: "{iface}", peer-sae: {SAE[y]}, source: kme, channel: box,
+  - {{ name: a-b-1, device: here, interface: "{iface}", peer-sae: {SAE[y]}, source: kme, channel: way,
       interval: {lab.interval}, drain: {lab.drain}, verify: {lab.verify} }}
 """
+
+    # ---- channels: the options of each ----
+    def spool_yaml(self):
+        return f"dir: {self.dir}/out, peer-dir: {self.lab.run}/{PEER[self.x]}/out"
+
+    def lldpd_socket(self):
+        return f"{self.lab.run}-lldpd/{self.x}.sock"
+
+    def lldp_yaml(self):
+        return f"socket: {self.lldpd_socket()}"
+
+    def peer_yaml(self):
+        pki, y = self.lab.pki, PEER[self.x]
+        host = dict.fromkeys("ab", "127.0.0.1") if self.lab.sim else BESIDE
+        port = {"a": self.lab.port + 2, "b": self.lab.port + 3}
+        return (f'listen: "{host[self.x]}:{port[self.x]}", url: "https://{host[y]}:{port[y]}", ca: {pki}/ca.crt, '
+                f'cert: {pki}/{SAE[self.x]}.crt, key: "file:{pki}/{SAE[self.x]}.key"')
 
     def status(self):
         try:
@@ -184,10 +208,10 @@ links:
 
 class Lab:
     def __init__(self, out, build, sim=False, interval="1s", drain="200ms", verify="500ms", cipher="gcm-aes-256",
-                 log_level="info", port=18443, shim=False):
+                 log_level="info", port=18443, shim=False, channel="spool"):
         self.out, self.build, self.sim = out, build, sim
         self.interval, self.drain, self.verify, self.cipher = interval, drain, verify, cipher
-        self.log_level, self.port, self.shim = log_level, port, shim
+        self.log_level, self.port, self.shim, self.channel = log_level, port, shim, channel
         self.pki = os.path.join(out, "pki")
         self.run = os.path.join(out, "run") if sim else "/run/rekey-lab"
         os.makedirs(self.run, mode=0o700, exist_ok=True)
@@ -207,10 +231,25 @@ class Lab:
         ip(None, "netns add a\nnetns add b\nlink add va netns a type veth peer name vb netns b\n")
         for x in "ab":
             ip(x, f"link set lo up\nlink set v{x} address {MAC[x]} up\n")
+        if self.channel == "peer":
+            ip(None, "link add wa netns a type veth peer name wb netns b\n")
+            for x in "ab":
+                ip(x, f"addr add {BESIDE[x]}/24 dev w{x}\nlink set w{x} up\n")
+
+    def lldpds(self):
+        """An lldpd for each site; its socket is open to a group, which all that is started from here is in."""
+        os.setgroups([grp.getgrnam("_lldpd").gr_gid])
+        for folder in ("/run/lldpd", self.run + "-lldpd"):
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+        for site in self.sites.values():
+            site.lldpd.start()
+        self.wait(lambda: all(os.path.exists(site.lldpd_socket()) for site in self.sites.values()), 30, "lldpd")
 
     def start(self):
         if not self.sim:
             self.network()
+        if self.channel == "lldp":
+            self.lldpds()
         for site in self.sites.values():
             site.kme.start()
         for site in self.sites.values():
@@ -224,6 +263,7 @@ class Lab:
         codes = [site.rekeyd.kill(signal.SIGTERM) for site in self.sites.values()]
         for site in self.sites.values():
             site.kme.kill(signal.SIGTERM)
+            site.lldpd.kill(signal.SIGTERM)
         if self.traffic_p:
             self.traffic_p.kill()
             self.traffic_p.wait()

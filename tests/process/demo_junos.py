@@ -13,7 +13,7 @@ SECONDS = 4  # a rotation of each link, every three seconds
 
 
 def demo(build, *more):
-    argv = [sys.executable, "-B", rig.SOURCE + "/contrib/demo/junos.py", build, str(SECONDS), *more]
+    argv = [sys.executable, "-B", rig.SOURCE + "/contrib/demo/junos.py", build, str(SECONDS), "lldp", *more]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=6 * rig.PATIENCE_S)
     return done.returncode, done.stdout.splitlines(), done.stderr
 
