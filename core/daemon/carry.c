@@ -45,8 +45,8 @@ struct carry_load {
 
 /* ---- ends and instances ---- */
 
-/* What a device shows is one text: the first channel that can be carried is.  Not on an interface above another one of a
- * host, as macsec0@eth1: there LLDP goes on the one below, which is lldpd's. */
+/* What a device shows is one text: the first channel that can be carried is.  Not on an interface above another one of
+ * a host, as macsec0@eth1: there LLDP goes on the one below, which is lldpd's. */
 struct path *
 carry_path(const struct end *end)
 {

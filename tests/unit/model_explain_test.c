@@ -69,6 +69,10 @@ idle_ends(void **state)
     explained(&f, MASTER KEY " The next rotation begins in 45 s.");
     ready(&f, RK_CLASS_A, SL);
     explained(&f, SLAVE KEY " It waits for the master's next offer.");
+    for (int sign = -1; sign <= 1; sign += 2) { /* whoever was sooner */
+        f.e.skew = (struct rk_skew){.seq = 4, .switched_ns = sign * 12 * RK_NS_PER_MS, .margin_ns = 340 * RK_NS_PER_MS};
+        tells(&f, "In rotation 4 the ends switched 12 ms apart, 340 ms after both had the key.");
+    }
     ready(&f, RK_CLASS_D, M);
     explained(&f, "This end is master on a device of class D. " KEY " The next rotation begins in 45 s.");
     alone(&f, RK_CLASS_E, M); /* its peer never says anything */

@@ -163,6 +163,9 @@ passed(void **state)
     strcpy(old.facts, "sci=ffffffffffffffff");
     old = timed(old, CLOCK - 1, -1, -1);
     assert_null(rk_end_outdated(&f.e, &old)); /* a slow way is no offence */
+    old.term = 0;
+    assert_string_equal(rk_end_outdated(&f.e, &old), "of a lower term");
+    old.term = now.term;
     hears(&f, old);
     assert_string_not_equal(f.e.peer.facts, "sci=ffffffffffffffff");
     strcpy(next.facts, "sci=eeeeeeeeeeeeeeee");
