@@ -26,16 +26,18 @@ HEAD = "%6s  %-8s %-7s %-6s %-9s %-18s %-18s %6s %9s %7s %9s" % (
     "time", "router", "link", "role", "MKA", "CKN", "fallback CKN", "age", "rotations", "commits", "unsecured")
 
 
-def use(channel, sites):
-    """The channel "box" of both sites, by files until here; a site's certificate is that which its KME knows."""
-    ports = [peer_sites.free_port() for _ in sites]
+def use(channel, sites, kmes):
+    """The channel "box" of both sites, by files until here."""
+    ports, pki = [peer_sites.free_port() for _ in sites], kmes.dir + "/sites/"
+    if channel == "peer":
+        kmes.make_certs("sites", *(word for site in sites for word in ("--site", site.sae)))
     for site, own, other in zip(sites, ports, reversed(ports)):
-        keys, box = site.conf["sources"]["keys"], site.conf["channels"]["box"]
+        box = site.conf["channels"]["box"]
         if channel != "spool":
             box = {"plugin": channel, "auth-key": box["auth-key"]}
         if channel == "peer":
-            box.update({name: keys[name] for name in ("cert", "key", "ca")}, listen="127.0.0.1:%d" % own,
-                       url="https://127.0.0.1:%d" % other)
+            box.update({"listen": "127.0.0.1:%d" % own, "url": "https://127.0.0.1:%d" % other, "ca": pki + "ca.crt",
+                        "cert": "%ssite-%s.crt" % (pki, site.sae), "key": "file:%ssite-%s.key" % (pki, site.sae)})
         site.conf["channels"]["box"] = box
 
 
@@ -43,7 +45,7 @@ def set_up(r, channel):
     lab, kmes = junos_rig.Lab(r, hello="100ms", commit="200ms"), rig.KmePair(r)
     kmes.start()
     a, b = r.pair(kmes.source, link="none")
-    use(channel, (a, b))
+    use(channel, (a, b), kmes)
     names = {"A": "mx-east", "B": "acx-west"}
     lab.router("mx-east", like="mx")
     lab.router("acx-west", like="acx-evo", zone="Europe/Berlin")

@@ -190,7 +190,7 @@ links:
         host = dict.fromkeys("ab", "127.0.0.1") if self.lab.sim else BESIDE
         port = {"a": self.lab.port + 2, "b": self.lab.port + 3}
         return (f'listen: "{host[self.x]}:{port[self.x]}", url: "https://{host[y]}:{port[y]}", ca: {pki}/ca.crt, '
-                f'cert: {pki}/{SAE[self.x]}.crt, key: "file:{pki}/{SAE[self.x]}.key"')
+                f'cert: {pki}/site-{SAE[self.x]}.crt, key: "file:{pki}/site-{SAE[self.x]}.key"')
 
     def status(self):
         try:
@@ -306,7 +306,8 @@ class Lab:
 def prepare(out):
     """What is made on the host, before a guest starts (a process costs there): certificates and keys."""
     pki = os.path.join(out, "pki")
-    subprocess.run([os.path.join(TOP, "contrib", "kme", "make-certs"), pki], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([os.path.join(TOP, "contrib", "kme", "make-certs"), "--site", SAE["a"], "--site", SAE["b"], pki],
+                   check=True, stdout=subprocess.DEVNULL)
     fd = os.open(os.path.join(pki, "auth.key"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     os.write(fd, os.urandom(32).hex().encode())
     os.close(fd)

@@ -9,7 +9,7 @@ import junos_rig  # noqa: E402
 import rig  # noqa: E402
 from rig import expect  # noqa: E402
 
-SECONDS = 4  # a rotation of each link, every three seconds
+SECONDS = 9  # a rotation of each link, every three seconds
 
 
 def demo(build, *more):

@@ -483,7 +483,7 @@ test_publish_results(void **state)
 static void
 test_watch_beside_publish(void **state)
 {
-    static const char *const l1[] = {"l1", NULL};
+    static const char *const lost1[] = {"lost1", NULL}; /* else a watch that begins late has it, and ends */
     struct rk_call_msg w = {.verb = RK_V_WATCH, .inst = 1};
     struct rk_reply reply;
     uint32_t first, second;
@@ -492,7 +492,7 @@ test_watch_beside_publish(void **state)
     (void)state;
     start_channel(&r);
     first = rig_send(&r, &w);
-    assert_int_equal(on_links(&r, RK_V_PUBLISH, l1, "SAE_B", "rk1", &reply), RK_OK);
+    assert_int_equal(on_links(&r, RK_V_PUBLISH, lost1, "SAE_B", "rk1", &reply), RK_OK);
     second = rig_send(&r, &w);
     rig_reply(&r, &reply);
     assert_int_equal(reply.number, second);

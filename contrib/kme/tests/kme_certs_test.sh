@@ -29,6 +29,15 @@ out=$(openssl verify -purpose sslclient -CAfile pki/ca.crt pki/SAE_A.crt pki/SAE
 ok $? "SAEs have client certificates"
 out=$(openssl verify -purpose sslserver -CAfile pki/ca.crt pki/SAE_A.crt 2>&1)
 ok $(($? == 0)) "which do not do for a server"
+out=$("$make_certs" --sae site-S --site S sites 2>&1) &&
+    out=$(openssl verify -purpose sslserver -CAfile sites/ca.crt sites/site-S.crt 2>&1) &&
+    out=$(openssl verify -purpose sslclient -CAfile sites/ca.crt sites/site-S.crt 2>&1)
+ok $(($? == 0)) "a site's name that is an SAE's already is refused"
+out=$("$make_certs" --sae T --site S both 2>&1) &&
+    out=$(openssl verify -purpose sslserver -CAfile both/ca.crt both/site-S.crt 2>&1) &&
+    out=$(openssl verify -purpose sslclient -CAfile both/ca.crt both/site-S.crt 2>&1) &&
+    out=$(openssl x509 -noout -subject -in both/site-S.crt) && [[ $out == *"CN = S" || $out == *"CN=S" ]]
+ok $? "a site's certificate is one for both, with the SAE ID"
 out=$(openssl x509 -noout -subject -in pki/SAE_A.crt; openssl x509 -noout -subject -in pki/kme-b.crt)
 [[ $out == *"CN = SAE_A"*"CN = kme-b"* || $out == *"CN=SAE_A"*"CN=kme-b"* ]]
 ok $? "the common names are the IDs"

@@ -59,7 +59,7 @@ channel_publish(void *arg, struct rk_call *call, struct rk_post *posts, size_t n
             return err;
         posts[i].err = mode_is(posts[i].link, "refuse") ? RK_E_REJECTED : RK_OK;
         pthread_mutex_lock(&inst->lock);
-        if (posts[i].err == RK_OK && inst->n < ROOM) {
+        if (posts[i].err == RK_OK && inst->n < ROOM && !mode_is(posts[i].link, "lost")) {
             inst->posts[inst->n] = posts[i];
             carry(&inst->posts[inst->n++]);
         }
