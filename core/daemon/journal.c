@@ -68,6 +68,16 @@ bound_end(struct rk_journal *j, enum statement which, const char *link, const ch
     return j->stmt[which];
 }
 
+bool
+rk_journal_text(sqlite3_stmt *s, int at, char *dst, size_t size)
+{
+    const char *text = (const char *)sqlite3_column_text(s, at);
+
+    dst[0] = '\0';
+    return sqlite3_column_type(s, at) == SQLITE_TEXT && text && rk_copy(dst, size, text) &&
+           strlen(dst) == (size_t)sqlite3_column_bytes(s, at);
+}
+
 int
 rk_journal_run(sqlite3_stmt *s)
 {
@@ -252,17 +262,6 @@ rk_journal_put(struct rk_journal *j, const struct rk_durable *d)
     return rk_journal_put_at(j, &at, d);
 }
 
-/* Text of a column into dst[size]; false when it is no text, holds a NUL, or does not fit. */
-static bool
-take_text(sqlite3_stmt *s, int at, char *dst, size_t size)
-{
-    const char *text = (const char *)sqlite3_column_text(s, at);
-
-    dst[0] = '\0';
-    return sqlite3_column_type(s, at) == SQLITE_TEXT && text && rk_copy(dst, size, text) &&
-           strlen(dst) == (size_t)sqlite3_column_bytes(s, at);
-}
-
 static bool
 take_number(sqlite3_stmt *s, int at, uint64_t *out)
 {
@@ -278,8 +277,8 @@ take_durable(sqlite3_stmt *s, struct rk_durable *d)
     bool ok;
 
     *d = (struct rk_durable){0};
-    ok = take_text(s, 0, d->link, sizeof d->link);
-    ok = take_text(s, 1, end, sizeof end) && ok;
+    ok = rk_journal_text(s, 0, d->link, sizeof d->link);
+    ok = rk_journal_text(s, 1, end, sizeof end) && ok;
     d->end = end[0];
     if (!ok || sqlite3_column_type(s, 2) != SQLITE_BLOB)
         return "type or length of a column";
@@ -439,9 +438,9 @@ static bool
 take_line(sqlite3_stmt *s, struct line *l)
 {
     uint64_t result = 0, took = 0, at = 0;
-    bool ok = take_number(s, 1, &l->e.seq) && take_text(s, 2, l->event, sizeof l->event) &&
-              take_text(s, 3, l->key_id, sizeof l->key_id) && take_number(s, 4, &result) &&
-              take_text(s, 5, l->why, sizeof l->why) && take_number(s, 6, &took) && take_number(s, 7, &at);
+    bool ok = take_number(s, 1, &l->e.seq) && rk_journal_text(s, 2, l->event, sizeof l->event) &&
+              rk_journal_text(s, 3, l->key_id, sizeof l->key_id) && take_number(s, 4, &result) &&
+              rk_journal_text(s, 5, l->why, sizeof l->why) && take_number(s, 6, &took) && take_number(s, 7, &at);
 
     l->e.event = l->event;
     l->e.key_id = l->key_id;

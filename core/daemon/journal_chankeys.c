@@ -98,22 +98,14 @@ rk_journal_chankeys_forget(struct rk_journal *j, const struct rk_journal_place *
 }
 
 static bool
-take_text(sqlite3_stmt *s, int at, char *dst, size_t size)
-{
-    const char *text = (const char *)sqlite3_column_text(s, at);
-
-    dst[0] = '\0';
-    return sqlite3_column_type(s, at) == SQLITE_TEXT && text && rk_copy(dst, size, text) &&
-           strlen(dst) == (size_t)sqlite3_column_bytes(s, at);
-}
-
-static bool
 take_key(sqlite3_stmt *s, struct rk_journal_chankey *key)
 {
     key->place = (unsigned)sqlite3_column_int(s, 0);
     key->proven = sqlite3_column_int(s, 4) == 1;
-    return take_text(s, 1, key->channel, sizeof key->channel) && take_text(s, 2, key->key_id, sizeof key->key_id) &&
-           take_text(s, 3, key->blob, sizeof key->blob) && sqlite3_column_int(s, 5) == 1 && rk_key_id_ok(key->key_id);
+    return rk_journal_text(s, 1, key->channel, sizeof key->channel) &&
+           rk_journal_text(s, 2, key->key_id, sizeof key->key_id) &&
+           rk_journal_text(s, 3, key->blob, sizeof key->blob) && sqlite3_column_int(s, 5) == 1 &&
+           rk_key_id_ok(key->key_id);
 }
 
 int

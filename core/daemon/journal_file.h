@@ -48,6 +48,10 @@ int rk_journal_explain(struct rk_journal *j, int rc, char *why, size_t size);
 /* rk_journal_run - run a statement that gives no rows, and make it ready for its next use.   ret: SQLite's code */
 int rk_journal_run(sqlite3_stmt *s);
 
+/* rk_journal_text - text of a column of the row at hand into dst[size]
+ * ret:  false: it is no text, holds a NUL, or does not fit */
+bool rk_journal_text(sqlite3_stmt *s, int at, char *dst, size_t size);
+
 /* rk_journal_group_failed - the open group cannot be committed any more; the first reason counts.   ret: enum rk_err */
 int rk_journal_group_failed(struct rk_journal *j, int rc);
 
