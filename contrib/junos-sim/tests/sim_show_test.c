@@ -3,8 +3,9 @@
  * What is printed is compared with what real routers print (tests/plugin/junos) by its structure: which elements stand
  * below which.  The test moves the world's clock.
  */
+#include "sim_lab_rig.h"
+
 #include <contrib/junos-sim/store.h>
-#include <contrib/junos-sim/world.h>
 
 #include <core/base/log.h>
 #include <libxml/parser.h>
@@ -17,123 +18,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define CKN(digit) digit digit digit digit digit digit digit digit
-#define ONE CKN("a1a1a1a1")
-#define TWO CKN("b2b2b2b2")
-#define THREE CKN("c3c3c3c3")
-#define CA "set security macsec connectivity-association CA1 "
-
-static const char config[] =
-    "set protocols lldp interface all\nset interfaces ge-0/0/1 description \"a & <b>\"\n"
-    CA "security-mode static-cak\n" CA "pre-shared-key ckn " ONE "\n"
-    CA "pre-shared-key cak 000102030405060708090a0b0c0d0e0f\n"
-    CA "fallback-key ckn " TWO "\n" CA "fallback-key cak 100102030405060708090a0b0c0d0e0f\n"
-    "set security macsec interfaces ge-0/0/1 connectivity-association CA1\n"
-    "set security macsec interfaces ge-0/0/2 connectivity-association CA1\n"
-    "set security authentication-key-chains key-chain KC key 0 key-name " ONE "\n"
-    "set security authentication-key-chains key-chain KC key 0 secret 000102030405060708090a0b0c0d0e0f\n"
-    "set security authentication-key-chains key-chain KC key 0 start-time 2026-01-01.00:00:00\n";
-static const char topology[] =
-    "user: { name: lab, keys: keys }\n"
-    "devices:\n"
-    "  - { name: m, address: 127.0.1.1, like: mx, config: conf, ports: [ge-0/0/1, ge-0/0/2] }\n"
-    "  - { name: s, address: 127.0.1.2, like: srx, config: conf, ports: [ge-0/0/1, ge-0/0/2] }\n"
-    "  - { name: e, address: 127.0.1.3, like: acx-evo, zone: Europe/Berlin, config: conf, ports: [ge-0/0/1] }\n"
-    "  - { name: x, address: 127.0.1.4, like: ex, config: conf, ports: [{ name: ge-0/0/1, speed: 1Gbps }] }\n"
-    "cables: [\"m:ge-0/0/1 - s:ge-0/0/1\", \"e:ge-0/0/1 - x:ge-0/0/1\"]\n";
-
-static char dir[] = "/tmp/sim-show-XXXXXX";
-static struct sim_lab lab;
-static int64_t now;
-
-static void
-put(const char *name, const char *text)
-{
-    char path[64];
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void
-pass(int64_t ms)
-{
-    pthread_mutex_lock(&world_lock);
-    for (int64_t end = now + ms; now < end; world_tick()) {
-        now += 100;
-        world_set_clock(now, 0.001);
-    }
-    pthread_mutex_unlock(&world_lock);
-}
-
-static int
-start(void **state)
-{
-    char path[64], why[SIM_WHY_MAX] = "";
-
-    (void)state;
-    now = INT64_C(1790000000000);
-    world_set_clock(now, 0.001);
-    snprintf(path, sizeof path, "%s/lab.yaml", dir);
-    if (sim_topology_load(path, &lab, why) < 0)
-        fail_msg("%s", why);
-    world_set_clock(now, 0.001);
-    for (size_t i = 0; i < lab.n; i++)
-        if (store_start(lab.boxes[i], why) < 0)
-            fail_msg("%s", why);
-    pass(6000);
-    return 0;
-}
-
-static int
-end(void **state)
-{
-    (void)state;
-    sim_world_stop(&lab);
-    sim_lab_free(&lab);
-    return 0;
-}
-
-static char *
-asked(const char *box, const char *request)
-{
-    xmlDoc *doc = xmlReadMemory(request, (int)strlen(request), NULL, NULL, 0);
-    xmlNode *root = xmlDocGetRootElement(doc);
-    char *text = NULL;
-    size_t n;
-    FILE *f = open_memstream(&text, &n);
-    int err;
-
-    assert_non_null(root);
-    fputs("<rpc-reply xmlns:junos=\"http://xml.juniper.net/junos/x/junos\">\n", f);
-    err = sim_show(sim_lab_box(&lab, box), (const char *)root->name, root, f);
-    fputs("</rpc-reply>\n", f);
-    fclose(f);
-    xmlFreeDoc(doc);
-    if (err) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
-
-static xmlDoc *
-answer(const char *box, const char *request)
-{
-    char *text = asked(box, request);
-    xmlDoc *doc;
-
-    assert_non_null(text);
-    doc = xmlReadMemory(text, (int)strlen(text), NULL, NULL, 0);
-    assert_non_null(doc); /* well-formed, with text that must be escaped */
-    free(text);
-    return doc;
-}
 
 /* ---- structure: pairs of an element and its parent ---- */
 
@@ -212,36 +96,6 @@ lists_have_the_structure_of_routers(void **state)
                "</get-lldp-interface-neighbors>", "lldp-mx-one.xml", false);
 }
 
-/* How many times an element is there, and the text of the last one. */
-static size_t
-find(const xmlNode *of, const char *name, char *text, size_t size)
-{
-    size_t n = 0;
-
-    for (const xmlNode *c = of->children; c; c = c->next) {
-        if (c->type != XML_ELEMENT_NODE)
-            continue;
-        if (strcmp((const char *)c->name, name) == 0) {
-            n++;
-            conf_value(c, text, size);
-        }
-        n += find(c, name, text, size);
-    }
-    return n;
-}
-
-static size_t
-count(const char *box, const char *request, const char *name, char *text, size_t size)
-{
-    xmlDoc *doc = answer(box, request);
-    size_t n;
-
-    text[0] = '\0';
-    n = find(xmlDocGetRootElement(doc), name, text, size);
-    xmlFreeDoc(doc);
-    return n;
-}
-
 static void
 sessions_are_flat_or_nested(void **state)
 {
@@ -299,167 +153,6 @@ engines_answer_each(void **state)
     assert_int_equal(count("m", "<get-software-information/>", "re-name", text, sizeof text), 2);
     assert_int_equal(count("s", "<get-software-information/>", "re-name", text, sizeof text), 0);
     assert_int_equal(count("s", "<get-software-information/>", "junos-version", text, sizeof text), 1);
-}
-
-static void
-neighbours_hear_of_descriptions_later(void **state)
-{
-    static const char ask[] = "<get-lldp-neighbors-information/>";
-    char text[256], why[SIM_WHY_MAX];
-
-    (void)state;
-    assert_int_equal(count("m", ask, "lldp-remote-port-description", text, sizeof text), 1);
-    assert_string_equal(text, "a & <b>");
-    assert_int_equal(sim_edit(sim_lab_box(&lab, "s"), "set interfaces ge-0/0/1 description new", why), 0);
-    pass(500);
-    count("m", ask, "lldp-remote-port-description", text, sizeof text);
-    assert_string_equal(text, "a & <b>");
-    pass(4000);
-    count("m", ask, "lldp-remote-port-description", text, sizeof text);
-    assert_string_equal(text, "new");
-}
-
-static size_t
-heard(const char *box, char *text, size_t size)
-{
-    return count(box, "<get-lldp-neighbors-information/>", "lldp-remote-port-description", text, size);
-}
-
-static void
-edit(const char *box, const char *commands)
-{
-    char why[SIM_WHY_MAX] = "";
-
-    if (sim_edit(sim_lab_box(&lab, box), commands, why) != 0)
-        fail_msg("%s", why);
-}
-
-/* A change waits for transmit-delay; without one there is an advertisement at each interval. */
-static void
-lldp_keeps_its_times(void **state)
-{
-    char text[256];
-
-    (void)state;
-    edit("s", "set protocols lldp transmit-delay 10");
-    pass(12000);
-    edit("s", "set interfaces ge-0/0/1 description late");
-    pass(9000);
-    heard("m", text, sizeof text);
-    assert_string_equal(text, "a & <b>");
-    pass(2000);
-    heard("m", text, sizeof text);
-    assert_string_equal(text, "late");
-    count("m", "<get-lldp-interface-neighbors><interface-device>ge-0/0/1</interface-device>"
-          "</get-lldp-interface-neighbors>", "lldp-ttl", text, sizeof text);
-    assert_string_equal(text, "120");
-    edit("s", "set protocols lldp advertisement-interval 5\nset protocols lldp hold-multiplier 2");
-    pass(12000);
-    for (int i = 0; i < 3; i++) {
-        count("m", "<get-lldp-interface-neighbors><interface-device>ge-0/0/1</interface-device>"
-              "</get-lldp-interface-neighbors>", "lldp-age", text, sizeof text);
-        assert_true(atoi(text) <= 5);
-        pass(5000);
-    }
-    assert_int_equal(heard("m", text, sizeof text), 1);
-}
-
-static void
-lldp_forgets(void **state)
-{
-    struct sim_boxworld *s = sim_lab_box(&lab, "s")->world;
-    char text[256], why[SIM_WHY_MAX];
-
-    (void)state;
-    assert_int_equal(fault_add(sim_lab_box(&lab, "s"), "lldp-mute", why), 0);
-    edit("s", "set interfaces ge-0/0/1 description unsaid");
-    pass(110000);
-    assert_int_equal(heard("m", text, sizeof text), 1);
-    assert_string_equal(text, "a & <b>");
-    pass(30000);
-    assert_int_equal(heard("m", text, sizeof text), 0); /* the time to live is over */
-    fault_clear(sim_lab_box(&lab, "s"));
-    assert_int_equal(s->lldp_faults, 0);
-    pass(31000);
-    assert_int_equal(heard("m", text, sizeof text), 1);
-    assert_string_equal(text, "unsaid");
-    edit("s", "set protocols lldp interface ge-0/0/1 disable");
-    assert_int_equal(heard("m", text, sizeof text), 0); /* it said that it leaves */
-    edit("s", "delete protocols lldp interface ge-0/0/1");
-    pass(5000);
-    assert_int_equal(heard("m", text, sizeof text), 1);
-    s->port[0].shut = true;
-    pass(100);
-    assert_int_equal(heard("m", text, sizeof text), 0); /* the link is down */
-    s->port[0].shut = false;
-    pass(5000);
-    assert_int_equal(heard("m", text, sizeof text), 1);
-    edit("m", "delete protocols lldp");
-    assert_int_equal(heard("m", text, sizeof text), 0); /* nor does it hear when it does not listen */
-    pass(60000);
-    assert_int_equal(heard("m", text, sizeof text), 0);
-}
-
-static void
-lldp_frozen_and_lazy(void **state)
-{
-    char text[256], why[SIM_WHY_MAX];
-
-    (void)state;
-    assert_int_equal(fault_add(sim_lab_box(&lab, "s"), "lldp-frozen", why), 0);
-    edit("s", "set interfaces ge-0/0/1 description frozen");
-    pass(200000);
-    assert_int_equal(heard("m", text, sizeof text), 1);
-    assert_string_equal(text, "a & <b>");
-    fault_clear(sim_lab_box(&lab, "s"));
-    pass(31000);
-    heard("m", text, sizeof text);
-    assert_string_equal(text, "frozen");
-    assert_int_equal(fault_add(sim_lab_box(&lab, "s"), "lldp-lazy", why), 0);
-    pass(1000);
-    edit("s", "set interfaces ge-0/0/1 description lazy");
-    pass(5000);
-    heard("m", text, sizeof text);
-    assert_string_equal(text, "frozen");
-    pass(31000);
-    heard("m", text, sizeof text);
-    assert_string_equal(text, "lazy");
-}
-
-/* Frames of somebody else: with the neighbour's own IDs they replace what it said until it says it again. */
-static void
-lldp_bears_frames_of_others(void **state)
-{
-    struct sim_port *p = &sim_lab_box(&lab, "m")->world->port[0], *q = &sim_lab_box(&lab, "m")->world->port[1];
-    struct lldp_frame f;
-    char text[256];
-
-    (void)state;
-    lldp_say(p->peer, &f);
-    snprintf(f.text, sizeof f.text, "forged");
-    assert_true(lldp_hear(p, &f, now));
-    assert_int_equal(heard("m", text, sizeof text), 1);
-    assert_string_equal(text, "forged");
-    pass(31000);
-    assert_int_equal(heard("m", text, sizeof text), 1);
-    assert_string_equal(text, "a & <b>");
-    f.ttl_s = 20;
-    for (int i = 0; i < LLDP_HEARD_MAX + 1; i++) {
-        snprintf(f.chassis, sizeof f.chassis, "02:00:00:00:00:0%d", i);
-        assert_int_equal(lldp_hear(p, &f, now), i + 1 < LLDP_HEARD_MAX);
-    }
-    assert_int_equal(heard("m", text, sizeof text), LLDP_HEARD_MAX);
-    pass(21000);
-    assert_int_equal(heard("m", text, sizeof text), 1);
-    assert_string_equal(text, "a & <b>");
-    assert_false(lldp_hear(q, &f, now)); /* no cable */
-    edit("s", "set protocols lldp port-description-type interface-description");
-    edit("s", "set protocols lldp port-id-subtype locally-assigned");
-    pass(5000);
-    assert_int_equal(heard("m", text, sizeof text), 2); /* by another ID it is another neighbour */
-    assert_string_equal(text, "ge-0/0/1");
-    pass(121000);
-    assert_int_equal(heard("m", text, sizeof text), 1);
 }
 
 static void
@@ -745,7 +438,7 @@ wrong_topologies_say_where(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct sim_lab wrong = {0};
 
-        put("bad.yaml", bad[i].text);
+        lab_put("bad.yaml", bad[i].text);
         assert_int_equal(sim_topology_load(path, &wrong, why), -1);
         if (!strstr(why, bad[i].says))
             fail_msg("\"%s\" says: %s", bad[i].text, why);
@@ -754,36 +447,7 @@ wrong_topologies_say_where(void **state)
     }
 }
 
-static int
-make_files(void **state)
-{
-    (void)state;
-    rk_log_start("sim_show_test", RK_LOG_ERR);
-    if (!mkdtemp(dir) || !schema_start())
-        return -1;
-    put("keys", "ssh-ed25519 none\n");
-    put("conf", config);
-    put("lab.yaml", topology);
-    return 0;
-}
-
-static int
-remove_files(void **state)
-{
-    static const char *const names[] = {"keys", "conf", "lab.yaml", "bad.yaml"};
-    char path[64];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
-        unlink(path);
-    }
-    schema_stop();
-    xmlCleanupParser();
-    return rmdir(dir);
-}
-
-#define CASE(f) cmocka_unit_test_setup_teardown(f, start, end)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, lab_start, lab_end)
 
 int
 main(void)
@@ -794,8 +458,6 @@ main(void)
         CASE(unknown_requests_are_unknown),
         CASE(commands_give_text),
         CASE(engines_answer_each),
-        CASE(neighbours_hear_of_descriptions_later), CASE(lldp_keeps_its_times), CASE(lldp_forgets),
-        CASE(lldp_frozen_and_lazy), CASE(lldp_bears_frames_of_others),
         CASE(time_is_local),
         CASE(start_times_are_local_unless_they_say),
         CASE(violations_are_seen),
@@ -809,5 +471,5 @@ main(void)
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, make_files, remove_files);
+    return cmocka_run_group_tests(tests, lab_make, lab_remove);
 }
