@@ -88,7 +88,7 @@ policy_failed(struct step *s, enum rk_err_class class)
     }
     e->cannot_shut |= e->state == RK_ST_SHUT;
     e->d.flags &= ~(e->state == RK_ST_SHUT ? RK_DF_SHUT : RK_DF_SWEEP);
-    rk_end_go(s, RK_ST_J_IDLE);
+    rk_end_go(s, e->d.phase == RK_PH_STAGED ? RK_ST_J_STAGED : RK_ST_J_IDLE);
 }
 
 void

@@ -39,11 +39,23 @@ rk_end_expired(const struct rk_end *e, int64_t now_ns)
     return now_ns - e->cur_since_ns > 3 * e->interval_ns;
 }
 
+static bool
+will_shut(const struct rk_end *e)
+{
+    return e->on_stale == RK_STALE_SHUT && !(e->d.flags & RK_DF_SHUT) && !e->cannot_shut && e->d.cur[0];
+}
+
 bool
 rk_end_must_shut(const struct rk_end *e, int64_t now_ns)
 {
-    return e->on_stale == RK_STALE_SHUT && !(e->d.flags & RK_DF_SHUT) && !e->cannot_shut && e->d.cur[0] &&
-           now_ns - e->cur_since_ns >= e->shut_after_ns;
+    return will_shut(e) && now_ns - e->cur_since_ns >= e->shut_after_ns;
+}
+
+void
+rk_end_wake_to_shut(struct step *s)
+{
+    if (will_shut(s->e))
+        rk_end_wake_at(s, s->e->cur_since_ns + s->e->shut_after_ns);
 }
 
 void
@@ -77,7 +89,7 @@ rk_end_policy(struct step *s)
     } else if (may_sweep(e) && s->now_ns >= e->sweep_at_ns) {
         e->sweep_at_ns = s->now_ns + e->verify_ns;
         rk_end_go(s, RK_ST_SWEEP);
-    } else if (e->on_stale == RK_STALE_SHUT && e->d.cur[0] && !(e->d.flags & RK_DF_SHUT) && !e->cannot_shut) {
-        rk_end_wake_at(s, e->cur_since_ns + e->shut_after_ns);
+    } else {
+        rk_end_wake_to_shut(s);
     }
 }

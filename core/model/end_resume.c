@@ -7,6 +7,8 @@
 #include <rekey/err.h>
 #include <string.h>
 
+static const char not_shut[] = "the device said that it is shut, and is not";
+
 /* The current key is not in use any more.  Class A: the device does not transmit on it.  A CAK is lost only when the
  * device does not have it (MKA may be down for a cut cable), or when someone put another one in its place; but not
  * while the candidate is the primary one: a device without a fallback slot then drops it, and can go back to it. */
@@ -201,9 +203,30 @@ peer_follows(const struct rk_end *e, const struct rk_seen *seen)
     return !rk_of(e)->cak && !rk_is_master(e) && (seen->cand & RK_PEER_USES);
 }
 
+/* The candidate waits for the peer, and the link may have been shut meanwhile, by a device that is to stay so whatever
+ * started it again.  One that cannot be kept silent is no reason not to go on to the new key, which is the cure. */
+static void
+wait_staged(struct step *s, const struct rk_seen *seen, bool said)
+{
+    struct rk_end *e = s->e;
+    bool sends = !rk_of(e)->cak && (e->d.flags & RK_DF_SHUT) && ((seen->cur | seen->prev) & RK_SENDING);
+
+    if (peer_follows(e, seen)) {
+        rk_end_go(s, RK_ST_J_ACTIVATING);
+    } else if (sends && !said && !rk_slave_follows(e)) {
+        rk_end_go(s, RK_ST_SHUT);
+    } else {
+        if (sends && said) {
+            rk_end_remember(s, RK_E_CONTRACT, not_shut);
+            rk_end_alarm(e, RK_ALARM_DEVICE, true);
+        }
+        rk_end_go(s, RK_ST_STAGED);
+    }
+}
+
 /* The master may transmit on the staged key already: it is kept as long as the device holds it. */
 static void
-resume_staged(struct step *s, const struct rk_seen *seen)
+resume_staged(struct step *s, const struct rk_seen *seen, bool said)
 {
     struct rk_end *e = s->e;
     bool cur_gone = cur_is_gone(e, seen);
@@ -223,11 +246,10 @@ resume_staged(struct step *s, const struct rk_seen *seen)
     set_give_up(s);
     if (rk_of(e)->one_way)
         e->verify_at_ns = rk_end_next(e, rk_poll_ns(e), s->now_ns);
-    if (cur_gone) {
+    if (cur_gone)
         rk_end_go(s, RK_ST_J_STAGED);
-    } else {
-        rk_end_go(s, peer_follows(e, seen) ? RK_ST_J_ACTIVATING : RK_ST_STAGED);
-    }
+    else
+        wait_staged(s, seen, said);
 }
 
 /* The peer transmits on the new key: the old one goes, when frames under way have come. */
@@ -363,7 +385,7 @@ resume_shut(struct step *s, const struct rk_seen *seen, bool said)
     bool sends = (seen->cur | seen->prev) & RK_SENDING;
 
     if (sends && said) {
-        not_so(s, RK_ST_SHUT, "the device said that it is shut, and is not");
+        not_so(s, RK_ST_SHUT, not_shut);
     } else if (sends) {
         rk_end_go(s, RK_ST_SHUT);
     } else {
@@ -403,15 +425,15 @@ resume_idle(struct step *s, const struct rk_seen *seen, bool said)
         rk_end_go(s, RK_ST_J_IDLE);
     } else if (!d->cur[0] && e->peer_active_seq && (seen->peer & in_use) && !(seen->state & RK_IF_OTHER)) {
         adopt(s);
+    } else if ((d->flags & RK_DF_HELD) && !(seen->state & RK_IF_OTHER)) { /* the operator took it away again */
+        d->flags &= ~RK_DF_HELD;
+        e->want = true;
+        rk_end_go(s, RK_ST_J_IDLE);
     } else if (d->flags & RK_DF_SHUT) {
         resume_shut(s, seen, said);
     } else if (said) { /* swept: what is left could not be */
         d->flags &= ~RK_DF_SWEEP;
         rk_end_note(s, "swept", d->cur);
-        rk_end_go(s, RK_ST_J_IDLE);
-    } else if ((d->flags & RK_DF_HELD) && !(seen->state & RK_IF_OTHER)) { /* the operator took it away again */
-        d->flags &= ~RK_DF_HELD;
-        e->want = true;
         rk_end_go(s, RK_ST_J_IDLE);
     } else {
         rk_end_go(s, RK_ST_IDLE);
@@ -448,7 +470,7 @@ rk_end_resume(struct step *s, const struct rk_seen *seen)
         resume_fetched(s, seen);
         break;
     case RK_PH_STAGED:
-        resume_staged(s, seen);
+        resume_staged(s, seen, said);
         break;
     case RK_PH_ACTIVATING:
         if (rk_of(e)->cak)

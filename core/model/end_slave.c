@@ -133,6 +133,15 @@ rk_slave_idle(struct step *s)
     }
 }
 
+bool
+rk_slave_follows(const struct rk_end *e)
+{
+    const struct rk_record *peer = &e->peer;
+
+    return e->d.role == RK_SLAVE && peer->role == RK_MASTER && peer->seq == e->d.seq && peer->say == RK_SAY_ACTIVE &&
+           strcmp(peer->key, e->d.cand) == 0;
+}
+
 void
 rk_slave_staged(struct step *s)
 {
@@ -148,9 +157,8 @@ rk_slave_staged(struct step *s)
     }
     if (peer->seq == e->d.seq && peer->say == RK_SAY_OFFER)
         return;
-    if (peer->seq == e->d.seq && peer->say == RK_SAY_ACTIVE && strcmp(peer->key, e->d.cand) == 0) {
+    if (rk_slave_follows(e))
         rk_end_go(s, RK_ST_J_ACTIVATING);
-    } else {
+    else
         rk_end_burn(s, RK_E_CANCELED, "the master gave this rotation up");
-    }
 }

@@ -101,9 +101,10 @@ void rk_end_judge_class(struct rk_end *e);
 void rk_end_judge_clock(struct rk_end *e);
 /* rk_end_expired - is the key older than the policy on-stale bears */
 bool rk_end_expired(const struct rk_end *e, int64_t now_ns);
-/* rk_end_must_shut - is it time to shut the link;  rk_end_shut - do so
+/* rk_end_must_shut - is it time to shut the link;  rk_end_wake_to_shut - wake when it is;  rk_end_shut - do so
  * rk_end_policy - what age and an operator ask of an idle end that has nothing else to do */
 bool rk_end_must_shut(const struct rk_end *e, int64_t now_ns);
+void rk_end_wake_to_shut(struct step *s);
 void rk_end_shut(struct step *s);
 void rk_end_policy(struct step *s);
 
@@ -136,6 +137,8 @@ void rk_master_staged(struct step *s);
 void rk_master_active(struct step *s);
 void rk_slave_idle(struct step *s);
 void rk_slave_staged(struct step *s);
+/* rk_slave_follows - is it a slave whose master says that it transmits on the candidate */
+bool rk_slave_follows(const struct rk_end *e);
 
 /* ---- end_wait.c, end_resume.c, end_say.c ---- */
 

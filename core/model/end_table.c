@@ -22,7 +22,7 @@ struct cell {
 /* What may follow when a wait goes on, or begins: then there may be a record of the peer that is not answered yet. */
 #define IDLE_ON (TO(IDLE) | TO(OBSERVE) | TO(J_INTENT) | TO(J_SHUT) | TO(SWEEP))
 #define AT_IDLE (IDLE_ON | TO(J_BURNT) | TO(J_IDLE) | TO(J_BURNING))
-#define AT_STAGED (TO(STAGED) | TO(J_ACTIVATING) | TO(J_BURNING))
+#define AT_STAGED (TO(STAGED) | TO(J_ACTIVATING) | TO(J_BURNING) | TO(J_SHUT))
 #define AT_DRAIN (TO(DRAIN) | TO(RETIRE) | TO(J_IDLE))
 #define AT_ACTIVE (TO(ACTIVE) | AT_DRAIN)
 /* The one way back, from whatever phase the journal is in. */
@@ -86,7 +86,7 @@ static const struct cell table[RK_ST_COUNT][RK_EV_COUNT] = {
         [RK_EV_ADOPT] = {rk_on_adopt, TO(J_STAGED)},
     },
     [RK_ST_STAGED] = {
-        [RK_EV_TICK] = {rk_on_tick, TO(STAGED) | TO(J_BURNING) | TO(OBSERVE)},
+        [RK_EV_TICK] = {rk_on_tick, TO(STAGED) | TO(J_BURNING) | TO(OBSERVE) | TO(J_SHUT)},
         [RK_EV_PEER] = {rk_on_peer, AT_STAGED},
         [RK_EV_ROTATE] = {rk_on_rotate, TO(STAGED)},
         [RK_EV_ADOPT] = {rk_on_adopt, TO(STAGED)},
@@ -178,7 +178,7 @@ static const struct cell table[RK_ST_COUNT][RK_EV_COUNT] = {
     [RK_ST_SHUT] = {
         [RK_EV_TICK] = {rk_on_tick, TO(SHUT)},
         [RK_EV_DONE] = {rk_on_done_device, TO(OBSERVE)},
-        [RK_EV_FAILED] = {rk_on_failed, TO(OBSERVE) | TO(J_IDLE)},
+        [RK_EV_FAILED] = {rk_on_failed, TO(OBSERVE) | TO(J_IDLE) | TO(J_STAGED)},
         [RK_EV_PEER] = {rk_on_peer, TO(SHUT)},
         [RK_EV_ROTATE] = {rk_on_rotate, TO(SHUT)},
         [RK_EV_ADOPT] = {rk_on_adopt, TO(SHUT)},

@@ -154,7 +154,19 @@ idle(struct step *s)
         rk_end_policy(s);
 }
 
-/* A candidate waits for the peer; but not beyond its start time, nor on a link that must be shut. */
+/* The link must be shut, and a candidate waits for the peer.  A slave of class A has said that it has the key, and its
+ * master may transmit on it by now: it stays, and opens the link when the master goes on.  On a CAK the slave has the
+ * last word, and its master follows it back; a master has not begun with the key: so there it is given up. */
+static void
+shut_staged(struct step *s)
+{
+    if (rk_is_master(s->e) || rk_of(s->e)->cak)
+        rk_end_burn(s, RK_E_TIMEOUT, "the link must be shut before the peer has confirmed");
+    else
+        rk_end_shut(s);
+}
+
+/* A candidate waits for the peer; but not beyond its start time, and a link that must be shut is. */
 static void
 staged(struct step *s)
 {
@@ -166,9 +178,11 @@ staged(struct step *s)
     if (s->now_ns >= e->give_up_ns)
         rk_end_burn(s, RK_E_TIMEOUT, rk_of(e)->one_way ? "the peer did not follow" : "not confirmed before its start");
     else if (rk_end_must_shut(e, s->now_ns))
-        rk_end_burn(s, RK_E_TIMEOUT, "the link must be shut before the peer has confirmed");
-    else
-        rk_end_wake_at(s, e->give_up_ns);
+        shut_staged(s);
+    if (e->state != RK_ST_STAGED)
+        return;
+    rk_end_wake_at(s, e->give_up_ns);
+    rk_end_wake_to_shut(s);
 }
 
 /* A waiting state looks at what the peer last said, and sees to it that the device is verified. */

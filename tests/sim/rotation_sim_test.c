@@ -389,7 +389,7 @@ oracle(void)
 /* ---- seeds ---- */
 
 static void
-seeds(const uint32_t pair[2], uint64_t n, bool real)
+seeds(const uint32_t pair[2], uint64_t n, bool real, enum rk_stale policy)
 {
     struct sim_sum sum = {0};
     struct sim_conf conf;
@@ -398,6 +398,7 @@ seeds(const uint32_t pair[2], uint64_t n, bool real)
     run_conf(&conf, pair[0], pair[1]);
     conf.real = real;
     conf.text = real;
+    conf.on_stale = policy;
     for (conf.seed = 1; conf.seed <= n; conf.seed++) {
         struct sim_conf some = conf;
 
@@ -409,7 +410,8 @@ seeds(const uint32_t pair[2], uint64_t n, bool real)
         run_whole(&some, &sum);
     }
     run_print(&conf, &sum);
-    snprintf(what, sizeof what, "%llu seeds of faults%s", (unsigned long long)n, real ? ", journals in files" : "");
+    snprintf(what, sizeof what, "%llu seeds of faults%s%s", (unsigned long long)n, real ? ", journals in files" : "",
+             policy == RK_STALE_SHUT ? ", on-stale: shut" : "");
     tap_ok(sum.stuck == 0 && sum.rotations > n && (pair[0] == RK_CLASS_A || sum.ahead > n), pair_name(pair, what));
 }
 
@@ -448,9 +450,11 @@ main(int argc, char **argv)
     }
     replayed();
     for (size_t i = 0; i + 1 < PAIRS; i++) /* not E: with faults nothing can be promised of the old script */
-        seeds(pairs[i], n, false);
+        seeds(pairs[i], n, false, RK_STALE_HOLD);
     for (size_t i = 0; i < 4; i++)
-        seeds(pairs[i], n / 30, true);
+        seeds(pairs[i], n / 30, true, RK_STALE_HOLD);
+    for (size_t i = 0; i < 4; i++)
+        seeds(pairs[i], i == 0 ? n : n / 4, false, RK_STALE_SHUT);
     fleet(100, 86400 * SEC, 180 * SEC, "100 links, a day, a fault every three minutes on each");
     fleet(2000, 3600 * SEC, 0, "2,000 links, an hour, without faults");
     return tap_end();

@@ -232,6 +232,12 @@ stays_shut(void **state)
         assert_int_equal(f.todo.seq, rows[i].again ? 4 : 0);
         assert_true(f.e.d.flags & RK_DF_SHUT);
     }
+    f.e.d.flags = RK_DF_SHUT | RK_DF_HELD; /* held too, and the operator has taken the key away again */
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.facts = "sci=a"});
+    assert_int_equal(f.e.state, RK_ST_J_IDLE);
+    assert_int_equal(f.e.d.flags, RK_DF_SHUT);
+    assert_true(f.e.want);
     ready(&f, RK_CLASS_B, SL); /* a CAK is not lost by it: it is in its place, and MKA is down */
     f.e.d.flags = RK_DF_SHUT;
     tick_at(&f, f.e.verify_at_ns);

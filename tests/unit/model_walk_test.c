@@ -83,6 +83,7 @@ likely_record(struct fix *f, uint64_t *rng)
                                                          : rnd(rng, 4) ? f->e.d.cur
                                                                        : f->e.d.prev);
 
+    r.term = f->e.d.term;
     if (offer)
         strcpy(r.key, any_key(rng));
     strcpy(r.facts, f->e.class == RK_CLASS_A ? "sci=b" : f->e.class == RK_CLASS_E ? "" : "c=C");
@@ -143,7 +144,7 @@ anything_else(struct fix *f, uint64_t *rng)
 {
     static const enum rk_event_type types[] = {RK_EV_ROTATE, RK_EV_TICK, RK_EV_ADOPT};
 
-    if (rnd(rng, 40) == 0)
+    if (rnd(rng, f->e.state == RK_ST_STAGED ? 2 : 40) == 0) /* a key grows old */
         f->now_ns += 4 * INTERVAL;
     take(f, (struct rk_event){.type = types[rnd(rng, 3)]});
 }
@@ -190,7 +191,7 @@ walk(uint64_t seed)
             anything_else(&f, &rng);
         } else {
             if (rnd(&rng, 20) == 0) /* a tick is late */
-                f.now_ns += INTERVAL;
+                f.now_ns += f.e.state == RK_ST_STAGED ? 4 * INTERVAL : INTERVAL;
             rnd(&rng, 2) ? any_record(&f, &rng) : likely_record(&f, &rng);
         }
         check(&f, seq, act);
