@@ -290,16 +290,29 @@ path_alarms(const struct end *end, int64_t now_ns)
     return alarms;
 }
 
+#define SPAN_MAX 24
+
+/* Verify periods may be less than a second, so that "0 s" would tell nothing. */
+static const char *
+span(int64_t ns, char out[SPAN_MAX])
+{
+    bool ms = ns < 10 * RK_NS_PER_S;
+
+    snprintf(out, SPAN_MAX, "%lld %s", (long long)(ns / (ms ? RK_NS_PER_MS : RK_NS_PER_S)), ms ? "ms" : "s");
+    return out;
+}
+
 static void
 say_stale(const struct path *p, int64_t now_ns, char *why)
 {
-    long long silent_s = (now_ns - last_ns(p)) / RK_NS_PER_S;
+    char silent[SPAN_MAX];
 
+    span(now_ns - last_ns(p), silent);
     if (p->late_ns && now_ns - p->late_ns < patience_ns(p->end))
-        snprintf(why, RK_WHY_MAX, "for %lld s it has brought only records that are older than those of the other ways: "
-                 "late, or replayed", silent_s);
+        snprintf(why, RK_WHY_MAX, "for %s it has brought only records that are older than those of the other ways: "
+                 "late, or replayed", silent);
     else
-        snprintf(why, RK_WHY_MAX, "nothing valid came on it for %lld s, and the other ways are heard", silent_s);
+        snprintf(why, RK_WHY_MAX, "nothing valid came on it for %s, and the other ways are heard", silent);
 }
 
 const struct path *
@@ -352,7 +365,7 @@ add(char *text, size_t size, const char *fmt, ...)
 static void
 explain_one(const struct path *p, int64_t now_ns, char *text, size_t size)
 {
-    char why[RK_WHY_MAX];
+    char why[RK_WHY_MAX], ago[SPAN_MAX];
     bool several = p->end->paths->next != NULL;
 
     add(text, size, " Channel %s: ", p->channel->conf->name);
@@ -365,7 +378,7 @@ explain_one(const struct path *p, int64_t now_ns, char *text, size_t size)
         say_stale(p, now_ns, why);
         add(text, size, "%s.", why);
     } else if (p->heard_ns) {
-        add(text, size, "heard %lld s ago.", (long long)((now_ns - p->heard_ns) / RK_NS_PER_S));
+        add(text, size, "heard %s ago.", span(now_ns - p->heard_ns, ago));
     } else {
         add(text, size, "nothing was heard on it yet.");
     }

@@ -148,8 +148,13 @@ test_stale(void **state)
     assert_non_null(strstr(reason(RK_ALARM_PATH, &at), "nothing valid came on it for 30 s"));
     assert_int_equal(at, 'y');
     path_explain(&end, now_ns, text, sizeof text);
-    assert_string_equal(text, "Text. Channel x: heard 0 s ago. Channel y: nothing valid came on it for 30 s, and the "
+    assert_string_equal(text, "Text. Channel x: heard 0 ms ago. Channel y: nothing valid came on it for 30 s, and the "
                               "other ways are heard.");
+    conf.verify_ms = 100; /* as short as tests have it: seconds would tell nothing */
+    now_ns -= 29 * S;
+    assert_non_null(strstr(reason(RK_ALARM_PATH, &at), "nothing valid came on it for 1000 ms,"));
+    now_ns += 29 * S;
+    conf.verify_ms = VERIFY_S * 1000;
     heard(&y, 1, "2", true); /* older than the others: that is no sign that it works */
     assert_non_null(strstr(reason(RK_ALARM_PATH, &at), "only records that are older"));
     heard(&y, 1, "2", false);
