@@ -62,10 +62,24 @@ unbind(struct rk_binds *b, const char *link)
     b->n--;
 }
 
+static struct rk_bind *
+new_bind(struct rk_bind_pair pair)
+{
+    size_t link_size = strlen(pair.link) + 1, sae_size = strlen(pair.sae) + 1;
+    struct rk_bind *e = malloc(sizeof *e + link_size + sae_size);
+
+    if (!e)
+        return NULL;
+    memcpy(e->link, pair.link, link_size);
+    memcpy(e->link + link_size, pair.sae, sae_size);
+    e->sae = e->link + link_size;
+    return e;
+}
+
 int
 rk_bind_set(struct rk_binds *b, struct rk_bind_pair pair)
 {
-    struct rk_bind **at;
+    struct rk_bind **at, *fresh;
 
     if (!rk_name_ok(pair.link, RK_LINK_MAX) || strlen(pair.sae) > RK_SAE_MAX)
         return RK_E_CONTRACT;
@@ -75,15 +89,14 @@ rk_bind_set(struct rk_binds *b, struct rk_bind_pair pair)
     }
     if (b->n >= b->n_slots && grow(b) != RK_OK)
         return RK_E_NOMEM;
+    fresh = new_bind(pair);
+    if (!fresh)
+        return RK_E_NOMEM;
+    unbind(b, pair.link);
     at = place_of(b, pair.link);
-    if (!*at) {
-        *at = calloc(1, sizeof **at);
-        if (!*at)
-            return RK_E_NOMEM;
-        strcpy((*at)->link, pair.link);
-        b->n++;
-    }
-    strcpy((*at)->sae, pair.sae);
+    fresh->next = *at;
+    *at = fresh;
+    b->n++;
     return RK_OK;
 }
 

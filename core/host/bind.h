@@ -1,6 +1,7 @@
 /* bind.h - which links a channel instance carries, and who the peer of each is
  *
- * A hash table; used by the host's main thread only.  100,000 links on one channel are foreseen.
+ * A hash table; used by the host's main thread only.  100,000 links on one channel are foreseen, so a binding is as long
+ * as its two names.
  */
 #ifndef RK_BIND_H
 #define RK_BIND_H
@@ -11,8 +12,8 @@
 
 struct rk_bind {
     struct rk_bind *next;
-    char link[RK_LINK_MAX + 1];
-    char sae[RK_SAE_MAX + 1]; /* the peer's */
+    const char *sae; /* the peer's; it stands behind link, in the same block */
+    char link[];
 };
 
 struct rk_binds {

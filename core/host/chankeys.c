@@ -30,16 +30,16 @@ struct chunk {
 };
 
 struct chankey {
-    char id[RK_KEY_ID_MAX + 1];
     union slot *slot;
+    char id[];
 };
 
 struct link { /* of which something is held */
     struct link *next;
     struct chankey *key[RK_CHANKEYS_MAX]; /* n, the newest last */
-    size_t n;
     struct rk_flow flow;
-    char name[RK_LINK_MAX + 1];
+    unsigned n;
+    char name[];
 };
 
 /* A file that was read. */
@@ -89,13 +89,14 @@ more_slots(struct rk_chankeys *k)
 static struct chankey *
 new_key(struct rk_chankeys *k, const char *id)
 {
-    struct chankey *key = k->free || more_slots(k) ? malloc(sizeof *key) : NULL;
+    size_t size = strlen(id) + 1;
+    struct chankey *key = k->free || more_slots(k) ? malloc(sizeof *key + size) : NULL;
 
     if (!key)
         return NULL;
     key->slot = k->free;
     k->free = key->slot->next_free;
-    memcpy(key->id, id, strlen(id) + 1);
+    memcpy(key->id, id, size);
     return key;
 }
 
@@ -153,13 +154,14 @@ static struct link *
 need_link(struct rk_chankeys *k, const char *name)
 {
     struct link *l = find_link(k, name);
+    size_t size = strlen(name) + 1;
 
     if (l || (k->n >= k->n_slots && !grow(k)))
         return l;
-    l = calloc(1, sizeof *l);
+    l = calloc(1, sizeof *l + size);
     if (!l)
         return NULL;
-    memcpy(l->name, name, strlen(name) + 1);
+    memcpy(l->name, name, size);
     *place_of(k, name) = l;
     k->n++;
     return l;
@@ -427,11 +429,22 @@ among(const char *id, const char *const *ids, size_t n)
     return false;
 }
 
+/* With what it has brought lately. */
+static void
+forget_link(struct rk_chankeys *k, const char *name)
+{
+    struct link **at = place_of(k, name), *l = *at;
+
+    *at = l->next;
+    free_link(k, l);
+    k->n--;
+}
+
 void
 rk_chankeys_keep(struct rk_chankeys *k, const char *link, const char *const *ids, size_t n)
 {
     struct link *l;
-    size_t kept = 0;
+    unsigned kept = 0;
 
     pthread_mutex_lock(&k->lock);
     l = find_link(k, link);
@@ -443,6 +456,8 @@ rk_chankeys_keep(struct rk_chankeys *k, const char *link, const char *const *ids
     }
     if (l)
         l->n = kept;
+    if (l && kept == 0)
+        forget_link(k, link);
     pthread_mutex_unlock(&k->lock);
 }
 

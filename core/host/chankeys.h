@@ -34,7 +34,8 @@ void rk_chankeys_look(struct rk_chankeys *keys);
  *       auth-key; RK_E_NOMEM, RK_E_FATAL
  * rk_chankeys_wrap - one that is held, again.   ret: as rk_chankeys_add(); RK_E_NOENT: it is not held
  * rk_chankeys_restore - the same of a wrapped one.   ret: as rk_unwrap() beside
- * rk_chankeys_keep - of a link hold only these of ids[n]; those that are "" or not held do not matter
+ * rk_chankeys_keep - of a link hold only these of ids[n]; those that are "" or not held do not matter.  When none is
+ *                    left, the link is forgotten, and what it has brought (rk_chankeys_flow())
  * thread: any.   blocks: never */
 int rk_chankeys_add(struct rk_chankeys *keys, const struct rk_wrap_of *of, int fd, char *hex);
 int rk_chankeys_wrap(struct rk_chankeys *keys, const struct rk_wrap_of *of, char *hex);

@@ -6,16 +6,25 @@
 
 #define STEP_NS (RK_NS_PER_S / RK_RECORDS_PER_S)
 
-enum rk_flow_way
-rk_flow_take(struct rk_flow *f, const char *record, int64_t now_ns)
+/* FNV's upper half is the better one; the lower one is not thrown away. */
+static uint32_t
+short_hash(const char *record)
 {
     uint64_t hash = rk_hash(record);
 
+    return (uint32_t)(hash >> 32 ^ hash);
+}
+
+enum rk_flow_way
+rk_flow_take(struct rk_flow *f, const char *record, int64_t now_ns)
+{
+    uint32_t hash = short_hash(record), now_ms = (uint32_t)(now_ns / RK_NS_PER_MS);
+
     for (unsigned i = 0; i < RK_REPEATS_MAX; i++)
         if (f->seen[i].hash == hash) {
-            if (now_ns < f->seen[i].pass_ns)
+            if (now_ms - f->seen[i].passed_ms < RK_REPEAT_MS)
                 return RK_FLOW_DROP;
-            f->seen[i].pass_ns = now_ns + RK_REPEAT_MS * RK_NS_PER_MS;
+            f->seen[i].passed_ms = now_ms;
             return RK_FLOW_PASS;
         }
     if (f->full_ns < now_ns)
@@ -24,7 +33,7 @@ rk_flow_take(struct rk_flow *f, const char *record, int64_t now_ns)
         return RK_FLOW_OVER;
     f->full_ns += STEP_NS;
     f->seen[f->next].hash = hash;
-    f->seen[f->next].pass_ns = now_ns + RK_REPEAT_MS * RK_NS_PER_MS;
+    f->seen[f->next].passed_ms = now_ms;
     f->next = (f->next + 1) % RK_REPEATS_MAX;
     return RK_FLOW_PASS;
 }

@@ -10,13 +10,14 @@
 
 #include <stdint.h>
 
-/* Zeroed at first. */
+/* Zeroed at first.  There is one for each link: hash and time are as short as does no harm.  That a record is taken for
+ * another one, or one of 50 days ago for one of now, costs a record that is said again: by chance, 2 of 10^9. */
 struct rk_flow {
     int64_t full_ns; /* when all of the burst is there again */
     unsigned next;   /* the place that is forgotten next */
     struct {
-        uint64_t hash;   /* of a record with its tag; 0: none */
-        int64_t pass_ns; /* from when on it is passed on again */
+        uint32_t hash;      /* of a record with its tag; 0: none */
+        uint32_t passed_ms; /* when it was passed on last; it begins anew every 50 days */
     } seen[RK_REPEATS_MAX];
 };
 

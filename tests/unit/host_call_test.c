@@ -219,6 +219,30 @@ test_bindings(void **state)
     assert_null(rk_bind_find(&b, "link-1"));
 }
 
+/* The longest names, and a peer whose name is longer than that of before. */
+static void
+test_long_bindings(void **state)
+{
+    struct rk_binds b = {0};
+    char link[RK_LINK_MAX + 2], sae[RK_SAE_MAX + 2];
+
+    (void)state;
+    memset(link, 'l', sizeof link);
+    memset(sae, 'S', sizeof sae);
+    link[RK_LINK_MAX + 1] = sae[RK_SAE_MAX + 1] = '\0';
+    assert_int_equal(rk_bind_set(&b, (struct rk_bind_pair){link, "S"}), RK_E_CONTRACT);
+    link[RK_LINK_MAX] = '\0';
+    assert_int_equal(rk_bind_set(&b, (struct rk_bind_pair){link, "S"}), RK_OK);
+    assert_int_equal(rk_bind_set(&b, (struct rk_bind_pair){link, sae}), RK_E_CONTRACT);
+    assert_string_equal(rk_bind_find(&b, link)->sae, "S"); /* as it was */
+    sae[RK_SAE_MAX] = '\0';
+    assert_int_equal(rk_bind_set(&b, (struct rk_bind_pair){link, sae}), RK_OK);
+    assert_string_equal(rk_bind_find(&b, link)->sae, sae);
+    assert_string_equal(rk_bind_find(&b, link)->link, link);
+    assert_int_equal(b.n, 1);
+    rk_binds_free(&b);
+}
+
 /* ---- instances ---- */
 
 static void
@@ -373,7 +397,7 @@ main(void)
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_wasted),
         cmocka_unit_test(test_safe),       cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_bindings),   cmocka_unit_test(test_instances),
+        cmocka_unit_test(test_bindings), cmocka_unit_test(test_long_bindings),   cmocka_unit_test(test_instances),
         cmocka_unit_test(test_instances_are_bounded), cmocka_unit_test(test_options_checked),
         cmocka_unit_test(test_options_read),
     };

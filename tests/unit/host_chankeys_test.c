@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <rekey/err.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -252,6 +253,41 @@ test_many(void **state)
     rk_chankeys_free(&keys);
 }
 
+/* What is in use of the heap [bytes]; 0 or always the same where it is not glibc's. */
+static size_t
+heap_bytes(void)
+{
+#if defined __GLIBC__ && __GLIBC_PREREQ(2, 33)
+    return mallinfo2().uordblks;
+#else
+    return 0;
+#endif
+}
+
+/* Very many links: what one costs, with a channel key and a record; 32 bytes more are in locked memory. */
+static void
+test_cost(void **state)
+{
+    enum { LINKS = 10000 };
+    struct rk_chankeys *keys = opened(AUTH_1 "\n");
+    char hex[RK_WRAP_HEX + 1], link[16];
+    size_t begin = heap_bytes(), bytes;
+    int fd = sealed(3, RK_CHANKEY_BYTES);
+
+    (void)state;
+    for (int i = 0; i < LINKS; i++) {
+        snprintf(link, sizeof link, "l%06d", i);
+        assert_int_equal(rk_chankeys_add(keys, &(struct rk_wrap_of){link, ID}, fd, hex), RK_OK);
+        assert_int_equal(rk_chankeys_flow(keys, link, "record", RK_NS_PER_S), RK_FLOW_PASS);
+    }
+    bytes = heap_bytes() - begin;
+    rk_secret_fd_wipe(fd);
+    rk_chankeys_free(&keys);
+    if (bytes == 0)
+        skip(); /* the allocator cannot be asked */
+    assert_in_range(bytes / LINKS, 64, 256);
+}
+
 static void
 test_restart(void **state)
 {
@@ -377,6 +413,44 @@ test_repeats(void **state)
     assert_int_equal(rk_flow_take(&f, "record 0", now_ns), RK_FLOW_OVER); /* forgotten long ago */
 }
 
+/* 49.7 days are 2^32 ms. */
+static void
+test_long_time(void **state)
+{
+    const int64_t wrap_ns = (INT64_C(1) << 32) * RK_NS_PER_MS, ms = RK_NS_PER_MS;
+    struct rk_flow f = {.full_ns = 0};
+
+    (void)state;
+    assert_int_equal(rk_flow_take(&f, "this", wrap_ns - ms), RK_FLOW_PASS);
+    assert_int_equal(rk_flow_take(&f, "this", wrap_ns + (RK_REPEAT_MS - 2) * ms), RK_FLOW_DROP);
+    assert_int_equal(rk_flow_take(&f, "this", wrap_ns + (RK_REPEAT_MS - 1) * ms), RK_FLOW_PASS);
+    for (int64_t at_ns = 2 * wrap_ns, day_ns = 86400 * RK_NS_PER_S; at_ns < 4 * wrap_ns; at_ns += 29 * day_ns)
+        assert_int_equal(rk_flow_take(&f, "this", at_ns), RK_FLOW_PASS);
+}
+
+/* A link of which nothing is held any more begins anew when it comes back. */
+static void
+test_forgotten(void **state)
+{
+    struct rk_chankeys *keys = opened(AUTH_1 "\n");
+    const char *const none[] = {""}, *const k1_only[] = {"k1"};
+    char hex[RK_WRAP_HEX + 1], record[24], tag[RK_CONFIRM_HEX + 1];
+
+    (void)state;
+    assert_int_equal(add(keys, &k1, 1, hex), RK_OK);
+    for (int i = 0; i < RK_RECORDS_BURST; i++) {
+        snprintf(record, sizeof record, "record %d", i);
+        assert_int_equal(rk_chankeys_flow(keys, "a-b-1", record, RK_NS_PER_S), RK_FLOW_PASS);
+    }
+    rk_chankeys_keep(keys, "a-b-1", k1_only, 1);
+    assert_int_equal(rk_chankeys_flow(keys, "a-b-1", "one more", RK_NS_PER_S), RK_FLOW_OVER);
+    rk_chankeys_keep(keys, "a-b-1", none, 1);
+    assert_int_equal(rk_chankeys_flow(keys, "a-b-1", "one more", RK_NS_PER_S), RK_FLOW_PASS);
+    assert_int_equal(add(keys, &k1, 1, hex), RK_OK);
+    assert_string_equal(signer(keys, "k1", tag), "k1");
+    rk_chankeys_free(&keys);
+}
+
 static int
 make_dir(void **state)
 {
@@ -403,7 +477,8 @@ main(void)
         cmocka_unit_test(test_vector), cmocka_unit_test(test_wrap), cmocka_unit_test(test_sign_and_verify),
         cmocka_unit_test(test_bounds), cmocka_unit_test(test_many), cmocka_unit_test(test_restart),
         cmocka_unit_test(test_changed_file), cmocka_unit_test(test_no_file), cmocka_unit_test(test_flow),
-        cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_repeats), cmocka_unit_test(test_long_time), cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_cost),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
