@@ -1,6 +1,7 @@
 /* peer_test.c - the channel "peer": records both ways, several peers, a peer that starts anew, options, links */
 #include "peer_rig.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -98,6 +99,58 @@ many_links(void **state)
         snprintf(link, sizeof link, "link-%d", i);
         site_hears(&b, link, "r");
     }
+}
+
+/* Records of all lengths, longer and shorter than the one before, of a link with the longest name. */
+static void
+lengths(void **state)
+{
+    static const size_t lens[] = {1, RK_RECORD_MAX, 15, 16, 17, RK_RECORD_MAX - 1, 100};
+    char link[RK_LINK_MAX + 1] = "", record[RK_RECORD_MAX + 1];
+
+    (void)state;
+    memset(link, 'l', RK_LINK_MAX);
+    start_a();
+    start_b("sae-b");
+    for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
+        memset(record, 'a' + (int)i, sizeof record);
+        record[lens[i]] = '\0';
+        assert_int_equal(site_say(&a, "SAE_B", link, record), RK_OK);
+        site_hears(&b, link, record);
+    }
+}
+
+/* What is in use of the heap [bytes]; always the same where it is not glibc's. */
+static size_t
+heap_bytes(void)
+{
+#if defined __GLIBC__ && __GLIBC_PREREQ(2, 33)
+    return mallinfo2().uordblks;
+#else
+    return 0;
+#endif
+}
+
+/* Very many links, whose peer is away: what one costs, with a record of 120 bytes. */
+static void
+cost(void **state)
+{
+    enum { LINKS = 10000 };
+    char link[16], record[121] = "";
+    size_t begin, bytes;
+
+    (void)state;
+    memset(record, 'r', sizeof record - 1);
+    start_a();
+    begin = heap_bytes();
+    for (int i = 0; i < LINKS; i++) {
+        snprintf(link, sizeof link, "l%06d", i);
+        assert_int_equal(site_say(&a, "SAE_B", link, record), RK_OK);
+    }
+    bytes = heap_bytes() - begin;
+    if (bytes < LINKS)
+        skip(); /* the allocator cannot be asked */
+    assert_in_range(bytes / LINKS, 120, 270);
 }
 
 /* Who starts anew has forgotten all, and is told all again though nobody publishes anew. */
@@ -231,6 +284,8 @@ main(void)
         cmocka_unit_test_setup_teardown(both_ways, set_up, tear_down),
         cmocka_unit_test_setup_teardown(several_peers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_links, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lengths, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(peer_starts_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(peer_is_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(attached_links, set_up, tear_down),

@@ -1,12 +1,15 @@
 /* links.c - the newest record of each link, and which of them a peer does not have yet.
  *
  * With hub.lock held, on any worker thread.  A record that was taken by the peer is kept: a peer that starts anew has
- * forgotten it, and is sent all of them.  One link costs sizeof(struct link), about 350 bytes.
+ * forgotten it, and is sent all of them.  One link costs its name, its record, and some 60 bytes.
  */
 #include "peer.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* A record of the next rotation is as long as this one but for a digit or two: it gets the room of this one [bytes]. */
+#define ROOM_STEP 16
 
 static struct link **
 bucket(struct hub *h, const char *name)
@@ -32,16 +35,42 @@ struct link *
 link_make(struct hub *h, const char *name)
 {
     struct link *l = link_find(h, name), **at = bucket(h, name);
+    size_t size = strlen(name) + 1;
 
     if (l)
         return l;
-    l = calloc(1, sizeof *l);
+    l = calloc(1, sizeof *l + size);
     if (!l)
         return NULL;
-    strcpy(l->name, name);
+    memcpy(l->name, name, size);
     l->next = *at;
     *at = l;
     return l;
+}
+
+static void
+link_free(struct link *l)
+{
+    free(l->record);
+    free(l);
+}
+
+bool
+link_record(struct link *l, const char *record)
+{
+    size_t size = strlen(record) + 1, room = (size + ROOM_STEP - 1) / ROOM_STEP * ROOM_STEP;
+
+    if (size > l->room) {
+        char *fresh = malloc(room);
+
+        if (!fresh)
+            return false;
+        free(l->record);
+        l->record = fresh;
+        l->room = (uint16_t)room;
+    }
+    memcpy(l->record, record, size);
+    return true;
 }
 
 /* ---- what is due ---- */
@@ -68,7 +97,7 @@ link_due(struct link *l)
 {
     struct remote *r = l->remote;
 
-    if (l->due || !r || !l->record[0] || l->gone)
+    if (l->due || !r || !l->record || l->gone)
         return;
     l->due = true;
     l->next_due = NULL;
@@ -115,7 +144,7 @@ remove_link(struct hub *h, struct link *l)
     while (*at != l)
         at = &(*at)->next;
     *at = l->next;
-    free(l);
+    link_free(l);
 }
 
 void
@@ -134,7 +163,7 @@ links_free(struct hub *h)
     for (size_t i = 0; i < HASH_SIZE; i++)
         for (struct link *l = h->links[i], *next; l; l = next) {
             next = l->next;
-            free(l);
+            link_free(l);
         }
 }
 

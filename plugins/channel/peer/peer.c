@@ -300,9 +300,8 @@ publish_one(struct hub *h, struct rk_call *call, const struct rk_post *post)
     if (!r)
         return no_peer(h, call, post->link, post->peer_sae);
     l = link_make(h, post->link);
-    if (!l)
+    if (!l || !link_record(l, post->record))
         return h->host->fail(call, RK_E_NOMEM, "out of memory");
-    strcpy(l->record, post->record);
     link_to(l, r);
     link_due(l);
     return RK_OK;

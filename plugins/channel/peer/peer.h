@@ -56,11 +56,12 @@ struct link {
     struct link *next; /* in its bucket */
     struct link *next_due;
     struct remote *remote;
-    char name[RK_LINK_MAX + 1];
+    char *record;             /* the newest, owned; NULL: none */
+    uint16_t room;            /* of record [bytes] */
     bool attached, due, sent; /* sent: in a request that is not answered yet */
     bool gone;                /* freed with the answer */
     bool unknown;             /* the peer did not know the link: it is sent again soon */
-    char record[RK_RECORD_MAX + 1]; /* the newest; "" none */
+    char name[];
 };
 
 /* ---- peers ---- */
@@ -169,8 +170,10 @@ struct link *link_find(struct hub *h, const char *name);
 struct link *link_make(struct hub *h, const char *name);
 void link_drop(struct hub *h, struct link *l);
 void links_free(struct hub *h);
-/* link_to - whose it is; what was due to another peer is not any more
+/* link_record - its newest record is this one, which is copied.   ret: false: no memory, and the one of before stays
+ * link_to - whose it is; what was due to another peer is not any more
  * link_due - it is to be sent, when it has a record */
+bool link_record(struct link *l, const char *record);
 void link_to(struct link *l, struct remote *r);
 void link_due(struct link *l);
 /* links_due_all - everything that a peer has to know is due, as it has forgotten it */
