@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,10 @@
 #define END_NS (1 * RK_NS_PER_S)
 /* Before a reply is tried again for which the kernel had no room, although the socket has. */
 #define RETRY_NS (10 * RK_NS_PER_MS)
+/* How long after a call the memory that calls have left free is given back to the kernel.  A burst of calls takes 130 KB
+ * for each, and what stays is put between them, so the allocator cannot give it back by itself.  Within a burst it is
+ * used again; looking for it once in a second takes less than a millisecond. */
+#define TRIM_NS (1 * RK_NS_PER_S)
 
 struct serve {
     int sock;
@@ -32,6 +37,7 @@ struct serve {
     bool fatal;         /* a plugin asked for the end, and rekeyd was told */
     bool full;          /* the socket takes no more now */
     int64_t retry_ns;   /* RK_NEVER, or when sending is tried again */
+    int64_t trim_ns;    /* RK_NEVER, or when free memory is given back */
     unsigned char *frame; /* RK_FRAME_MAX */
 };
 
@@ -179,7 +185,20 @@ send_replies(struct serve *s, int64_t now_ns)
     while (!s->fatal && (c = s->d.outbox.first) && send_reply(s, c, now_ns)) {
         rk_calls_remove(&s->d.outbox, c);
         rk_call_free(&c);
+        if (s->trim_ns == RK_NEVER)
+            s->trim_ns = now_ns + TRIM_NS;
     }
+}
+
+static void
+trim(struct serve *s, int64_t now_ns)
+{
+    if (s->trim_ns > now_ns)
+        return;
+    s->trim_ns = RK_NEVER;
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }
 
 /* ---- frames ---- */
@@ -234,6 +253,8 @@ turn(struct serve *s)
 
     if (s->retry_ns < next_ns)
         next_ns = s->retry_ns;
+    if (s->trim_ns < next_ns)
+        next_ns = s->trim_ns;
     if (poll(p, 2, timeout_ms(next_ns, now_ns)) < 0 && errno != EINTR) {
         rk_log(RK_LOG_ERR, "ev=poll why=\"%s\"", strerror(errno));
         s->fatal = true;
@@ -244,6 +265,7 @@ turn(struct serve *s)
     now_ns = rk_now_ns();
     rk_dispatch_step(&s->d, now_ns);
     send_replies(s, now_ns);
+    trim(s, now_ns);
 }
 
 /* rekeyd is gone: give calls and instances a second to end as they should, in which nobody waits for replies. */
@@ -265,7 +287,7 @@ wind_up(struct serve *s)
 int
 rk_serve(int sock, const struct rk_module *m)
 {
-    struct serve s = {.sock = sock, .retry_ns = RK_NEVER, .frame = malloc(RK_FRAME_MAX)};
+    struct serve s = {.sock = sock, .retry_ns = RK_NEVER, .trim_ns = RK_NEVER, .frame = malloc(RK_FRAME_MAX)};
     int flags = fcntl(sock, F_GETFL);
 
     if (!s.frame || flags < 0 || fcntl(sock, F_SETFL, flags | O_NONBLOCK) < 0 || rk_dispatch_start(&s.d, m) != RK_OK) {
