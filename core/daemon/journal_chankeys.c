@@ -76,13 +76,15 @@ rk_journal_chankey_proven(struct rk_journal *j, const struct rk_journal_place *a
 }
 
 int
-rk_journal_chankey_drop(struct rk_journal *j, const struct rk_journal_place *at, unsigned place)
+rk_journal_chankey_drop(struct rk_journal *j, const struct rk_journal_place *at, unsigned slot)
 {
     sqlite3_stmt *s = j->stmt[S_CHANKEY_DROP];
 
     if (!j->db)
         return RK_E_IO;
-    sqlite3_bind_int64(s, 1, row_of(at, place));
+    sqlite3_bind_int64(s, 1, at->no);
+    sqlite3_bind_int64(s, 2, slot);
+    sqlite3_bind_int64(s, 3, RK_CHANKEYS_MAX);
     return run(j, s);
 }
 

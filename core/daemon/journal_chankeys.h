@@ -9,7 +9,7 @@
 #include "journal.h"
 
 #define RK_BLOB_MAX 255     /* of a wrapped one [bytes]; it is text */
-#define RK_CHANKEY_PLACES 16 /* of an end */
+#define RK_CHANKEY_PLACES 16 /* of an end; a multiple of RK_CHANKEYS_MAX */
 
 struct rk_journal_chankey {
     unsigned place; /* below RK_CHANKEY_PLACES */
@@ -26,7 +26,9 @@ struct rk_journal_end {
 };
 
 /* rk_journal_chankey_put - write one into the group, over what was at its place
- * rk_journal_chankey_proven - that of this place is proven.   rk_journal_chankey_drop - delete that of this place
+ * rk_journal_chankey_proven - that of this place is proven
+ * rk_journal_chankey_drop - delete those of this slot: of each channel, also of one that the link had before; a place is
+ *                           a multiple of RK_CHANKEYS_MAX, and the slot
  * rk_journal_chankeys_forget - delete all of an end
  * in:   at  of the end, after rk_journal_put_at() in the same group
  * ret:  as rk_journal_put().   thread: loop only.   blocks: hardly.   src: design: doc/channels.md */
@@ -34,7 +36,7 @@ int rk_journal_chankey_put(struct rk_journal *j, const struct rk_journal_place *
                            const struct rk_journal_chankey *key);
 int rk_journal_chankey_proven(struct rk_journal *j, const struct rk_journal_place *at, struct rk_journal_end whose,
                               unsigned place);
-int rk_journal_chankey_drop(struct rk_journal *j, const struct rk_journal_place *at, unsigned place);
+int rk_journal_chankey_drop(struct rk_journal *j, const struct rk_journal_place *at, unsigned slot);
 int rk_journal_chankeys_forget(struct rk_journal *j, const struct rk_journal_place *at);
 
 /* rk_journal_chankeys_load - give those of an end, in order of their places

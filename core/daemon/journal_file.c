@@ -73,7 +73,7 @@ static const char *const statements[STATEMENTS] = {
     [S_CHANKEY_PUT] = "INSERT OR REPLACE INTO chankeys(id,channel,key_id,blob,proven,sum)"
                       " VALUES(?1,?2,?3,?4,?5,rk_sum(?6,?7,?1,?2,?3,?4,?5))",
     [S_CHANKEY_PROVEN] = "UPDATE chankeys SET proven=1,sum=rk_sum(?2,?3,id,channel,key_id,blob,1) WHERE id=?1",
-    [S_CHANKEY_DROP] = "DELETE FROM chankeys WHERE id=?1",
+    [S_CHANKEY_DROP] = "DELETE FROM chankeys WHERE id BETWEEN ?1*16 AND ?1*16+15 AND id%?3=?2",
     [S_CHANKEY_FORGET] = "DELETE FROM chankeys WHERE id BETWEEN ?1*16 AND ?1*16+15",
     [S_CHANKEY_LOAD] = "SELECT id&15,channel,key_id,blob,proven,sum=rk_sum(?1,?2,id,channel,key_id,blob,proven)"
                        " FROM chankeys WHERE id BETWEEN (SELECT no FROM links WHERE link=?1 AND end=?2)*16 AND"

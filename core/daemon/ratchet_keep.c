@@ -60,16 +60,12 @@ whose(const struct end *end)
     return (struct rk_journal_end){end->conf->name, end->which};
 }
 
-/* Rows of slots that were given up, on all paths. */
 static void
 store_dropped(struct end *end, const struct rk_journal_place *at)
 {
-    struct inst *inst[RK_PATHS_MAX];
-    size_t n = ratchet_channels(end, inst);
-
-    for (unsigned i = 0; i < n * RK_CHANKEYS_MAX; i++)
-        if (end->ratchet->dropping & (1u << i % RK_CHANKEYS_MAX))
-            (void)rk_journal_chankey_drop(end->d->journal, at, i);
+    for (unsigned slot = 0; slot < RK_CHANKEYS_MAX; slot++)
+        if (end->ratchet->dropping & (1u << slot))
+            (void)rk_journal_chankey_drop(end->d->journal, at, slot);
 }
 
 static void

@@ -6,7 +6,8 @@
 #include "ratchet.h"
 
 /* A place in the journal is the number of the path, times RK_CHANKEYS_MAX, and the slot. */
-_Static_assert(RK_PATHS_MAX * RK_CHANKEYS_MAX <= RK_CHANKEY_PLACES, "each has its place");
+_Static_assert(RK_PATHS_MAX * RK_CHANKEYS_MAX <= RK_CHANKEY_PLACES && RK_CHANKEY_PLACES % RK_CHANKEYS_MAX == 0,
+               "each has its place");
 
 /* A channel key, wrapped by the host of one channel, that is not in the journal yet. */
 struct wrapped {

@@ -105,9 +105,14 @@ test_rows(void **state)
     assert_string_equal(loaded(j, (struct rk_journal_end){"nobody", 'a'}, RK_OK), "");
     assert_int_equal(rk_journal_chankey_put(j, &at, a, &k3), RK_OK); /* over k1 */
     assert_int_equal(rk_journal_chankey_proven(j, &at, a, 0), RK_OK);
-    assert_int_equal(rk_journal_chankey_drop(j, &at, 5), RK_OK);
+    k1.place = 1;
+    k2.place = 9;
+    assert_int_equal(rk_journal_chankey_put(j, &at, a, &k1), RK_OK);
+    assert_int_equal(rk_journal_chankey_put(j, &at, a, &k2), RK_OK);
+    assert_int_equal(rk_journal_chankey_drop(j, &at, 1), RK_OK); /* 1, 5 and 9 */
     committed(j);
     assert_string_equal(loaded(j, a, RK_OK), "0 box k3 blob of k3 proven;");
+    assert_string_equal(loaded(j, other, RK_OK), "5 box k2 blob of k2 proven;");
     k3.place = RK_CHANKEY_PLACES;
     assert_int_equal(rk_journal_chankey_put(j, &at, a, &k3), RK_E_CONTRACT);
     assert_int_equal(rk_journal_forget(j, "a-b-2", 'a'), RK_OK);
