@@ -24,7 +24,8 @@ bool ratchet_takes(struct end *end, struct rk_item *item);
 void ratchet_dispatch(struct inst *inst);
 void ratchet_left(struct inst *inst);
 
-/* ratchet_bound - the channel's host knows these links: give their channel keys back to it
+/* ratchet_bound - the channel's host knows these links: give their channel keys back to it, or, when it is new to a
+ *                 link, what the hosts of others have wrapped
  * ratchet_unbound - it does not need them any more */
 void ratchet_bound(struct inst *inst, struct path *const *paths, size_t n);
 void ratchet_unbound(struct inst *inst, const struct end *end);

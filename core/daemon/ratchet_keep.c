@@ -134,8 +134,11 @@ struct restoring { /* one call */
     struct inst *inst;
     struct rk_call_msg m;
     const struct end *end; /* whose rows are read */
+    unsigned found;        /* slots of this end that the call has, or had before */
+    bool borrow;           /* rows of other channels are read */
     struct {
         char link[RK_LINK_MAX + 1], key_id[RK_KEY_ID_MAX + 1];
+        char borrowed[RK_WRAP_HEX + 1]; /* what another channel's host had wrapped; "" it was this one's */
     } key[RK_BATCH_MAX];
 };
 
@@ -153,13 +156,29 @@ lost_one(struct inst *inst, const char *link, const char *key_id, const struct r
         ratchet_forget(end, slot);
 }
 
+/* What another channel's host had wrapped is this one's as well from now on, when both have the same auth-key. */
+static void
+borrowed_one(struct restoring *r, size_t i, const struct rk_item *item)
+{
+    struct end *end = end_find(r->inst->d, r->key[i].link, 'a');
+
+    if (item->err)
+        rk_log(RK_LOG_NOTICE, "ev=ratchet link=%s channel=%s key_id=%s res=%s why=\"%s\" note=\"nothing can be checked on "
+               "this channel before the next rotation\"", r->key[i].link, r->inst->conf->name, r->key[i].key_id,
+               rk_err_name(item->err), item->text);
+    else if (end)
+        ratchet_wrapped(end, r->inst, r->key[i].key_id, r->key[i].borrowed);
+}
+
 static void
 restored(void *arg, struct rk_reply *reply)
 {
     struct restoring *r = arg;
 
     for (size_t i = 0; i < r->m.n && reply->n == r->m.n; i++)
-        if (reply->items[i].err)
+        if (r->key[i].borrowed[0])
+            borrowed_one(r, i, &reply->items[i]);
+        else if (reply->items[i].err)
             lost_one(r->inst, r->key[i].link, r->key[i].key_id, &reply->items[i]);
     free(r);
 }
@@ -192,24 +211,39 @@ send(struct restoring *r)
         free(r);
 }
 
+/* Room for one more in the call; one that is full is sent.   ret: false: no memory */
+static bool
+have_room(struct restoring **at)
+{
+    struct restoring *r = *at, *next;
+
+    if (r->m.n < RK_BATCH_MAX)
+        return true;
+    next = restoring_new(r->inst);
+    if (!next)
+        return false;
+    next->end = r->end;
+    next->found = r->found;
+    next->borrow = r->borrow;
+    send(r);
+    *at = next;
+    return true;
+}
+
 static int
 restore_one(const struct rk_journal_chankey *key, void *arg)
 {
     struct restoring **at = arg, *r = *at;
+    bool own = strcmp(key->channel, r->inst->conf->name) == 0;
+    int slot = r->end->ratchet ? ratchet_slot(r->end->ratchet, key->key_id) : -1;
     struct rk_item *item;
 
-    if (strcmp(key->channel, r->inst->conf->name) != 0 || !r->end->ratchet ||
-        ratchet_slot(r->end->ratchet, key->key_id) < 0)
+    if (own == r->borrow || slot < 0 || (r->borrow && r->found & 1u << slot))
         return RK_OK;
-    if (r->m.n == RK_BATCH_MAX) {
-        struct restoring *next = restoring_new(r->inst);
-
-        if (!next)
-            return RK_E_NOMEM;
-        next->end = r->end;
-        send(r);
-        *at = r = next;
-    }
+    if (!have_room(at))
+        return RK_E_NOMEM;
+    r = *at;
+    r->found |= 1u << slot;
     item = &r->m.items[r->m.n];
     item->op = RK_RATCHET_RESTORE;
     (void)rk_copy(item->link, sizeof item->link, r->end->conf->name);
@@ -217,8 +251,33 @@ restore_one(const struct rk_journal_chankey *key, void *arg)
     (void)rk_copy(item->text, sizeof item->text, key->blob);
     memcpy(r->key[r->m.n].link, item->link, sizeof item->link);
     memcpy(r->key[r->m.n].key_id, item->key_id, sizeof item->key_id);
+    (void)rk_copy(r->key[r->m.n].borrowed, sizeof r->key[0].borrowed, own ? "" : key->blob);
     r->m.n++;
     return RK_OK;
+}
+
+static unsigned
+held(const struct ratchet *r)
+{
+    unsigned slots = 0;
+
+    for (int i = 0; i < RK_CHANKEYS_MAX; i++)
+        slots |= r->key[i].hash ? 1u << i : 0;
+    return slots;
+}
+
+/* What this channel has not wrapped itself another one of the link may have: it is new to the link. */
+static void
+restore_end(const struct end *end, struct restoring **at)
+{
+    (*at)->end = end;
+    (*at)->found = 0;
+    for (int borrow = 0; borrow <= 1 && held(end->ratchet) & ~(*at)->found; borrow++) {
+        (*at)->borrow = borrow;
+        (void)rk_journal_chankeys_load(end->d->journal, whose(end), restore_one, at);
+        for (const struct wrapped *w = end->ratchet->wrapped; w; w = w->next)
+            (void)restore_one(&w->row, at);
+    }
 }
 
 void
@@ -226,16 +285,9 @@ ratchet_bound(struct inst *inst, struct path *const *paths, size_t n)
 {
     struct restoring *r = restoring_new(inst);
 
-    for (size_t i = 0; r && i < n; i++) {
-        const struct end *end = paths[i]->end;
-
-        if (!end->ratchet)
-            continue;
-        r->end = end;
-        (void)rk_journal_chankeys_load(inst->d->journal, whose(end), restore_one, &r);
-        for (const struct wrapped *w = end->ratchet->wrapped; w; w = w->next)
-            (void)restore_one(&w->row, &r);
-    }
+    for (size_t i = 0; r && i < n; i++)
+        if (paths[i]->end->ratchet)
+            restore_end(paths[i]->end, &r);
     if (r)
         send(r);
 }

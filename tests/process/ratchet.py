@@ -267,6 +267,73 @@ def not_in_the_journal(w):
     rotate(w)
 
 
+def use(w, *channels):
+    """LINK has these channels from now on; nothing rotates for it."""
+    before = [(e["rotations"], e["key_id"]) for e in (site.end(LINK) for site in (w.a, w.b))]
+    for site in (w.a, w.b):
+        link = site.conf["links"][0]
+        link.pop("channel", None)
+        link["channels"] = list(channels)
+        site.save()
+        site.ask("reload")
+    expect(before == [(e["rotations"], e["key_id"]) for e in (site.end(LINK) for site in (w.a, w.b))], "it has rotated")
+
+
+def channel(w, name, auth):
+    """One more channel at both sites, with an auth-key of its own or that of the first."""
+    for site, other in ((w.a, w.b), (w.b, w.a)):
+        for s in (site, other):
+            os.makedirs("%s/out-%s" % (s.dir, name), 0o700, exist_ok=True)
+        site.conf["channels"][name] = {
+            "plugin": "spool", "dir": "%s/out-%s" % (site.dir, name), "peer-dir": "%s/out-%s" % (other.dir, name),
+            "auth-key": site.secret("auth-%s.key" % name, auth) if auth else site.conf["channels"]["box"]["auth-key"]}
+
+
+def way(site, name):
+    return [p for p in site.end(LINK)["paths"] if p["channel"] == name][0]
+
+
+def heard_on(w, name, since):
+    """Both ends hear each other there by the key in use, and nothing was refused or is an alarm."""
+    for site, other in ((w.a, w.b), (w.b, w.a)):
+        row = site.wait_end(LINK, lambda e: [p for p in e["paths"] if p["channel"] == name and p["heard_ms"] is not None],
+                            "heard on " + name)
+        expect(way(site, name)["refused"] is None and row["ratchet"] == "on", "%s: %s", site.name, row)
+        with open("%s/out-%s/%s.rec" % (other.dir, name, LINK), "rb") as f:
+            expect(signer(w, site, f.read()) == row["key_id"], "%s: another key has signed what comes on %s", site.name, name)
+        for word in ("alarm=PATH state=raised", "alarm=NO-PEER state=raised", "alarm=RESET-PEER", "ev=ratchet"):
+            expect(word not in site.log()[since[site.name]:], "%s: %s", site.name, word)
+
+
+def channels_come(w):
+    """A channel that is new to a link has the link's channel keys at once: also after a restart of its host, and when
+    the channel before goes with the same reload.  With another auth-key it has them with the next rotation."""
+    since = {site.name: len(site.log()) for site in (w.a, w.b)}
+    channel(w, "late", None)
+    use(w, "box", "late")
+    heard_on(w, "late", since)
+    use(w, "box")
+    channel(w, "only", None)
+    use(w, "only")
+    heard_on(w, "only", since)
+    rotate(w)
+    heard_on(w, "only", since)
+    restarts(w, "stop")
+    since = {site.name: len(site.log()) for site in (w.a, w.b)}
+    channel(w, "apart", rig.new_secret())
+    use(w, "only", "apart")
+    for site in (w.a, w.b):
+        site.wait_log("ev=ratchet link=%s channel=apart .*res=auth .*note=.nothing can be checked" % LINK,
+                      after=since[site.name])
+        site.wait_alarm(LINK, "PATH")
+    rotate(w)
+    for site in (w.a, w.b):
+        site.wait_alarm(LINK, "PATH", on=False)
+        expect(site.end(LINK)["ratchet"] == "on" and way(site, "apart")["heard_ms"] is not None, "%s", site.end(LINK))
+    use(w, "box")
+    rotate(w)
+
+
 def main():
     w = rig.World(set_up)
     cases = [(name, w.case(function)) for name, function in (
@@ -279,6 +346,7 @@ def main():
         ("after a restart the peer is waited for", not_before_silence),
         ("a lost state directory finds its way back", state_lost),
         ("the auth-key is replaced", auth_key_replaced),
+        ("channels that come have the channel keys", channels_come),
         ("the journal has wrapped ones only", not_in_the_journal),
     )] + [("all ends well", w.last_case())]
     try:
