@@ -63,9 +63,10 @@ def case_slave_dies_after_dec_keys(w):
 
 def case_dec_keys_reply_lost(w):
     """the slave asks for the same key again, is refused, and says no; a new key when the KME answers again"""
+    failed = w.b.end(LINK)["failed"]
     w.kmes.b.fault("drop")
     seq = rotate(w)
-    w.b.wait_end(LINK, lambda e: e["failed"] and e["seq"] > seq, "the slave gives it up")
+    w.b.wait_end(LINK, lambda e: e["failed"] > failed and e["seq"] > seq, "the slave gives it up")
     w.kmes.b.fault("none")
     row = settled(w, above=seq + 1)
     key = burnt(w.b, seq + 1)["key_id"]
