@@ -248,6 +248,132 @@ stays_shut(void **state)
     assert_int_equal(f.todo.act, RK_ACT_SHUT);
 }
 
+/* A slave with a candidate that is staged, and a key that is too old. */
+static void
+too_old_staged(struct fix *f)
+{
+    bring(f, SL, RK_ST_STAGED);
+    f->e.cur_since_ns = f->now_ns;
+    f->e.on_stale = RK_STALE_SHUT;
+    f->e.shut_after_ns = 6 * INTERVAL;
+    f->e.verify_at_ns = RK_NEVER;
+    tick_at(f, f->e.cur_since_ns + 6 * INTERVAL);
+    assert_int_equal(f->e.state, RK_ST_J_SHUT);
+    assert_int_equal(f->e.d.phase, RK_PH_STAGED);
+    assert_string_equal(f->e.d.cand, "k5");
+    happens(f, RK_EV_DONE);
+    assert_int_equal(f->todo.act, RK_ACT_SHUT);
+    assert_string_equal(f->todo.key_id, "k4");
+}
+
+static void
+goes_on_with_k5(struct fix *f)
+{
+    hears(f, record(M, RK_SAY_ACTIVE, 5, "k5"));
+    assert_int_equal(f->e.state, RK_ST_J_ACTIVATING);
+    happens(f, RK_EV_DONE);
+    assert_int_equal(f->todo.act, RK_ACT_ACTIVATE);
+    happens(f, RK_EV_DONE);
+    shown(f, (struct look){.cand = USED, .prev = BOTH, .facts = "sci=a"});
+    assert_string_equal(f->e.d.cur, "k5");
+    assert_string_equal(f->e.d.prev, f->e.d.prev_seq ? "k4" : "");
+    assert_int_equal(f->e.d.flags & RK_DF_SHUT, 0);
+}
+
+/* A slave has said that it has the key, and its master may transmit on it: it shuts the link and keeps the key, which
+ * opens the link again. */
+static void
+shut_while_staged(void **state)
+{
+    struct rk_record r;
+    struct fix f;
+
+    (void)state;
+    too_old_staged(&f);
+    happens(&f, RK_EV_DONE);
+    shown(&f, (struct look){.cur = BOTH, .cand = BOTH, .facts = "sci=a"});
+    assert_int_equal(f.e.state, RK_ST_J_STAGED); /* that nothing is in use is durable first */
+    happens(&f, RK_EV_DONE);
+    shown(&f, (struct look){.prev = BOTH, .cand = BOTH, .facts = "sci=a"});
+    assert_int_equal(f.e.state, RK_ST_STAGED);
+    rk_end_record(&f.e, &r);
+    assert_int_equal(r.say, RK_SAY_STAGED);
+    assert_string_equal(r.key, "k5");
+    assert_string_equal(r.prev, "");
+    assert_string_equal(r.facts, "sci=a,shut");
+    tick_at(&f, f.now_ns + INTERVAL); /* and it stays shut */
+    assert_int_equal(f.e.state, RK_ST_OBSERVE);
+    shown(&f, (struct look){.prev = USED, .cand = BOTH, .facts = "sci=a"});
+    assert_int_equal(f.todo.act, RK_ACT_SHUT);
+    happens(&f, RK_EV_DONE);
+    shown(&f, (struct look){.prev = USED, .cand = BOTH, .facts = "sci=a"}); /* a device that lies: the new key counts */
+    assert_int_equal(f.e.state, RK_ST_STAGED);
+    assert_true(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_DEVICE);
+    goes_on_with_k5(&f);
+
+    bring(&f, SL, RK_ST_STAGED); /* the tick is late, and a record comes first */
+    f.e.on_stale = RK_STALE_SHUT;
+    f.e.shut_after_ns = 6 * INTERVAL;
+    f.now_ns = f.e.cur_since_ns + 6 * INTERVAL;
+    hears(&f, record(M, RK_SAY_OFFER, 5, "k5"));
+    assert_int_equal(f.e.state, RK_ST_J_SHUT);
+
+    too_old_staged(&f); /* the master gave it up */
+    happens(&f, RK_EV_DONE);
+    hears(&f, record(M, RK_SAY_WITHDRAWN, 5, "k4"));
+    shown(&f, (struct look){.cur = BOTH, .cand = BOTH, .facts = "sci=a"});
+    happens(&f, RK_EV_DONE);
+    shown(&f, (struct look){.prev = BOTH, .cand = BOTH, .facts = "sci=a"});
+    assert_int_equal(f.e.state, RK_ST_J_BURNING);
+    assert_true(f.e.d.flags & RK_DF_SHUT);
+}
+
+/* A device that cannot be shut, or not now, does not stand in the way of the key that is staged. */
+static void
+cannot_shut_while_staged(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    too_old_staged(&f);
+    fails(&f, RK_E_UNSUPPORTED);
+    assert_int_equal(f.e.state, RK_ST_J_STAGED);
+    assert_int_equal(f.e.d.flags & RK_DF_SHUT, 0);
+    happens(&f, RK_EV_DONE);
+    shown(&f, (struct look){.cur = USED, .cand = BOTH, .facts = "sci=a"});
+    assert_int_equal(f.e.state, RK_ST_STAGED);
+    goes_on_with_k5(&f);
+
+    too_old_staged(&f);
+    fails(&f, RK_E_UNREACHABLE);
+    assert_paused(&f, RK_ST_OBSERVE);
+    shown(&f, (struct look){.cur = USED, .cand = BOTH, .facts = "sci=a"});
+    assert_int_equal(f.todo.act, RK_ACT_SHUT);
+    hears(&f, record(M, RK_SAY_ACTIVE, 5, "k5"));
+    fails(&f, RK_E_UNREACHABLE);
+    assert_paused(&f, RK_ST_OBSERVE);
+    shown(&f, (struct look){.cur = USED, .cand = BOTH, .facts = "sci=a"});
+    assert_int_equal(f.e.state, RK_ST_J_ACTIVATING);
+}
+
+/* Where MKA switches, the slave's word ends a rotation, and its master follows it back. */
+static void
+cak_given_up_to_shut(void **state)
+{
+    static const uint32_t classes[] = {RK_CLASS_B, RK_CLASS_C, RK_CLASS_D, RK_CLASS_E};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        ready(&f, classes[i], SL);
+        goes_to(&f, RK_ST_STAGED);
+        f.e.on_stale = RK_STALE_SHUT;
+        f.e.verify_at_ns = f.e.give_up_ns = RK_NEVER;
+        tick_at(&f, f.e.cur_since_ns + 6 * INTERVAL);
+        assert_int_equal(f.e.state, RK_ST_J_BURNING);
+    }
+}
+
 /* What is wanted while a rotation goes on stays wanted; but what this rotation cures is not asked for again. */
 static void
 wishes(void **state)
@@ -487,6 +613,9 @@ main(void)
         cmocka_unit_test(adopts),
         cmocka_unit_test(when_to_sweep),
         cmocka_unit_test(stays_shut),
+        cmocka_unit_test(shut_while_staged),
+        cmocka_unit_test(cannot_shut_while_staged),
+        cmocka_unit_test(cak_given_up_to_shut),
         cmocka_unit_test(wishes),
         cmocka_unit_test(fallback_marks),
         cmocka_unit_test(fallback_key_returns),
