@@ -11,6 +11,7 @@ from lldp_rig import Lldp, frame, tlv  # noqa: E402
 from rig import expect  # noqa: E402
 
 LINK = "link-1"
+BESIDE = "beside"  # another link of the same daemons, which rotates all the time; names of all that it uses begin so
 KEYS = 100
 FLOOD = 2000  # frames, a thousand a second
 LINES_MAX = 60  # of the log, about any number of frames
@@ -21,7 +22,7 @@ def site_of(w, end):
 
 
 def set_up(w):
-    w.rig = rig.Rig(plugins=("sim", "lldp", "file"))
+    w.rig = rig.Rig(plugins=("sim", "lldp", "file", "spool", "static"))
     w.lldp = Lldp(w.rig)
     close = w.rig.end_all
 
@@ -47,10 +48,23 @@ def set_up(w):
         site.conf["defaults"].update({"interval": "1h", "verify": "1s"})
         site.link(LINK, device=device, interface="macsec0@" + w.lldp.port(end), source="keys", channel="wire",
                   **{"peer-sae": other.sae})
+    beside(w)
+    for site in (w.a, w.b):
         site.save()
         site.start()
     for site in (w.a, w.b):
         site.wait_end(LINK, lambda e: e["rotations"] >= 1 and e["phase"] == "idle", "the first key")
+
+
+def beside(w):
+    auth, shared = rig.new_secret(), rig.new_secret()
+    for site, other in ((w.a, w.b), (w.b, w.a)):
+        site.device("%s-%s" % (BESIDE, site.name))
+        site.conf["channels"][BESIDE + "-box"] = {"plugin": "spool", "dir": site.out, "peer-dir": other.out,
+                                         "auth-key": site.secret("beside.key", auth)}
+        site.conf["sources"][BESIDE + "-keys"] = {"plugin": "static", "secret": site.secret("beside.secret", shared)}
+        site.link(BESIDE, device="%s-%s" % (BESIDE, site.name), interface="port0", source=BESIDE + "-keys",
+                  channel=BESIDE + "-box", interval="400ms", drain="50ms", **{"peer-sae": other.sae})
 
 
 def rotate(w, times=1):
@@ -192,20 +206,37 @@ def second(w):
     rig.wait_for(lambda: len(w.lldp.neighbours("b")) == 1, "it is gone", rig=w.rig)
 
 
+def lines(site):
+    """How many there are in its log, but for those of the link beside."""
+    return sum(BESIDE not in line for line in site.log().splitlines())
+
+
+def others(w, member):
+    return [site.end(BESIDE)[member] for site in (w.a, w.b)]
+
+
 def flood(w):
-    """a thousand frames a second, each with another text: few are looked at, and then rotations go on"""
+    """a thousand frames a second, each with another text: few are looked at, another link rotates all the time as if
+    nothing were, and then rotations of this one go on"""
     chassis, port = w.peer
-    before, lines, count = state(w), len(w.b.log().splitlines()), refused(w.b)
+    before, said, count = state(w), lines(w.b), refused(w.b)
+    spoilt, done, sent = [others(w, "failed"), others(w, "orphaned")], others(w, "rotations"), 0
     texts = ["rk1|%s|M|1|%d|O|%032x||||%032x" % (LINK, n, n, n) for n in range(FLOOD)]
-    attacker = w.lldp.attack("a", [frame(chassis, port, text.encode()) for text in texts], gap_s=0.001)
-    expect(attacker.wait(rig.PATIENCE_S) == 0, "the frames cannot be sent")
+    while sent < 5 * FLOOD and (not sent or any(n < m + 2 for n, m in zip(others(w, "rotations"), done))):
+        attacker = w.lldp.attack("a", [frame(chassis, port, text.encode()) for text in texts], gap_s=0.001)
+        expect(attacker.wait(rig.PATIENCE_S) == 0, "the frames cannot be sent")
+        sent += FLOOD
+    after = others(w, "rotations")
+    print("# of the other link meanwhile: %s rotations" % [n - m for n, m in zip(after, done)])
+    expect(all(n >= m + 2 for n, m in zip(after, done)), "the other link stands: %s, was %s", after, done)
     rig.wait_for(lambda: refused(w.b) > count, "they are counted", rig=w.rig)
     expect(state(w) == before, "they did something: %s, was %s", state(w), before)
     genuine_again(w)
     looked = refused(w.b) - count
-    expect(looked < FLOOD / 5, "%d of %d were looked at", looked, FLOOD)
-    more = len(w.b.log().splitlines()) - lines
-    expect(more < LINES_MAX, "%d lines in the log", more)
+    expect(looked < sent / 5, "%d of %d were looked at", looked, sent)
+    expect(lines(w.b) - said < LINES_MAX, "%d lines in the log", lines(w.b) - said)
+    now = [others(w, "failed"), others(w, "orphaned")]
+    expect(now == spoilt == [[0, 0], [0, 0]], "rotations of the other link failed: %s, was %s", now, spoilt)
 
 
 CASES = (
