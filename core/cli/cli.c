@@ -18,6 +18,7 @@ static const struct rk_cli_command commands[] = {
     {"history", "LINK", "show what was done on a link, newest first", rk_cli_history},
     {"plugins", "", "show the plugins in use and their processes", rk_cli_plugins},
     {"sources", "", "show the key sources, and what each has for each peer", rk_cli_sources},
+    {"metrics", "", "print what a monitoring system wants to know, as OpenMetrics text", rk_cli_metrics},
     {"plugin", "NAME", "describe a plugin and its options", rk_cli_plugin},
     {"source test", "NAME", "go the way to a key step by step, and say what is wrong", rk_cli_source_test},
     {"peer test", "NAME", "go the way to the peers of a channel step by step, and say what is wrong", rk_cli_peer_test},

@@ -4,11 +4,13 @@ import os
 import re
 import random
 import shutil
+import subprocess
 import sys
 import threading
 import time
 
 sys.dont_write_bytecode = True
+import openmetrics  # noqa: E402
 import rig  # noqa: E402
 from cases_rig import put_record  # noqa: E402
 from rig import expect  # noqa: E402
@@ -163,6 +165,38 @@ def both_work(w):
         expect(" the ends switched " in text, "%s", text)
 
 
+def metrics(w):
+    """what rekeyctl metrics prints is OpenMetrics to the letter, and says what status says"""
+    done = subprocess.run([rig.CTL, "metrics", "--socket", w.a.control], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=rig.PATIENCE_S)
+    text = done.stdout
+    expect(done.returncode == 0 and not done.stderr, "%s: %s", done.returncode, done.stderr)
+    try:
+        all_of = {name: f["samples"] for name, f in openmetrics.read(text).items()}
+    except openmetrics.Wrong as e:
+        raise rig.Failed(str(e))
+    row, ends = w.a.end(LINK), {"link": LINK, "end": "a"}
+
+    def value(name, **labels):
+        found = [number for has, number in all_of[name] if labels.items() <= has.items()]
+        expect(len(found) == 1, "%s %s: %s", name, labels, all_of[name])
+        return found[0]
+
+    expect(value("rekeyd_up") == 1 and value("rekeyd_journal_ok") == 1 and value("rekeyd_links") == 1, "%s", text)
+    expect(2 <= value("rekeyd_link_rotations", **ends) <= row["rotations"], "%s", text)
+    expect(value("rekeyd_link_failed_rotations", **ends) == row["failed"], "%s", text)
+    expect(0 <= value("rekeyd_link_key_age_seconds", **ends) < rig.PATIENCE_S, "%s", text)
+    expect(value("rekeyd_link_interval_seconds", **ends) == 0.5, "%s", text)
+    expect(value("rekeyd_link_margin_seconds", **ends) >= 0 and value("rekeyd_link_skew_seconds", **ends) < 10, "%s", text)
+    expect(value("rekeyd_link_alarm", alarm="NO-PEER", **ends) == 0, "%s", text)
+    expect(value("rekeyd_link_info", role="master", device="east", channel="first,second", **ends) == 1, "%s", text)
+    for name in WAYS:
+        expect(value("rekeyd_link_channel_stale", channel=name, **ends) == 0, "%s", text)
+    expect(value("rekeyd_source_keys", source="keys", peer_sae="SAE_B") >= 2, "%s", text)
+    expect(value("rekeyd_plugin_up", plugin="spool", kind="channel") == 1, "%s", text)
+    expect(value("rekeyd_plugin_instance_info", plugin="sim", instance="east") == 1, "%s", text)
+
+
 def one_is_cut(w):
     before = counters(w)
     w.carrier.set("first", "cut")
@@ -259,7 +293,7 @@ def stops(w):
 
 
 world = rig.World(set_up)
-cases = [(f.__name__.replace("_", " "), world.case(f)) for f in (both_work, one_is_cut, one_cannot_be_written,
+cases = [(f.__name__.replace("_", " "), world.case(f)) for f in (both_work, metrics, one_is_cut, one_cannot_be_written,
                                                                  one_replays, both_show_the_same, both_lose,
                                                                  come_and_go)]
 try:
