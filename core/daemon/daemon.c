@@ -281,7 +281,7 @@ run(struct daemon *d, struct rk_conf_set *set)
     }
     d->conf = NULL;
     if (d->opt.log_level < 0)
-        rk_log_level_set(set->log_level);
+        sup_log_level(d, set->log_level);
     memcpy(d->control, set->control, sizeof d->control);
     err = ctl_open(d, text, sizeof text);
     if (err) {

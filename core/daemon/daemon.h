@@ -105,6 +105,7 @@ int sup_wait_hello(struct host *h, int64_t deadline_ns);
  * sup_cancel - have the host give up the call of this number: it is answered soon
  * sup_config - the same for the making of the instance; done gets the instance
  * sup_drop - end the instance in its host: its calls are canceled there, and still answered
+ * sup_log_level - what is logged from now on, here and by all hosts
  * sup_forget - answer its calls under way with RK_E_UNKNOWN now, whatever the host does */
 int sup_call(struct inst *inst, struct rk_call_msg *m, call_done *done, void *arg);
 void sup_steps(struct inst *inst, call_step *step);
@@ -113,6 +114,7 @@ void sup_heard(struct inst *inst, call_heard *heard);
 void sup_cancel(struct inst *inst, uint32_t number);
 int sup_config(struct inst *inst, call_done *done);
 void sup_drop(struct inst *inst);
+void sup_log_level(struct daemon *d, int level);
 void sup_forget(struct inst *inst);
 /* sup_reaped - a child has ended.   sup_in_flight - calls under way
  * sup_stop, sup_stop_all - end one host, or all, for good.   blocks: at most STOP_MS, then they are killed */

@@ -585,7 +585,7 @@ setup_reload(struct daemon *d, char *text, size_t size)
     if (err)
         rk_conf_free(&set);
     else if (d->opt.log_level < 0)
-        rk_log_level_set(set->log_level);
+        sup_log_level(d, set->log_level);
     setup_drop_hosts(d);
     rk_log(err ? RK_LOG_ERR : RK_LOG_NOTICE, "ev=reload res=%s note=\"%s\"", rk_err_name(err),
            err ? "the old configuration stays" : text);

@@ -422,6 +422,17 @@ sup_drop(struct inst *inst)
         (void)send_frame(h, buf, rk_number_put(buf, RK_MSG_DROP, inst->number), NULL, 0);
 }
 
+void
+sup_log_level(struct daemon *d, int level)
+{
+    unsigned char buf[64];
+
+    rk_log_level_set(level);
+    for (struct host *h = d->hosts; h; h = h->next)
+        if (h->state == HOST_UP || h->state == HOST_STARTING)
+            (void)send_frame(h, buf, rk_number_put(buf, RK_MSG_LOG_LEVEL, (uint32_t)level), NULL, 0);
+}
+
 /* ---- receiving ---- */
 
 static int

@@ -422,6 +422,8 @@ rk_dispatch_frame(struct rk_dispatch *d, const void *frame, size_t len, int *fds
         on_drop(d, number);
     else if (type == RK_MSG_CANCEL)
         on_cancel(d, number);
+    else if (type == RK_MSG_LOG_LEVEL && number >= RK_LOG_ERR && number <= RK_LOG_DEBUG)
+        rk_log_level_set((int)number);
     else
         rk_log(RK_LOG_WARNING, "ev=bad-frame type=%u bytes=%zu", type, len);
 }

@@ -8,6 +8,7 @@
  *   rekeyd -> host   DROP         end instance `inst` (no answer)
  *   rekeyd -> host   CALL         run a verb on an instance; answered by REPLY
  *   rekeyd -> host   CANCEL       make the cancel descriptor of call `number` readable (no answer)
+ *   rekeyd -> host   LOG_LEVEL    what is logged from now on: `number`, an enum rk_log_level (no answer)
  *   host -> rekeyd   STEP         one step of the test that call `number` runs, or one line of PREPARE; before REPLY
  *   host -> rekeyd   FOUND        one link that DISCOVER, call `number`, found; before its REPLY
  *   host -> rekeyd   HEARD        one neighbour that NEIGHBOURS, call `number`, found; before its REPLY
@@ -26,7 +27,7 @@
 #include <rekey/source.h>
 
 enum rk_msg_type { RK_MSG_HELLO = 1, RK_MSG_CONFIG, RK_MSG_DROP, RK_MSG_CALL, RK_MSG_CANCEL, RK_MSG_REPLY,
-                   RK_MSG_STEP, RK_MSG_FOUND, RK_MSG_HEARD,
+                   RK_MSG_STEP, RK_MSG_FOUND, RK_MSG_HEARD, RK_MSG_LOG_LEVEL,
                    RK_MSG_ASK = 20, RK_MSG_ROW, RK_MSG_DONE };
 
 /* ATTACH is for a channel instance: items say which links go through the instance, who the peer of each is and where
@@ -195,7 +196,8 @@ void rk_hello_free(struct rk_hello *m);
 size_t rk_config_put(void *buf, uint32_t number, const struct rk_config *m);
 int rk_config_get(const void *frame, size_t len, struct rk_config *m);
 
-/* rk_number_put - a message that is its type and number only: DROP (number: instance), CANCEL (number: call) */
+/* rk_number_put - a message that is its type and number only: DROP (number: instance), CANCEL (number: call), LOG_LEVEL
+ *                 (number: enum rk_log_level) */
 size_t rk_number_put(void *buf, enum rk_msg_type type, uint32_t number);
 
 size_t rk_call_put(void *buf, const struct rk_call_msg *m, int *fds, size_t *n);

@@ -207,6 +207,23 @@ def second_daemon():
         site.stop()
 
 
+def log_level():
+    """What log-level says is for the hosts too: from the start, and after a reload."""
+    with rig.Rig() as r:
+        site = site_of(r)
+        good = GOOD % {"dir": site.dir}
+        for first, then in (("debug", None), ("info", "debug"), ("debug", "info")):
+            site.save(good + "log-level: %s\n" % first)
+            at = len(site.log())
+            site.start()
+            if then:
+                site.save(good + "log-level: %s\n" % then)
+                site.ask("reload")
+            site.stop()
+            told = re.search(r"^\S+ debug +rekey-host\[sim\]: ev=end ", site.log()[at:], re.M)
+            expect(bool(told) == ((then or first) == "debug"), "%s, then %s: %s", first, then, site.log()[at:])
+
+
 def bad_journal():
     with rig.Rig() as r:
         site = site_of(r)
@@ -251,7 +268,8 @@ def main():
               ("no secret file, then one", no_secret_file), ("a secret file open to others, then closed", loose_secret_file),
               ("a poor secret, then a good one", poor_secret), ("a plugin of another ABI, and none", other_abi),
               ("no host program", no_host_program), ("a state directory that cannot be", bad_state_dir),
-              ("a second daemon", second_daemon), ("a journal open to others, damaged ones, then none", bad_journal)]
+              ("a second daemon", second_daemon), ("log-level is for hosts too", log_level),
+              ("a journal open to others, damaged ones, then none", bad_journal)]
     return rig.run_cases(cases)
 
 

@@ -7,6 +7,7 @@
 #include "core/host/dispatch.h"
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 
 #include <poll.h>
 #include <rekey/err.h>
@@ -398,6 +399,27 @@ test_cancel(void **state)
     stop(&d);
 }
 
+/* A reload changes what hosts log as well; nonsense changes nothing. */
+static void
+test_log_level(void **state)
+{
+    static const uint32_t levels[] = {RK_LOG_DEBUG, RK_LOG_ERR, RK_LOG_WARNING};
+    int before = rk_log_level();
+    struct rk_dispatch d;
+
+    (void)state;
+    start(&d, &serial);
+    for (size_t i = 0; i < 3; i++) {
+        number_frame(&d, RK_MSG_LOG_LEVEL, levels[i]);
+        assert_int_equal(rk_log_level(), levels[i]);
+        number_frame(&d, RK_MSG_LOG_LEVEL, RK_LOG_DEBUG + 1);
+        number_frame(&d, RK_MSG_LOG_LEVEL, UINT32_MAX);
+        assert_int_equal(rk_log_level(), levels[i]);
+    }
+    rk_log_level_set(before);
+    stop(&d);
+}
+
 /* ---- instances ---- */
 
 static void
@@ -515,7 +537,8 @@ main(void)
         cmocka_unit_test(test_serial_source_in_order), cmocka_unit_test(test_parallel_source_fills_the_pool),
         cmocka_unit_test(test_device_takes_one), cmocka_unit_test(test_attach_alone),
         cmocka_unit_test(test_budget_cancel_poison),
-        cmocka_unit_test(test_cancel),                 cmocka_unit_test(test_drop_with_calls),
+        cmocka_unit_test(test_cancel),                 cmocka_unit_test(test_log_level),
+        cmocka_unit_test(test_drop_with_calls),
         cmocka_unit_test(test_drop_unknown),           cmocka_unit_test(test_drop_while_made),
         cmocka_unit_test(test_init_fails),             cmocka_unit_test(test_wrong_calls),
     };
