@@ -2,7 +2,7 @@
  *
  * Nothing breaks, and what is read keeps its bounds. */
 #include "plugins/common/netconf/xml.h"
-#include "plugins/device/junos-netconf/read.h"
+#include "plugins/common/junos/read.h"
 
 #include "text.h"
 

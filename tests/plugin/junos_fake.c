@@ -202,7 +202,7 @@ over(int err, struct nc_reply **reply)
 {
     nc_reply_free(reply);
     close_edit();
-    router.d.nc = NULL;
+    router.d.session = NULL;
     return err;
 }
 
@@ -214,7 +214,7 @@ jn_rpc_here(struct jn_device *d, struct rk_call *call, const struct nc_request *
 
     (void)call;
     *reply = NULL;
-    if (!d->nc)
+    if (!d->session)
         return RK_E_UNREACHABLE;
     if (rule && rule->end == FAKE_ERROR) {
         *reply = error_of(rule->message, rule->path);
@@ -239,7 +239,7 @@ jn_rpc_here(struct jn_device *d, struct rk_call *call, const struct nc_request *
 int
 jn_rpc(struct jn_device *d, struct rk_call *call, const struct nc_request *r, struct nc_reply **reply)
 {
-    d->nc = (struct nc_session *)&router;
+    d->session = &router;
     return jn_rpc_here(d, call, r, reply);
 }
 
@@ -278,7 +278,7 @@ void
 jn_hang_up(struct jn_device *d)
 {
     close_edit();
-    d->nc = NULL;
+    d->session = NULL;
 }
 
 int
@@ -287,13 +287,6 @@ jn_know(struct jn_device *d, struct rk_call *call)
     (void)call;
     d->known = true;
     return RK_OK;
-}
-
-const char *
-nc_id(const struct nc_session *s)
-{
-    (void)s;
-    return "4711";
 }
 
 /* ---- names and keys ---- */
@@ -414,8 +407,9 @@ fake_router_start(const char *conf)
 {
     memset(&router, 0, sizeof router);
     router.d.host = &fake_host;
+    strcpy(router.d.holder, "4711");
     router.d.opt = (struct jn_options){.name = (char *)"r1", .host = (char *)"r1.example", .user = (char *)"rekeyd",
-                                       .commit_ms = 300000, .rpc_ms = 30000};
+                                       .commit_ms = 300000};
     snprintf(router.d.release, sizeof router.d.release, "22.2R1.9");
     router.committed = xmlReadMemory(conf, (int)strlen(conf), NULL, NULL, XML_PARSE_NOBLANKS);
     assert_non_null(router.committed);

@@ -7,7 +7,7 @@
 #ifndef JUNOS_FAKE_H
 #define JUNOS_FAKE_H
 
-#include "plugins/device/junos-netconf/commit.h"
+#include "plugins/common/junos/commit.h"
 
 #include "fakehost.h"
 

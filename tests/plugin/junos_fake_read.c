@@ -220,7 +220,7 @@ jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const 
         free(v);
         return router.view_err;
     }
-    d->nc = (struct nc_session *)&router;
+    d->session = &router;
     v->conf = read_conf();
     if (!(want & JN_WANT_STORED))
         forget_stored(v->conf);

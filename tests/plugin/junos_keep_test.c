@@ -1,7 +1,7 @@
 /* junos_keep_test.c - the configuration that was read stands for a reply that is the same, and for no other */
 #include "junos_readrig.h"
 
-#include "plugins/device/junos-netconf/sealed.h"
+#include "plugins/common/junos/sealed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

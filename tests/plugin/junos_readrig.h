@@ -4,7 +4,7 @@
 #ifndef JUNOS_READRIG_H
 #define JUNOS_READRIG_H
 
-#include "plugins/device/junos-netconf/read.h"
+#include "plugins/common/junos/read.h"
 
 #include "fakehost.h"
 

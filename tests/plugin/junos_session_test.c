@@ -1,5 +1,6 @@
 /* junos_session_test.c - when the session of a router is opened, opened again, and closed */
-#include "plugins/device/junos-netconf/read.h"
+#include "plugins/common/junos/read.h"
+#include "plugins/device/junos-netconf/session.h"
 
 #include "fakehost.h"
 
@@ -18,7 +19,8 @@ static struct {
     int64_t timeout_ms;
     char user[32];
 } nc;
-static struct jn_device d;
+static struct jn_router router;
+static struct jn_device *const d = &router.d;
 static struct rk_call call;
 
 int
@@ -48,6 +50,13 @@ nc_tend(struct nc_session *s, struct rk_call *c)
     (void)c;
     nc.tends++;
     return nc.tend_err;
+}
+
+const char *
+nc_id(const struct nc_session *s)
+{
+    (void)s;
+    return "4711";
 }
 
 unsigned
@@ -98,10 +107,10 @@ setup(void **state)
 {
     (void)state;
     memset(&nc, 0, sizeof nc);
-    memset(&d, 0, sizeof d);
-    d.host = &fake_host;
-    d.opt = (struct jn_options){.host = (char *)"r1", .user = (char *)"u", .port = 830, .agent = (char *)"/agent",
-                                .rpc_ms = 30000, .idle_ms = 3600000};
+    router = (struct jn_router){
+        .d = {.host = &fake_host, .line = &jn_ssh, .opt = {.host = (char *)"r1", .user = (char *)"u"}},
+        .port = 830, .agent = (char *)"/agent", .rpc_ms = 30000, .idle_ms = 3600000,
+    };
     fake_call(&call, 60000);
     return 0;
 }
@@ -118,7 +127,7 @@ static int
 ask(void)
 {
     struct nc_reply *reply = NULL;
-    int err = jn_ask(&d, &call, "get-x", "<get-x/>", &reply);
+    int err = jn_ask(d, &call, "get-x", "<get-x/>", &reply);
 
     assert_true((reply != NULL) == (err == RK_OK || err == RK_E_REJECTED));
     nc_reply_free(&reply);
@@ -131,7 +140,7 @@ here(void)
     struct nc_part part = {.kind = NC_TEXT, .text = "<commit-configuration/>"};
     struct nc_request r = {.what = "commit-configuration", .parts = &part, .n = 1, .timeout_ms = 5000};
     struct nc_reply *reply = NULL;
-    int err = jn_rpc_here(&d, &call, &r, &reply);
+    int err = jn_rpc_here(d, &call, &r, &reply);
 
     nc_reply_free(&reply);
     return err;
@@ -163,7 +172,7 @@ test_sent_again_when_it_was_not_sent(void **state)
     nc.rpc_err[0] = nc.rpc_err[1] = RK_E_UNREACHABLE; /* once, not for ever */
     assert_int_equal(ask(), RK_E_UNREACHABLE);
     assert_int_equal(nc.rpcs, 5);
-    assert_null(d.nc);
+    assert_null(d->session);
     nc.rpc_err[0] = RK_E_UNREACHABLE; /* on a new session it says something about the router */
     assert_int_equal(ask(), RK_E_UNREACHABLE);
     assert_int_equal(nc.rpcs, 6);
@@ -181,7 +190,7 @@ test_never_again_when_it_may_have_been(void **state)
         nc.rpc_err[0] = errs[i];
         assert_int_equal(ask(), errs[i]);
         assert_int_equal(nc.rpcs, 1);
-        assert_null(d.nc);
+        assert_null(d->session);
     }
 }
 
@@ -205,9 +214,9 @@ test_refused_keeps_the_session(void **state)
     (void)state;
     nc.rpc_err[0] = RK_E_REJECTED;
     assert_int_equal(ask(), RK_E_REJECTED);
-    assert_non_null(d.nc);
+    assert_non_null(d->session);
     nc.open_err = RK_E_AUTH;
-    jn_hang_up(&d);
+    jn_hang_up(d);
     assert_int_equal(ask(), RK_E_AUTH);
 }
 
@@ -215,36 +224,36 @@ static void
 test_facts_are_asked_once_a_session(void **state)
 {
     (void)state;
-    assert_int_equal(jn_know(&d, &call), RK_OK);
-    assert_int_equal(jn_know(&d, &call), RK_OK);
+    assert_int_equal(jn_know(d, &call), RK_OK);
+    assert_int_equal(jn_know(d, &call), RK_OK);
     assert_int_equal(nc.rpcs, 1);
-    assert_string_equal(d.release, "22.2R1");
-    jn_hang_up(&d);
-    assert_string_equal(d.release, "");
+    assert_string_equal(d->release, "22.2R1");
+    jn_hang_up(d);
+    assert_string_equal(d->release, "");
     assert_int_equal(nc.forgets, 1); /* and what was read over that session */
     nc.rpc_err[0] = RK_E_REJECTED; /* it does not tell */
-    assert_int_equal(jn_know(&d, &call), RK_OK);
-    assert_int_equal(jn_know(&d, &call), RK_OK);
+    assert_int_equal(jn_know(d, &call), RK_OK);
+    assert_int_equal(jn_know(d, &call), RK_OK);
     assert_int_equal(nc.rpcs, 2);
-    assert_string_equal(d.release, "");
+    assert_string_equal(d->release, "");
 }
 
 static void
 test_tend(void **state)
 {
     (void)state;
-    assert_int_equal(jn_tend(&d, &call), RK_OK); /* nothing is open, and nothing is opened */
+    assert_int_equal(jn_tend(&router, &call), RK_OK); /* nothing is open, and nothing is opened */
     assert_int_equal(nc.opens + nc.tends, 0);
     assert_int_equal(ask(), RK_OK);
-    assert_int_equal(jn_tend(&d, &call), RK_OK);
+    assert_int_equal(jn_tend(&router, &call), RK_OK);
     assert_int_equal(nc.tends, 1);
     assert_int_equal(nc.forgets, 0);
-    d.used_ms -= 61000;
-    assert_int_equal(jn_tend(&d, &call), RK_OK); /* at rest, nothing that was read is kept */
+    router.used_ms -= 61000;
+    assert_int_equal(jn_tend(&router, &call), RK_OK); /* at rest, nothing that was read is kept */
     assert_int_equal(nc.forgets, 1);
     nc.tend_err = RK_E_UNREACHABLE;
-    assert_int_equal(jn_tend(&d, &call), RK_E_UNREACHABLE);
-    assert_null(d.nc);
+    assert_int_equal(jn_tend(&router, &call), RK_E_UNREACHABLE);
+    assert_null(d->session);
 }
 
 static void
@@ -252,22 +261,22 @@ test_idle_sessions_are_closed(void **state)
 {
     (void)state;
     assert_int_equal(ask(), RK_OK);
-    d.used_ms -= 120000;
-    assert_int_equal(jn_tend(&d, &call), RK_OK);
-    assert_non_null(d.nc);
+    router.used_ms -= 120000;
+    assert_int_equal(jn_tend(&router, &call), RK_OK);
+    assert_non_null(d->session);
     nc.n_sessions = 3000; /* many: sooner */
-    assert_int_equal(jn_tend(&d, &call), RK_OK);
-    assert_null(d.nc);
+    assert_int_equal(jn_tend(&router, &call), RK_OK);
+    assert_null(d->session);
     assert_int_equal(nc.polite, 1);
     nc.n_sessions = 1;
     assert_int_equal(ask(), RK_OK);
-    d.used_ms -= 3600000;
-    assert_int_equal(jn_tend(&d, &call), RK_OK);
-    assert_null(d.nc);
+    router.used_ms -= 3600000;
+    assert_int_equal(jn_tend(&router, &call), RK_OK);
+    assert_null(d->session);
     assert_int_equal(ask(), RK_OK);
-    d.opened_ms -= 25 * 3600000LL; /* and old ones */
-    assert_int_equal(jn_tend(&d, &call), RK_OK);
-    assert_null(d.nc);
+    router.opened_ms -= 25 * 3600000LL; /* and old ones */
+    assert_int_equal(jn_tend(&router, &call), RK_OK);
+    assert_null(d->session);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)

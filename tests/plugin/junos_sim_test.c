@@ -1,6 +1,7 @@
 /* junos_sim_test.c - the write side against contrib/junos-sim: SSH, NETCONF, load, commit, read back */
-#include "plugins/device/junos-netconf/sealed.h"
-#include "plugins/device/junos-netconf/read.h"
+#include "plugins/common/junos/sealed.h"
+#include "plugins/common/junos/read.h"
+#include "plugins/device/junos-netconf/session.h"
 
 #include "fakehost.h"
 #include "scratch.h"
@@ -23,7 +24,7 @@
 
 static struct scratch scratch;
 static char known[128], key[128], conf[128], allowed[128], *host = (char *)"127.9.8.7";
-static struct jn_device d;
+static struct jn_router router;
 static struct rk_call call;
 static pid_t sim;
 static unsigned port;
@@ -94,8 +95,8 @@ end(void **state)
     (void)state;
     if (sim <= 0)
         return 0;
-    jn_hang_up(&d);
-    jn_sealed_free(&d);
+    jn_hang_up(&router.d);
+    jn_sealed_free(&router.d);
     kill(sim, SIGTERM);
     waitpid(sim, &status, 0);
     sim = 0;
@@ -119,11 +120,12 @@ begin(bool chain)
     assert_true(make_key());
     fake_call(&call, 60000);
     assert_true(start_sim());
-    memset(&d, 0, sizeof d);
-    d.host = &fake_host;
-    d.opt = (struct jn_options){.name = (char *)"r1", .host = host, .user = (char *)"lab", .known_hosts = known,
-                                .key_value = key_value, .port = (uint16_t)port, .commit_ms = 30000, .rpc_ms = 20000,
-                                .idle_ms = 60000, .keying = chain ? JN_CHAIN : JN_PSK};
+    router = (struct jn_router){
+        .d = {.host = &fake_host, .line = &jn_ssh,
+              .opt = {.name = (char *)"r1", .host = host, .user = (char *)"lab", .commit_ms = 30000,
+                      .keying = chain ? JN_CHAIN : JN_PSK}},
+        .known_hosts = known, .key_value = key_value, .port = (uint16_t)port, .rpc_ms = 20000, .idle_ms = 60000,
+    };
 }
 
 static void
@@ -132,7 +134,7 @@ apply(uint32_t kind, uint64_t seq, const char *key_id, const char *terms)
     struct rk_secret *secret = kind == RK_OP_STAGE ? fake_secret("0123456789abcdef0123456789abcdef", 32) : NULL;
     struct rk_dev_op op = {.kind = kind, .seq = seq, .link = "l1", .iface = IF1, .key_id = key_id, .peer_facts = "",
                            .key = secret, .text = terms, .err = RK_E_CONTRACT};
-    int err = jn_apply(&d, &call, &op, 1);
+    int err = jn_apply(&router.d, &call, &op, 1);
 
     fake_host.secret_free(&secret);
     if (err || op.err)
@@ -144,7 +146,7 @@ view(void)
 {
     struct jn_view *v = NULL;
 
-    assert_int_equal(jn_view_get(&d, &call, JN_WANT_CONF, &v), RK_OK);
+    assert_int_equal(jn_view_get(&router.d, &call, JN_WANT_CONF, &v), RK_OK);
     return v;
 }
 
@@ -157,11 +159,11 @@ assert_keys(const char *primary, const char *fallback)
 
     assert_non_null(ca);
     if (primary[0])
-        assert_int_equal(jn_ckn(&d, primary, ckn), RK_OK);
+        assert_int_equal(jn_ckn(&router.d, primary, ckn), RK_OK);
     assert_string_equal(ca->psk.ckn, ckn);
     ckn[0] = '\0';
     if (fallback[0])
-        assert_int_equal(jn_ckn(&d, fallback, ckn), RK_OK);
+        assert_int_equal(jn_ckn(&router.d, fallback, ckn), RK_OK);
     assert_string_equal(ca->fallback.ckn, ckn);
     jn_view_free(&fake_host, &v);
 }
@@ -183,7 +185,7 @@ test_pre_shared_keys(void **state)
     apply(RK_OP_STAGE, 2, "k2", "keep=k1");
     apply(RK_OP_STAGE, 2, "k2", "keep=k1");
     assert_keys("k2", "k1");
-    jn_sealed_free(&d); /* after a restart: the router's own form moves */
+    jn_sealed_free(&router.d); /* after a restart: the router's own form moves */
     apply(RK_OP_STAGE, 3, "k3", "keep=k2");
     assert_keys("k3", "k2");
     apply(RK_OP_RETIRE, 3, "k3", "keep=k2");
@@ -233,12 +235,12 @@ test_first_key(void **state)
 
     (void)state;
     begin(false);
-    assert_int_equal(jn_prepare(&d, &call, &want, count, &lines), RK_OK);
+    assert_int_equal(jn_prepare(&router.d, &call, &want, count, &lines), RK_OK);
     assert_true(lines > 5);
     v = view();
     assert_true(!jn_conf_port(v->conf, IF2) || !jn_conf_port(v->conf, IF2)->ca[0]);
     jn_view_free(&fake_host, &v);
-    if (jn_apply(&d, &call, &op, 1) != RK_OK || op.err != RK_OK)
+    if (jn_apply(&router.d, &call, &op, 1) != RK_OK || op.err != RK_OK)
         fail_msg("%s; %s", call.text, op.why);
     v = view();
     assert_non_null(jn_conf_port(v->conf, IF2));

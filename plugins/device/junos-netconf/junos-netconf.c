@@ -1,39 +1,42 @@
 /* junos-netconf.c - device "junos-netconf": routers that run Junos, over NETCONF
  *
- * What the files are for is in junos.h.  Runs on a worker thread of rekey-host, one call at a time per instance, and
- * never connects in init: an unreachable router must not keep the others from being served.
+ * What it asks and writes is in plugins/common/junos, how requests get there in session.c.  Runs on a worker thread of
+ * rekey-host, one call at a time per instance, and never connects in init: an unreachable router must not keep the
+ * others from being served.
  */
-#include "options.h"
-#include "sealed.h"
+#include "session.h"
+
+#include "../../common/junos/sealed.h"
 
 #include <stdlib.h>
 
 static void
 fini(void *inst)
 {
-    struct jn_device *d = inst;
+    struct jn_router *r = inst;
 
-    jn_hang_up(d);
-    jn_sealed_free(d);
-    jn_options_free(&d->opt);
-    free(d);
+    jn_hang_up(&r->d);
+    jn_sealed_free(&r->d);
+    jn_router_free(r);
+    free(r);
 }
 
 static int
 init(const struct rk_host *host, struct rk_call *call, const struct rk_conf *conf, void **inst)
 {
-    struct jn_device *d = calloc(1, sizeof *d);
+    struct jn_router *r = calloc(1, sizeof *r);
     int err;
 
-    if (!d)
+    if (!r)
         return host->fail(call, RK_E_NOMEM, "out of memory");
-    d->host = host;
-    err = jn_options_read(d, call, conf);
+    r->d.host = host;
+    r->d.line = &jn_ssh;
+    err = jn_router_read(r, call, conf);
     if (err) {
-        fini(d);
+        fini(r);
         return err;
     }
-    *inst = d;
+    *inst = r;
     return RK_OK;
 }
 

@@ -5,8 +5,8 @@
  */
 #include "prepare.h"
 
-#include "rows.h"
-#include "write.h"
+#include "../../common/junos/rows.h"
+#include "../../common/junos/write.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef JN_PREPARE_H
 #define JN_PREPARE_H
 
-#include "read.h"
+#include "../../common/junos/read.h"
 
 #define JN_WORDS_MAX 8
 #define JN_LINES_MAX 4000

@@ -3,7 +3,9 @@
  * Never a key.  A commit of which the end is not known is looked for, and never sent again. */
 #include "prepare.h"
 
-#include "commit.h"
+#include "session.h"
+
+#include "../../common/junos/commit.h"
 
 #include "../../common/keytext.h"
 
@@ -77,7 +79,7 @@ commit(struct jn_device *d, struct rk_call *call)
         return d->host->fail(call, err, "no random number for the transaction");
     rkp_hex_put(random, sizeof random, txn);
     snprintf(log, sizeof log, "rekeyd txn=%s prepare", txn);
-    snprintf(holder, sizeof holder, "%s", d->nc ? nc_id(d->nc) : "");
+    snprintf(holder, sizeof holder, "%s", d->holder);
     err = jn_commit_send(d, call, log, &reply);
     if (err != RK_E_UNKNOWN && err != RK_E_PROTOCOL)
         return refused(d, call, "commit", err, &reply);

@@ -4,7 +4,7 @@
  * this plugin did not fill before, or the removal of the last key. */
 #include "plan.h"
 
-#include "../../common/keytext.h"
+#include "../keytext.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -181,7 +181,7 @@ commit(struct jn_device *d, struct rk_call *call, const struct jn_plan *plan, st
     int err;
 
     snprintf(log, sizeof log, "rekeyd txn=%s links=%zu", delivery->txn, count(plan));
-    snprintf(holder, sizeof holder, "%s", d->nc && nc_id(d->nc) ? nc_id(d->nc) : "");
+    snprintf(holder, sizeof holder, "%s", d->holder);
     delivery->commits++;
     err = jn_commit_send(d, call, log, reply);
     if (err == RK_E_UNKNOWN || err == RK_E_PROTOCOL)

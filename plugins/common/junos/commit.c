@@ -4,7 +4,7 @@
  * the call ends as unknown: it is never sent again blindly.  Locks of others are never broken. */
 #include "commit.h"
 
-#include "../../common/files.h"
+#include "../files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,13 +96,13 @@ jn_edit_close(struct jn_device *d, struct rk_call *call)
 {
     struct nc_reply *reply = NULL;
 
-    if (d->nc && d->opt.candidate == JN_EXCLUSIVE) {
+    if (d->session && d->opt.candidate == JN_EXCLUSIVE) {
         (void)send(d, call, "discard-changes", "<discard-changes/>", &reply);
         nc_reply_free(&reply);
     }
-    if (d->nc && d->opt.candidate == JN_EXCLUSIVE)
+    if (d->session && d->opt.candidate == JN_EXCLUSIVE)
         (void)send(d, call, "unlock-configuration", "<unlock-configuration/>", &reply);
-    else if (d->nc)
+    else if (d->session)
         (void)send(d, call, "close-configuration", "<close-configuration/>", &reply);
     nc_reply_free(&reply);
 }

@@ -6,7 +6,7 @@
  * driven as one of class C, which has none. */
 #include "plan.h"
 
-#include "../../common/keytext.h"
+#include "../keytext.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "../../common/keytext.h"
+#include "../keytext.h"
 
 #define CKN_LABEL "rekey ckn v1"
 #define CAK_LABEL "rekey cak v1"

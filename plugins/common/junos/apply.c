@@ -3,7 +3,7 @@
  * Results come from what the router shows afterwards, not from its saying that it is done. */
 #include "commit.h"
 
-#include "../../common/keytext.h"
+#include "../keytext.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-/* junos.h - what the files of this plugin share: options, the device, its session
+/* junos.h - routers that run Junos, for device plugins: what is asked, what is written, how it is read
  *
- * options.c reads the options; session.c opens and keeps the session; read_*.c read replies (read.h), view.c fetches
- * what is wanted of them, observe.c tells it; plan.c decides what is to be changed (pure), write.c writes it as a load,
- * commit.c commits it and finds out what became of it, sealed.c keeps the CAKs that may be needed again; discover.c,
- * prepare.c and neighbours.c are what their names say.
+ * How requests get to a router is the plugin's: struct jn_line.  options.c reads the options that all have; read_*.c
+ * read replies (read.h), view.c fetches what is wanted of them, observe.c tells it; plan.c decides what is to be
+ * changed (pure), write.c writes it as a load, commit.c commits it and finds out what became of it, sealed.c keeps the
+ * CAKs that may be needed again; discover.c and neighbours.c are what their names say.
  */
 #ifndef JN_JUNOS_H
 #define JN_JUNOS_H
@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "../../common/netconf/netconf.h"
+#include "../netconf/netconf.h"
 
 #define JN_CKN_HEX 64     /* digits of a CKN, always all of them */
 #define JN_CA_MAX 32      /* longest name of a connectivity association [bytes] */
@@ -27,13 +27,26 @@ enum jn_ckn_form { JN_CKN_DIGEST = 0, JN_CKN_OFFBOX }; /* option ckn: see ckn.c 
 
 struct jn_options {
     char *name;            /* of the instance */
-    char *host, *user, *known_hosts, *agent, *key_value, *passphrase_value, *ckn_prefix;
-    uint16_t port;
-    bool trust_first_use, force_should_secure;
+    char *host, *user;     /* for texts: what the router is known by, and who acts on it */
+    char *ckn_prefix;
+    bool force_should_secure;
     enum jn_keying keying;
     enum jn_edit_mode candidate;
     enum jn_ckn_form ckn;
-    int64_t commit_ms, rpc_ms, idle_ms;
+    int64_t commit_ms;     /* longest wait for a commit */
+};
+
+struct jn_device;
+
+/* How requests get to a router.  One session of it at a time; an edit of a candidate is within one session. */
+struct jn_line {
+    /* rpc - one request, over a session that is opened when need be.   rpc_here - over the one that is open, or not at
+     * all: a new one would not have the candidate.   ret: as jn_rpc, jn_rpc_here */
+    int (*rpc)(struct jn_device *d, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
+    int (*rpc_here)(struct jn_device *d, struct rk_call *call, const struct nc_request *request,
+                    struct nc_reply **reply);
+    /* hang_up - end the session at once, whatever was sent over it; its holder becomes ""; there may be none */
+    void (*hang_up)(struct jn_device *d);
 };
 
 struct jn_sealed; /* sealed.c */
@@ -54,8 +67,9 @@ struct jn_kept {
 struct jn_device {
     const struct rk_host *host;
     struct jn_options opt;
-    struct nc_session *nc;    /* NULL: none is open */
-    int64_t used_ms, opened_ms; /* when it was last used, and opened, monotonic */
+    const struct jn_line *line;
+    void *session;            /* the line's; NULL: none is open */
+    char holder[32];          /* what the router calls that session in its lists; "" not told */
     char model[64], release[64], host_name[65]; /* "" not known (facts of the session) */
     bool known;               /* they were asked for */
     bool no_revision;         /* keep.c: it does not tell what revision is committed (this session) */
@@ -65,7 +79,7 @@ struct jn_device {
     int64_t encrypts_ms;      /* observe.c: when all MACsec connections were seen to encrypt, monotonic; 0 never */
 };
 
-/* jn_rpc - one request on the device's session, which is opened or opened again when need be
+/* jn_rpc - one request on the device's session, which is opened or opened again when need be (line.c)
  * A request of which no word was sent on a session that had been idle is sent once more on a new one.
  * out, ret: as nc_rpc, nc_open; when RK_OK or RK_E_REJECTED *reply is the caller's */
 int jn_rpc(struct jn_device *d, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
@@ -114,12 +128,32 @@ uint32_t jn_class(const struct jn_device *d, const struct jn_ca *ca);
  * jn_class */
 uint32_t jn_told_class(const struct jn_device *d, const struct jn_ca *ca);
 
-/* The operations of the plugin. */
+/* jn_options_read - the options of JN_OPTIONS; name, host and user are set by the plugin, malloced
+ * ret:   RK_OK, or a code stated by fail.   jn_options_free - free what was read */
+int jn_options_read(struct jn_device *d, struct rk_call *call, const struct rk_conf *conf);
+void jn_options_free(struct jn_options *opt);
+extern const char *const jn_keyings[], *const jn_candidates[], *const jn_ckn_forms[];
+#define JN_OPTIONS \
+    {.name = "keying", .type = RK_OPT_ENUM, .choices = jn_keyings, .dflt = "pre-shared-key", \
+     .help = "Where keys go: pre-shared-key and fallback-key, or a key chain with start times"}, \
+    {.name = "candidate", .type = RK_OPT_ENUM, .choices = jn_candidates, .dflt = "private", \
+     .help = "How the configuration is edited: in a private copy, or with the shared candidate locked"}, \
+    {.name = "ckn", .type = RK_OPT_ENUM, .choices = jn_ckn_forms, .dflt = "digest", \
+     .help = "How CKN and CAK are made of key ID and key: digest (both ends run rekeyd), or offbox: as offbox.py " \
+             "does, for peers that run it and do not answer (class E)"}, \
+    {.name = "ckn-prefix", .type = RK_OPT_STRING, .unit = "hex digits", .min = 32, .max = 32, \
+     .help = "With ckn: offbox, the first 32 digits of each CKN, unless they are those of offbox.py"}, \
+    {.name = "commit-timeout", .type = RK_OPT_DURATION, .flags = RK_OPT_APPLY, .min = 1000, .max = 570000, \
+     .dflt = "300s", \
+     .help = "How long to wait for a commit, at most 30s less than call-budget; then it is found out what came " \
+             "of it"}, \
+    {.name = "force-should-secure", .type = RK_OPT_BOOL, .dflt = "no", \
+     .help = "Install keys although the connectivity association has should-secure, which allows clear text"}
+
+/* The operations that are the same for all of them. */
 int jn_apply(void *inst, struct rk_call *call, struct rk_dev_op *ops, size_t n);      /* apply.c */
 int jn_observe(void *inst, struct rk_call *call, struct rk_dev_seen *seen, size_t n); /* observe.c */
-int jn_tend(void *inst, struct rk_call *call);                                        /* session.c */
 int jn_discover(void *inst, struct rk_call *call, rk_found_fn *found, void *arg);     /* discover.c */
-int jn_prepare(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line, void *arg);
 int jn_neighbours(void *inst, struct rk_call *call, const char *const *ifaces, size_t n, rk_neighbour_fn *found,
                   void *arg); /* neighbours.c */
 
