@@ -13,7 +13,7 @@ import rig  # noqa: E402
 from rig import expect  # noqa: E402
 
 CONNECTIONS = 1000
-UNKNOWN_MAX = 64  # of plugins/channel/peer/server.c
+UNKNOWN_MAX = 64  # of plugins/channel/peer/loop.c
 MIB = 1 << 20
 PATH = b"POST /rekey/v1/records HTTP/1.1\r\nHost: x\r\n"
 TYPE = b"Content-Type: application/x-rekey-records\r\n"

@@ -14,8 +14,9 @@ BEGIN {
     only["yaml.h"] = "core/conf contrib"
     only["ltdl.h"] = "core/host"
     only["sqlite3.h"] = "core/daemon"
-    only["openssl/"] = "core/host plugins/source/etsi014 plugins/common/tls plugins/channel/peer contrib"
-    only["event2/"] = "core/daemon plugins/channel/peer contrib"
+    only["openssl/"] = "core/host plugins/source/etsi014 plugins/common/tls plugins/common/https " \
+                       "plugins/channel/peer contrib"
+    only["event2/"] = "core/daemon plugins/common/https plugins/channel/peer contrib"
     only["event.h"] = "core/daemon contrib"
     only["curl/"] = "plugins"
     only["libmnl/"] = "plugins"

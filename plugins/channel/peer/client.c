@@ -94,7 +94,7 @@ drop(struct remote *r)
         curl_multi_cleanup(r->multi);
     r->multi = NULL;
     r->stale = false;
-    trust_unref(&r->trust);
+    rkp_trust_unref(&r->trust);
 }
 
 static void start(struct remote *r, bool always);
@@ -305,7 +305,7 @@ make_multi(struct remote *r)
     r->multi = curl_multi_init();
     if (!r->multi)
         return false;
-    r->trust = trust_ref(r->hub->trust);
+    r->trust = rkp_trust_ref(r->hub->trust);
     if (curl_multi_setopt(r->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
         curl_multi_setopt(r->multi, CURLMOPT_SOCKETDATA, r) == CURLM_OK &&
         curl_multi_setopt(r->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&

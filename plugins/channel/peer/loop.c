@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #define TICK_MS 1000
+#define UNKNOWN_MAX 64     /* connections before their handshake is done */
+#define OF_PEER_MAX 2      /* of each peer: one in use, and the one that takes its place */
+#define IDLE_MS 90000      /* more than two heartbeats of any length */
 #define WORDS_EVERY_MS 2000 /* words on refusals */
 
 int64_t
@@ -78,7 +81,7 @@ renew(struct hub *h)
 {
     struct rkp_creds *creds = rkp_certs_ref(&h->certs);
     const char *why = "";
-    struct trust *t = trust_new(h, creds, &why);
+    struct rkp_trust *t = rkp_trust_new(h->host, creds, &why);
 
     rkp_certs_unref(&h->certs, &creds);
     if (!t) {
@@ -86,10 +89,10 @@ renew(struct hub *h)
                      why);
         return;
     }
-    trust_unref(&h->trust);
+    rkp_trust_unref(&h->trust);
     h->trust = t;
     h->ends_new = true;
-    server_renew(h);
+    rkp_https_renew(h->server, t);
     for (size_t i = 0; i < h->n_remotes; i++)
         client_renew(&h->remotes[i]);
 }
@@ -109,7 +112,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     pthread_mutex_unlock(&h->lock);
     if (renewed)
         renew(h);
-    server_open(h);
+    rkp_https_open(h->server);
 }
 
 static void
@@ -178,7 +181,7 @@ loop_run(struct hub *h, struct rk_call *call, int most_ms)
 
     left = most_ms >= 0 && most_ms < left ? most_ms : left;
     h->call = call;
-    server_open(h);
+    rkp_https_open(h->server);
     err = turn(h, left > 0 ? left : 0, h->host->cancel_fd(call));
     tell_ends(h);
     h->call = NULL;
@@ -187,36 +190,77 @@ loop_run(struct hub *h, struct rk_call *call, int most_ms)
 
 /* ---- begin and end ---- */
 
-/* What libevent would print. */
 static void
-no_words(int severity, const char *text)
+on_refused(void *hub, const char *who, const char *why)
 {
-    (void)severity;
-    (void)text;
+    hub_refused(hub, who, why);
+}
+
+static const char *
+name_of(void *hub, const void *client)
+{
+    const struct remote *r = client;
+
+    (void)hub;
+    return r->sae;
+}
+
+static void
+on_listening(void *hub, const char *error)
+{
+    struct hub *h = hub;
+    bool is_new;
+
+    pthread_mutex_lock(&h->lock);
+    h->listening = error[0] == '\0';
+    is_new = strcmp(h->listen_error, error) != 0;
+    snprintf(h->listen_error, sizeof h->listen_error, "%s", error);
+    pthread_mutex_unlock(&h->lock);
+    if (!error[0])
+        h->host->log(h->call, RK_LOG_INFO, "ev=listen at=%s res=ok", h->listen);
+    else if (is_new)
+        h->host->log(h->call, RK_LOG_WARNING, "ev=listen at=%s res=io why=\"%s\"", h->listen, error);
+}
+
+static void
+on_full(void *hub, const char *error)
+{
+    struct hub *h = hub;
+
+    h->host->log(h->call, RK_LOG_WARNING, "ev=accept res=io why=\"%s\" do=\"raise LimitNOFILE\"", error);
+}
+
+static int
+make_server(struct hub *h)
+{
+    static const char *const paths[] = {HEAD_PATH, NULL};
+    const struct rkp_https_conf conf = {
+        .listen = h->listen, .head = {paths, HEAD_TYPE, "Rekey-Session"}, .members = h->members,
+        .not_named = not_of_the_peer, .body_max = BODY_MAX, .unknown_max = UNKNOWN_MAX, .of_each_max = OF_PEER_MAX,
+        .idle_ms = IDLE_MS, .life_ms = 2 * LIFE_MAX_S * 1000, .arg = h, .whose = whose_certificate, .name = name_of,
+        .request = take_request, .refused = on_refused, .listening = on_listening, .full = on_full,
+    };
+
+    snprintf(h->members, sizeof h->members, "Rekey-Session: %s\r\n", h->session);
+    return rkp_https_new(&conf, h->base, h->trust, &h->server);
 }
 
 int
 loop_open(struct hub *h, struct rk_call *call)
 {
     static const struct timeval tick = {TICK_MS / 1000, 0};
-    struct event_config *config;
 
-    event_set_log_callback(no_words);
     h->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (h->wake_fd < 0)
         return h->host->fail(call, RK_E_IO, "no event descriptor: %s; raise LimitNOFILE", strerror(errno));
-    config = event_config_new();
-    if (config) {
-        event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
-        h->base = event_base_new_with_config(config);
-        event_config_free(config);
-    }
+    h->base = rkp_https_base();
     h->inbox = calloc(INBOX_MAX, sizeof *h->inbox);
     if (h->base) {
         h->wake = event_new(h->base, h->wake_fd, EV_READ | EV_PERSIST, on_wake, h);
         h->tick = event_new(h->base, -1, EV_PERSIST, on_tick, h);
     }
-    if (!h->wake || !h->tick || !h->inbox || event_add(h->wake, NULL) < 0 || event_add(h->tick, &tick) < 0)
+    if (!h->wake || !h->tick || !h->inbox || event_add(h->wake, NULL) < 0 || event_add(h->tick, &tick) < 0 ||
+        make_server(h) != RK_OK)
         return h->host->fail(call, RK_E_NOMEM, "out of memory, or of descriptors, for the event loop");
     return RK_OK;
 }

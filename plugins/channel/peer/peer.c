@@ -7,12 +7,9 @@
  */
 #include "peer.h"
 
-#include <event2/util.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define NOT_LISTENING_MS 1000 /* how long a watch goes on without the listener before it says so */
 
@@ -160,8 +157,6 @@ static int
 read_options(struct hub *h, struct rk_call *call, const struct rk_conf *conf)
 {
     const char *listen = h->host->conf_str(conf, "listen"), *sae = h->host->conf_str(conf, RK_CONF_SAE);
-    struct sockaddr_storage addr;
-    int len = sizeof addr;
 
     h->connect_ms = (int)h->host->conf_int(conf, "connect-timeout");
     h->request_ms = (int)h->host->conf_int(conf, "request-timeout");
@@ -171,7 +166,7 @@ read_options(struct hub *h, struct rk_call *call, const struct rk_conf *conf)
     h->sae = sae ? strdup(sae) : NULL;
     if (!h->listen || (sae && !h->sae))
         return h->host->fail(call, RK_E_NOMEM, "out of memory");
-    if (evutil_parse_sockaddr_port(h->listen, (struct sockaddr *)&addr, &len) < 0 || !strrchr(h->listen, ':'))
+    if (!rkp_https_listen_ok(h->listen))
         return h->host->fail(call, RK_E_CONFIG, "listen: %s: wanted is an address with a port, as 0.0.0.0:8470",
                              h->listen);
     return read_peers(h, call, conf);
@@ -195,13 +190,13 @@ peer_fini(void *inst)
 {
     struct hub *h = inst;
 
-    server_close(h);
+    rkp_https_free(&h->server);
     for (size_t i = 0; i < h->n_remotes; i++)
         client_close(&h->remotes[i]);
     free(h->remotes);
     links_free(h);
     loop_close(h);
-    trust_unref(&h->trust);
+    rkp_trust_unref(&h->trust);
     rkp_certs_close(&h->certs);
     pthread_mutex_destroy(&h->lock);
     free(h->listen);
@@ -230,7 +225,7 @@ open_all(struct hub *h, struct rk_call *call, const struct rk_conf *conf)
 
     err = err ? err : make_session(h, call);
     err = err ? err : rkp_certs_open(&h->certs, call, conf);
-    if (!err && !(h->trust = trust_new(h, h->certs.creds, &why)))
+    if (!err && !(h->trust = rkp_trust_new(h->host, h->certs.creds, &why)))
         err = h->host->fail(call, RK_E_CONFIG, "cert: %s: %s", h->certs.cert_path, why);
     err = err ? err : loop_open(h, call);
     for (size_t i = 0; !err && i < h->n_remotes; i++)
@@ -360,12 +355,12 @@ peer_watch(void *inst, struct rk_call *call, struct rk_post *posts, size_t max, 
     *n = 0;
     if (max == 0 || max > WATCH_MAX)
         return h->host->fail(call, RK_E_CONTRACT, "watch for %zu records; 1 to %d can be", max, WATCH_MAX);
-    err = loop_run(h, call, h->listener ? -1 : NOT_LISTENING_MS);
+    err = loop_run(h, call, rkp_https_is_open(h->server) ? -1 : NOT_LISTENING_MS);
     for (; *n < max && h->inbox_n > 0; h->inbox_n--) {
         posts[(*n)++] = h->inbox[h->inbox_at];
         h->inbox_at = (h->inbox_at + 1) % INBOX_MAX;
     }
-    if (!err && !h->listener && *n == 0)
+    if (!err && !rkp_https_is_open(h->server) && *n == 0)
         err = h->host->fail(call, RK_E_IO, "listen: %s: %s; is another program there, is it an address of this host?",
                             h->listen, h->listen_error);
     return err;

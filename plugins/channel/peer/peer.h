@@ -3,19 +3,18 @@
  * peer.c     options, life of an instance, publish, attach, watch
  * links.c    the newest record of each link, and what is due to whom
  * loop.c     the event loop, which runs in watch alone: wake, tick, inbox
- * server.c   the listener and its connections;  request.c  what comes on one
+ * request.c  what comes on a connection to the listener (plugins/common/https)
  * client.c   requests to the peers: libcurl in the loop
- * trust.c    TLS: contexts, and whose certificate is believed
+ * trust.c    whose certificate is believed
  * test.c     rekeyctl peer test
- * head.c, body.c  read what a peer sends, in place
+ * body.c     reads what a peer sends, in place
  */
 #ifndef PEER_H
 #define PEER_H
 
 #include "body.h"
-#include "head.h"
 
-#include "../../common/tls/certs.h"
+#include "../../common/https/https.h"
 
 #include <rekey/channel.h>
 
@@ -30,25 +29,14 @@
 #define WATCH_MAX 64          /* of one watch (rekey/channel.h) */
 #define WORDS_MAX 200         /* of a text on a refusal [bytes] */
 #define HASH_SIZE 4096        /* buckets; a power of 2 */
+#define HEAD_PATH "/rekey/v1/records"
+#define HEAD_TYPE "application/x-rekey-records"
+#define SESSION_LEN RKP_SESSION_LEN
 #define LIFE_MAX_S 3600L      /* a connection older than that is made anew: certificates are looked at again */
 
-struct bufferevent;
 struct event;
 struct event_base;
-struct evconnlistener;
 struct rkp_probe;
-
-/* ---- what is trusted ---- */
-
-/* What the files held, as OpenSSL's objects; not changed any more. */
-struct trust {
-    unsigned refs; /* of the loop, and under hub.lock */
-    X509 *cert;
-    STACK_OF(X509) *chain; /* above it */
-    EVP_PKEY *key;
-    X509_STORE *ca;
-    SSL_CTX *server;
-};
 
 /* ---- links ---- */
 
@@ -66,14 +54,6 @@ struct link {
 
 /* ---- peers ---- */
 
-/* What a handshake with a peer came to. */
-struct handshake {
-    int verify_err;  /* X509_V_ERR_..., 0: none */
-    bool other_sae;  /* the certificate does not name the peer */
-    int alert;       /* fatal TLS alert of the other end, -1: none */
-    int64_t ends_s;  /* of its certificate, 0: not known */
-};
-
 struct remote {
     struct hub *hub;
     char sae[RK_SAE_MAX + 1];  /* "": not known yet, with the option url; under lock */
@@ -86,7 +66,7 @@ struct remote {
     CURLM *multi;
     CURL *easy;
     struct curl_slist *headers;
-    struct trust *trust; /* of its connection */
+    struct rkp_trust *trust; /* of its connection */
     struct event *curl_timer, *next; /* next: when something is to be done again */
     struct link *batch[BODY_LINES_MAX];
     size_t n_batch;
@@ -95,7 +75,7 @@ struct remote {
     char answer[BODY_LINES_MAX * (RK_LINK_MAX + 10)];
     size_t answer_len;
     char answer_session[SESSION_LEN + 1];
-    struct handshake shake; /* the last */
+    struct rkp_handshake shake; /* the last */
     char err_text[CURL_ERROR_SIZE];
     struct rkp_probe *probe; /* of a test: hears of the handshake; else NULL */
     bool busy, waiting;     /* a request is under way; next says when there may be another */
@@ -107,24 +87,6 @@ struct remote {
     int64_t away_since_ms, said_ms; /* 0: it is there */
     char said[40];          /* why it is away, as it begins */
     unsigned handshakes;
-};
-
-/* ---- connections of peers to us ---- */
-
-struct conn {
-    struct conn *next, *prev;
-    struct hub *hub;
-    struct remote *remote; /* whose certificate it showed; NULL: not known yet */
-    struct bufferevent *bev;
-    struct event *deadline;
-    int64_t since_ms;
-    unsigned char from[16]; /* address; IPv4 in the first four bytes */
-    struct handshake shake;
-    struct trust *trust;
-    bool open;     /* the handshake is done */
-    bool started;  /* of a request something has come */
-    bool closing;  /* after what is being written */
-    bool writing;
 };
 
 struct hub {
@@ -148,10 +110,9 @@ struct hub {
     struct rk_call *call; /* the watch that runs */
     struct event_base *base;
     struct event *wake, *tick;
-    struct trust *trust;
-    struct evconnlistener *listener;
-    struct conn *conns; /* newest first */
-    size_t n_unknown;   /* those whose handshake is not done */
+    struct rkp_trust *trust;
+    struct rkp_https *server;
+    char members[40 + SESSION_LEN]; /* of the head of each answer */
     struct rk_post *inbox; /* ring */
     size_t inbox_at, inbox_n;
     int64_t words_ms; /* the last words on a refusal */
@@ -209,29 +170,18 @@ void hub_refused(struct hub *h, const char *who, const char *why);
 
 /* ---- trust.c ---- */
 
-/* trust_new - from what the files held.   ret: NULL with a static text in *why
- * trust_ref, trust_unref - hold it; the loop's */
-struct trust *trust_new(struct hub *h, const struct rkp_creds *c, const char **why);
-struct trust *trust_ref(struct trust *t);
-void trust_unref(struct trust **t);
-/* trust_hook - CURLOPT_SSL_CTX_FUNCTION; arg is the remote */
+/* whose_certificate - which peer, of the hub, connects to us;  NULL: none
+ * trust_hook - CURLOPT_SSL_CTX_FUNCTION; arg is the remote
+ * trust_why - what was wrong in a handshake, as far as it was seen; NULL: nothing */
+extern const char not_of_the_peer[];
+void *whose_certificate(void *hub, X509 *cert);
 CURLcode trust_hook(CURL *easy, void *ctx, void *arg);
-/* trust_why - what was wrong in a handshake, as far as it was seen; NULL: nothing */
-const char *trust_why(const struct handshake *s);
+const char *trust_why(const struct rkp_handshake *s);
 
-/* ---- server.c ---- */
+/* ---- request.c ---- */
 
-/* server_open - listen, when it does not yet;  server_close - end it with all its connections
- * server_renew - connections made with older certificates end when they are idle */
-void server_open(struct hub *h);
-void server_close(struct hub *h);
-void server_renew(struct hub *h);
-/* conn_free - end one */
-void conn_free(struct conn *c);
-/* conn_wait - it ends when nothing else happens in that time */
-void conn_wait(struct conn *c, int ms);
-/* conn_read - take what has come (request.c) */
-void conn_read(struct conn *c);
+/* take_request - of the server: a whole request of a peer */
+void take_request(void *hub, struct rkp_conn *c, const struct rkp_head *head, char *body);
 
 /* ---- client.c ---- */
 

@@ -122,7 +122,7 @@ step_sae(const struct walk *w)
         return STEP(w, "sae-id", RK_E_CONFIG,
                     "no link has told yet whose url it is; the certificate names %s: write it as peers: [\"SAE %s\"]",
                     w->probe.ids, w->r.url);
-    if (w->r.shake.other_sae)
+    if (w->r.shake.not_named)
         return STEP(w, "sae-id", RK_E_AUTH,
                     "the certificate does not name the peer %s: it names %s; is it the URL of the right peer?",
                     w->r.sae, w->probe.ids);
@@ -133,7 +133,7 @@ step_sae(const struct walk *w)
 static int
 step_tls(const struct walk *w, CURLcode rc)
 {
-    const struct handshake *s = &w->r.shake;
+    const struct rkp_handshake *s = &w->r.shake;
 
     if (rc == CURLE_OK)
         return STEP(w, "tls", RK_OK, "%s with %s; the peer takes our certificate", w->probe.version, w->probe.cipher);
@@ -183,7 +183,7 @@ walk_peer(struct walk *w)
 /* ---- this end ---- */
 
 static void
-own_names(struct hub *h, struct rk_call *call, const struct trust *t)
+own_names(struct hub *h, struct rk_call *call, const struct rkp_trust *t)
 {
     if (h->sae && !rkp_cert_names(t->cert, h->sae))
         h->host->step(call, "own-sae-id", RK_E_CONFIG,
@@ -229,7 +229,7 @@ step_listen(struct hub *h, struct rk_call *call)
 }
 
 static void
-test_own(struct hub *h, struct rk_call *call, const struct trust *t, const struct rkp_creds *creds)
+test_own(struct hub *h, struct rk_call *call, const struct rkp_trust *t, const struct rkp_creds *creds)
 {
     const struct rkp_way way = {.host = h->host, .call = call, .certs = &h->certs};
 
@@ -260,7 +260,7 @@ host_of(const char *url)
 }
 
 static int
-begin(struct walk *w, const struct remote *of, struct trust *t)
+begin(struct walk *w, const struct remote *of, struct rkp_trust *t)
 {
     struct remote *r = &w->r;
 
@@ -282,7 +282,7 @@ begin(struct walk *w, const struct remote *of, struct trust *t)
 }
 
 static int
-test_peer(struct hub *h, struct rk_call *call, size_t i, struct trust *t)
+test_peer(struct hub *h, struct rk_call *call, size_t i, struct rkp_trust *t)
 {
     struct walk *w = calloc(1, sizeof *w);
     int err;
@@ -317,13 +317,13 @@ peer_test(void *inst, struct rk_call *call)
 {
     struct hub *h = inst;
     struct rkp_creds *creds;
-    struct trust *t;
+    struct rkp_trust *t;
     const char *text = "";
     int first = RK_OK;
 
     rkp_certs_look(&h->certs, call);
     creds = rkp_certs_ref(&h->certs);
-    t = trust_new(h, creds, &text);
+    t = rkp_trust_new(h->host, creds, &text);
     if (!t)
         first = h->host->step(call, "certificate", RK_E_CONFIG, "%.120s: %s", h->certs.cert_path, text);
     else
@@ -337,6 +337,6 @@ peer_test(void *inst, struct rk_call *call)
             break;
     }
     rkp_certs_unref(&h->certs, &creds);
-    trust_unref(&t);
+    rkp_trust_unref(&t);
     return first;
 }

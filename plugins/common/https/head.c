@@ -12,6 +12,7 @@ struct text {
 };
 
 struct seen { /* members that may come once only */
+    const struct rkp_head_rule *rule;
     bool length, type, session;
 };
 
@@ -37,9 +38,18 @@ trimmed(struct text t)
     return t;
 }
 
+static bool
+is_path(struct text path, const struct rkp_head_rule *rule, size_t *at)
+{
+    for (*at = 0; rule->paths[*at]; ++*at)
+        if (same(path, rule->paths[*at]))
+            return true;
+    return false;
+}
+
 /* "POST /rekey/v1/records HTTP/1.1" */
 static int
-request_line(struct text line)
+request_line(struct text line, const struct rkp_head_rule *rule, struct rkp_head *h)
 {
     const char *blank = memchr(line.at, ' ', line.len), *second;
     struct text method, path, version;
@@ -55,13 +65,13 @@ request_line(struct text line)
     version = (struct text){second + 1, line.len - path.len - 1};
     if (!same(version, "HTTP/1.1"))
         return version.len == 8 && memcmp(version.at, "HTTP/", 5) == 0 ? 505 : 400;
-    if (!same(path, HEAD_PATH))
+    if (!is_path(path, rule, &h->path))
         return 404;
     return same(method, "POST") ? 200 : 405;
 }
 
 static int
-content_length(struct text value, struct head *h)
+content_length(struct text value, struct rkp_head *h)
 {
     h->body_len = 0;
     if (value.len == 0)
@@ -77,15 +87,15 @@ content_length(struct text value, struct head *h)
 }
 
 static int
-session(struct text value, struct head *h)
+session(struct text value, struct rkp_head *h)
 {
-    if (value.len != SESSION_LEN)
+    if (value.len != RKP_SESSION_LEN)
         return 400;
     for (size_t i = 0; i < value.len; i++)
         if (!memchr("0123456789abcdef", value.at[i], 16))
             return 400;
-    memcpy(h->session, value.at, SESSION_LEN);
-    h->session[SESSION_LEN] = '\0';
+    memcpy(h->session, value.at, RKP_SESSION_LEN);
+    h->session[RKP_SESSION_LEN] = '\0';
     return 200;
 }
 
@@ -99,7 +109,7 @@ once(bool *seen)
 }
 
 static int
-member(struct text name, struct text value, struct head *h, struct seen *seen)
+member(struct text name, struct text value, struct rkp_head *h, struct seen *seen)
 {
     int code = 200;
 
@@ -107,13 +117,13 @@ member(struct text name, struct text value, struct head *h, struct seen *seen)
         code = once(&seen->length);
         return code == 200 ? content_length(value, h) : code;
     }
-    if (is(name, "Rekey-Session")) {
+    if (seen->rule->session && is(name, seen->rule->session)) {
         code = once(&seen->session);
         return code == 200 ? session(value, h) : code;
     }
     if (is(name, "Content-Type")) {
         code = once(&seen->type);
-        return code == 200 && !is(value, HEAD_TYPE) ? 415 : code;
+        return code == 200 && !is(value, seen->rule->type) ? 415 : code;
     }
     if (is(name, "Transfer-Encoding"))
         return 411; /* a length is wanted before the first byte of a body */
@@ -126,7 +136,7 @@ member(struct text name, struct text value, struct head *h, struct seen *seen)
 
 /* "Name: value" */
 static int
-header_line(struct text line, struct head *h, struct seen *seen)
+header_line(struct text line, struct rkp_head *h, struct seen *seen)
 {
     const char *colon = memchr(line.at, ':', line.len);
     struct text name;
@@ -142,9 +152,9 @@ header_line(struct text line, struct head *h, struct seen *seen)
 
 /* The lines of a whole head, len up to and with its empty line. */
 static int
-lines(const char *text, size_t len, struct head *h)
+lines(const struct rkp_head_rule *rule, const char *text, size_t len, struct rkp_head *h)
 {
-    struct seen seen = {false, false, false};
+    struct seen seen = {rule, false, false, false};
     int code = 200;
     bool first = true;
 
@@ -154,7 +164,7 @@ lines(const char *text, size_t len, struct head *h)
 
         if (memchr(line.at, '\0', line.len) || memchr(line.at, '\n', line.len) || memchr(line.at, '\r', line.len))
             return 400;
-        code = first ? request_line(line) : header_line(line, h, &seen);
+        code = first ? request_line(line, rule, h) : header_line(line, h, &seen);
         first = false;
         text = end + 2;
         len -= line.len + 2;
@@ -165,13 +175,13 @@ lines(const char *text, size_t len, struct head *h)
 }
 
 int
-head_read(const char *text, size_t len, struct head *h)
+rkp_head_read(const struct rkp_head_rule *rule, const char *text, size_t len, struct rkp_head *h)
 {
-    const char *end = memmem(text, len < HEAD_MAX ? len : HEAD_MAX, "\r\n\r\n", 4);
+    const char *end = memmem(text, len < RKP_HEAD_MAX ? len : RKP_HEAD_MAX, "\r\n\r\n", 4);
 
-    *h = (struct head){.len = 0};
+    *h = (struct rkp_head){.len = 0};
     if (!end)
-        return len >= HEAD_MAX ? 431 : 0;
+        return len >= RKP_HEAD_MAX ? 431 : 0;
     h->len = (size_t)(end - text) + 4;
-    return lines(text, h->len, h);
+    return lines(rule, text, h->len, h);
 }
