@@ -2,7 +2,6 @@
 #include "skew.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FRESH_MS 60000 /* later the clocks of two hosts have drifted apart by more than a path delays */
@@ -60,25 +59,38 @@ rk_times_add(char *facts, const struct rk_times *t)
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         put(text, t, ways[i].staged, ways[i].switched);
         if (len + (len > 0) + strlen("t=") + strlen(text) <= RK_FACTS_MAX) {
-            sprintf(facts + len, "%st=%s", len ? "," : "", text);
+            strcpy(stpcpy(facts + len, len ? ",t=" : "t="), text);
             return;
         }
     }
 }
 
-/* A number at *at, which moves behind it; -1: there is none. */
+/* Of base 36; -1: it is none. */
+static int
+digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'z' ? c - 'a' + 10 : -1;
+}
+
+/* A number at *at, which moves behind it; -1: there is none.  By hand: each end of each step reads some. */
 static int64_t
 get_number(const char **at)
 {
-    size_t n = strspn(*at, "0123456789abcdefghijklmnopqrstuvwxyz");
-    char digits[DIGITS_MAX + 1];
+    const char *end = *at;
+    int64_t number = 0;
+    int digit;
 
-    if (n == 0 || n > DIGITS_MAX)
+    while ((digit = digit_of(*end)) >= 0) {
+        if (end++ - *at == DIGITS_MAX)
+            return -1;
+        number = number * 36 + digit;
+    }
+    if (end == *at)
         return -1;
-    memcpy(digits, *at, n);
-    digits[n] = '\0';
-    *at += n;
-    return strtoll(digits, NULL, 36);
+    *at = end;
+    return number;
 }
 
 static bool
