@@ -395,17 +395,48 @@ show_class(const struct end *end, uint32_t before)
            class == RK_CLASS_C ? " note=\"allowed, without a fallback slot\"" : "");
 }
 
+static const char *
+number(char text[24], uint64_t v)
+{
+    char *at = text + 23;
+
+    *at = '\0';
+    do
+        *--at = (char)('0' + v % 10);
+    while ((v /= 10) > 0);
+    return at;
+}
+
+/* Texts one behind the other; what does not fit is cut.   in: parts  end with NULL */
+static void
+join(char *out, size_t size, const char *const *parts)
+{
+    for (size_t n; *parts; parts++, out += n, size -= n) {
+        n = strlen(*parts);
+        n = n < size ? n : size - 1;
+        memcpy(out, *parts, n);
+    }
+    *out = '\0';
+}
+
+/* Put together by hand, for nearly all of a log are these: one line of each step of each end. */
 static void
 show_note(struct end *end, const struct rk_todo *todo, int64_t took_ms)
 {
     const struct rk_end *e = &end->live->e;
     bool bad = todo->note_bad, done = strcmp(todo->note, "rotated") == 0;
+    int level = bad ? RK_LOG_WARNING : done ? RK_LOG_NOTICE : RK_LOG_INFO;
+    const char which[2] = {e->d.end, '\0'}, *why = bad ? e->last_why : NULL;
+    char seq[24], took[24], text[RK_TEXT_MAX + RK_WHY_MAX];
 
-    rk_log(bad ? RK_LOG_WARNING : done ? RK_LOG_NOTICE : RK_LOG_INFO,
-           "ev=%s link=%s end=%c role=%s seq=%llu key_id=%s took_ms=%lld res=%s%s%s%s", todo->note, end->conf->name,
-           e->d.end, e->d.role == RK_MASTER ? "master" : "slave", (unsigned long long)e->d.seq, todo->note_key,
-           (long long)took_ms, rk_err_name(bad ? e->last_err : RK_OK), bad ? " why=\"" : "", bad ? e->last_why : "",
-           bad ? "\"" : "");
+    if (level > rk_log_level())
+        return;
+    join(text, sizeof text, (const char *const[]){
+        "ev=", todo->note, " link=", end->conf->name, " end=", which,
+        " role=", e->d.role == RK_MASTER ? "master" : "slave", " seq=", number(seq, e->d.seq),
+        " key_id=", todo->note_key, " took_ms=", number(took, (uint64_t)took_ms),
+        " res=", rk_err_name(bad ? e->last_err : RK_OK), why ? " why=\"" : NULL, why, "\"", NULL});
+    rk_log(level, "%s", text);
 }
 
 static void
