@@ -38,6 +38,7 @@ struct rk_journal {
     int64_t last_id;       /* newest event */
     uint32_t epoch;        /* of what callers remember about rows: another one after they may have changed */
     uint64_t damaged;
+    int64_t folded_ns;     /* when the log was last folded into the file */
     char path[JOURNAL_PATH_BYTES];
 };
 

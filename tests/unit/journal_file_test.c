@@ -520,6 +520,51 @@ test_folder_gone(void **state)
     renewed(p, j, false);
 }
 
+/* Groups of some pages each; last_ns: when the log is said to have been folded back before each.   ret: pages in it */
+static long
+log_after(const struct place *p, struct rk_journal *j, int groups, int64_t last_ns)
+{
+    static uint64_t seq = 3; /* a row that stays as it is would not be written */
+    char name[128], link[32];
+    struct stat st;
+
+    for (int g = 0; g < groups; g++) {
+        for (int i = 0; i < 8000; i += 25) {
+            snprintf(link, sizeof link, "link-%d", i);
+            assert_int_equal(put(j, link, ++seq), RK_OK);
+        }
+        j->folded_ns = last_ns;
+        assert_int_equal(commit(j), RK_OK);
+    }
+    snprintf(name, sizeof name, "%s-wal", p->path);
+    assert_int_equal(stat(name, &st), 0);
+    return (long)st.st_size / 4096;
+}
+
+/* A log that is written over is cheaper than one that grows: it is kept short, but not by more than a second's work. */
+static void
+test_log_folded(void **state)
+{
+    const struct place *p = *state;
+    struct rk_journal *j = opened(p);
+    char link[32];
+    long before, after;
+
+    for (int i = 0; i < 8000; i++) {
+        snprintf(link, sizeof link, "link-%d", i);
+        assert_int_equal(put(j, link, 3), RK_OK);
+    }
+    before = log_after(p, j, 1, 0);
+    assert_true(before > 128 && before < 300);
+    after = log_after(p, j, 12, 0); /* a second after the last time it is folded back, and begun anew */
+    assert_true(after < 2 * before);
+    after = log_after(p, j, 8, INT64_MAX); /* within that second it is not */
+    assert_true(after > 3 * before);
+    after = log_after(p, j, 6, INT64_MAX); /* but at the latest when it is long */
+    assert_true(after > 1000 && after < 1500);
+    rk_journal_close(&j);
+}
+
 /* Pages that go bad below a running journal: seen when they are read again, which the cache may put off for long. */
 static void
 test_bad_pages(void **state)
@@ -610,7 +655,7 @@ main(void)
         AT_PLACE(test_index),       AT_PLACE(test_aside),           AT_PLACE(test_not_broken),
         AT_PLACE(test_deleted),     AT_PLACE(test_all_deleted),     AT_PLACE(test_log_deleted),
         AT_PLACE(test_replaced),    AT_PLACE(test_folder_gone),     AT_PLACE(test_bad_pages),
-        AT_PLACE(test_sums),
+        AT_PLACE(test_sums),        AT_PLACE(test_log_folded),
     };
 
     return cmocka_run_group_tests_name("journal_file", tests, NULL, NULL);
