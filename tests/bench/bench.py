@@ -182,9 +182,9 @@ def compare(folder):
 SOURCE_RATE = 1000  # rotations a second, whatever the number of links
 
 
-def source_row(kme, links):
-    r = sources.measure(kme, links, SOURCE_RATE, RUN_S)
-    name = "%d links, each %d s" % (links, links // SOURCE_RATE)
+def source_row(kme, links, pairs):
+    r = sources.measure(kme, links, SOURCE_RATE, RUN_S, pairs)
+    name = "%d links of %d pairs, each %d s" % (links, pairs, links // SOURCE_RATE)
     if r is None:
         row(name, "-", "not all of them rotated in time")
         return None
@@ -234,15 +234,15 @@ def source_others(kme):
 
 
 def source(folder):
-    title("keys by etsi014 over mutual TLS, %d SAE pairs: processor time of one rotation, both ends, without the KMEs; "
-          "%.0f s" % (sources.PAIRS, RUN_S))
+    title("keys by etsi014 over mutual TLS, by SAE pairs: processor time of one rotation, both ends, without the KMEs; "
+          "%.0f s" % RUN_S)
     why = sources.missing()
     if why:
         row("sources", "-", why)
         return
     with sources.Kme(folder) as kme:
-        for links in (1000, 10000, 100000):
-            source_row(kme, links)
+        for links, pairs in ((1000, 10), (1000, sources.PAIRS), (10000, sources.PAIRS), (100000, sources.PAIRS)):
+            source_row(kme, links, pairs)
         source_others(kme)
         source_memory(kme)
 

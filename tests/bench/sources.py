@@ -1,4 +1,4 @@
-# sources.py - what a rotation costs with keys from KMEs: etsi014 over mutual TLS, 100 pairs of SAEs.
+# sources.py - what a rotation costs with keys from KMEs: etsi014 over mutual TLS, up to 100 pairs of SAEs.
 #
 # One rekey-kme is both KMEs of all pairs; what it uses is not counted, its own counters say how often it was asked and
 # connected to.  It keeps idle connections for two minutes, and is asked to by the option keep-alive.  The master ends
@@ -85,19 +85,19 @@ class Kme:
                 "keep-alive: 60s }" % (name, self.url[kme], pki, sae, pki, sae, pki))
 
 
-def config(kme, links, interval_ms, level="info"):
-    """Links in PAIRS equal groups, each with devices of its own: as many sites with links to one."""
-    each = links // PAIRS
+def config(kme, links, interval_ms, level="info", pairs=PAIRS):
+    """Links in so many equal groups, each with devices of its own: as many sites with links to one."""
+    each = links // pairs
     ports = min(each, PORTS)
     lines = ["sae: SAE_A", "state-dir: %s/state" % kme.dir, "control: %s/ctl.sock" % kme.dir, "log-level: " + level,
              "sources:", kme.source("ka", "kme-a", "SAE_A")]
-    lines += [kme.source("kb%02d" % i, "kme-b", slave(i)) for i in range(PAIRS)] + ["devices:"]
-    for i in range(PAIRS):
+    lines += [kme.source("kb%02d" % i, "kme-b", slave(i)) for i in range(pairs)] + ["devices:"]
+    for i in range(pairs):
         for j in range(-(-each // ports)):
             lines += ["  a%d-%d: { plugin: sim }" % (i, j), "  b%d-%d: { plugin: sim }" % (i, j)]
     lines += ["defaults: { interval: %dms, verify: %dms, drain: 50ms, source: ka, channel: local }" %
               (interval_ms, interval_ms), "links:"]
-    for i in range(PAIRS):
+    for i in range(pairs):
         for k in range(each):
             where = (i, k // ports, k, i, k // ports, k)
             lines.append("  - { name: l%02d-%05d, device: a%d-%d, interface: p%d, peer-device: b%d-%d, "
@@ -133,9 +133,9 @@ class Log:
         return True
 
 
-def measure(kme, links, rate, seconds):
+def measure(kme, links, rate, seconds, pairs=PAIRS):
     """A dict of figures of links that rotate at that rate [1/s], or None when they did not all begin to."""
-    config(kme, links, max(100, 1000 * links // rate))
+    config(kme, links, max(100, 1000 * links // rate), pairs=pairs)
     path = kme.dir + "/log"
     with open(path, "wb") as out, rig.Daemon(kme.dir, stderr=out) as daemon:
         log = Log(path)
