@@ -22,6 +22,7 @@ struct device_ask {
     char device[RK_NAME_MAX + 1];
     struct hearer to; /* row NULL: nobody hears */
     bool prepare, apply;
+    bool carries;     /* the device is to show and hear the records of a link */
     int64_t deadline_ns;
     struct errand errand;
     bool under_way, late;
@@ -195,7 +196,7 @@ part(struct daemon *d, struct wake *w)
 
     a->part = a->n - a->at < RK_BATCH_MAX ? a->n - a->at : RK_BATCH_MAX;
     a->errand = (struct errand){.inst = inst, .verb = a->prepare ? RK_V_PREPARE : RK_V_DISCOVER,
-                                .budget_ms = left_ms, .apply = a->apply,
+                                .budget_ms = left_ms, .apply = a->apply, .carries = a->carries,
                                 .ifaces = a->part ? (const char *const *)&a->ifaces[a->at] : NULL, .n = a->part,
                                 .line = on_line, .found = on_found, .done = on_done, .arg = a};
     if (!inst || left_ms <= 0) {
@@ -249,6 +250,21 @@ add_iface(struct device_ask *a, const char *iface)
     return more[a->n++] != NULL;
 }
 
+/* As carry_path() has it, of a link that may not be there yet. */
+static bool
+is_carried(const struct device_ask *a, const struct rk_link_conf *l)
+{
+    const struct rk_conf_set *set = a->d->conf;
+
+    for (unsigned i = 0; i < l->n_channels && !strchr(l->iface, '@'); i++) {
+        const struct host *h = sup_host(a->d, set->instances[i ? l->more_channels[i - 1] : l->channel].plugin);
+
+        if (h && (h->hello.ops & RK_OFFERS_ENCODE))
+            return inst_offers(inst_find(a->d, a->device), RK_OFFERS_NEIGHBOURS);
+    }
+    return false;
+}
+
 /* Those of its links that it has in the configuration; discovered ones are among them. */
 static bool
 add_ifaces(struct device_ask *a)
@@ -259,8 +275,10 @@ add_ifaces(struct device_ask *a)
     for (size_t i = 0; ok && a->prepare && i < set->n_links; i++) {
         const struct rk_link_conf *l = &set->links[i];
 
-        if (strcmp(set->instances[l->device].name, a->device) == 0)
+        if (strcmp(set->instances[l->device].name, a->device) == 0) {
+            a->carries |= is_carried(a, l);
             ok = add_iface(a, l->iface);
+        }
         if (ok && l->peer_device != SIZE_MAX && strcmp(set->instances[l->peer_device].name, a->device) == 0)
             ok = add_iface(a, l->peer_iface);
     }

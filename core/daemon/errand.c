@@ -157,7 +157,8 @@ on_done(void *arg, struct rk_reply *reply)
 static int
 send(struct errand *e)
 {
-    struct rk_call_msg m = {.verb = e->verb, .budget_ms = (uint32_t)e->budget_ms, .apply = e->apply, .n = e->n};
+    struct rk_call_msg m = {.verb = e->verb, .budget_ms = (uint32_t)e->budget_ms, .apply = e->apply,
+                           .carries = e->carries, .n = e->n};
     int err;
 
     m.items = rk_items_new(e->n);

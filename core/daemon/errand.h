@@ -13,7 +13,7 @@ struct errand {
     struct inst *inst;
     uint32_t verb;
     int64_t budget_ms;
-    bool apply;                 /* PREPARE */
+    bool apply, carries;        /* PREPARE */
     const char *const *ifaces;  /* PREPARE, NEIGHBOURS: n of them, at most RK_BATCH_MAX */
     size_t n;
     uint32_t number;            /* of the call; 0: it is not under way */

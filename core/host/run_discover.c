@@ -141,7 +141,8 @@ rk_run_prepare(struct rk_call *c)
 {
     const struct rk_device_ops *ops = &c->inst->module->device;
     const char **ifaces = calloc(c->msg.n + 1, sizeof *ifaces);
-    struct rk_prepare want = {.size = sizeof want, .apply = c->msg.apply != 0, .ifaces = ifaces};
+    struct rk_prepare want = {.size = sizeof want, .apply = c->msg.apply != 0, .ifaces = ifaces,
+                              .carries = c->msg.carries != 0};
     struct lines lines = {c, RK_OK};
     int err;
 

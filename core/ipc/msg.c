@@ -54,6 +54,7 @@ static const struct field call_fields[] = {
     F(rk_call_msg, 1, U32, verb), F(rk_call_msg, 2, U32, inst), F(rk_call_msg, 3, U32, budget_ms),
     F(rk_call_msg, 4, U32, bits), F(rk_call_msg, 5, STR, peer_sae), F(rk_call_msg, 6, U32, min_bits),
     F(rk_call_msg, 7, U32, fetch), F(rk_call_msg, 8, U32, apply),   F(rk_call_msg, 9, U32, read_ms),
+    F(rk_call_msg, 10, U32, carries),
 };
 
 static const struct field reply_fields[] = {

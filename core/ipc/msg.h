@@ -121,6 +121,7 @@ struct rk_call_msg {
     uint32_t min_bits;                 /* SOURCE_TEST: the shortest */
     uint32_t fetch;                    /* SOURCE_TEST: 1: take a key at the end, and drop it */
     uint32_t apply;                    /* PREPARE: 1: do it, not only tell it */
+    uint32_t carries;                  /* PREPARE: 1: the device carries records */
     uint32_t read_ms;                  /* APPLY: read the interfaces when it is done, at most so long [ms]; 0: not */
     char peer_sae[RK_SAE_MAX + 1];     /* GET_*, MIX, SOURCE_STATUS, SOURCE_TEST */
     struct rk_item *items;             /* n of them, one block */

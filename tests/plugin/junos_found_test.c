@@ -105,16 +105,19 @@ discovers(void **state)
 
 static struct jn_need need;
 
+static bool carries;
+
 static void
 make(const char *conf, const char *system, const char *const *ifaces)
 {
+    struct rk_prepare want = {.size = sizeof want, .ifaces = ifaces, .carries = carries};
     struct jn_view view = {.conf = read_conf(conf)};
     struct jn_system have;
     xmlDoc *doc = rig_text(system);
 
     assert_int_equal(jn_system_read(xmlDocGetRootElement(doc), device.opt.user, &have), RK_OK);
     xmlFreeDoc(doc);
-    assert_int_equal(jn_need_make(&device, &view, &have, ifaces, &need), RK_OK);
+    assert_int_equal(jn_need_make(&device, &view, &have, &want, &need), RK_OK);
     jn_system_free(&have);
     jn_conf_free(&fake_host, &view.conf);
 }
@@ -232,6 +235,37 @@ prepares_chain(void **state)
     device.opt.keying = JN_PSK;
 }
 
+/* Where records go by LLDP its times count; an operator's own stay, with a word about them. */
+static void
+prepares_lldp(void **state)
+{
+    static const char *const one[] = {"et-0/0/9", NULL};
+    static const char slow[] =
+        "<rpc-reply><configuration><protocols><lldp><advertisement-interval>30</advertisement-interval>"
+        "<transmit-delay>1</transmit-delay></lldp></protocols></configuration></rpc-reply>";
+
+    (void)state;
+    make(conf_text, system_text, one);
+    assert_false(says("set protocols lldp advertisement-interval 5"));
+    jn_need_free(&need);
+    carries = true;
+    make(conf_text, system_text, one);
+    assert_true(says("set protocols lldp advertisement-interval 5"));
+    assert_true(says("set protocols lldp transmit-delay 1"));
+    assert_valid();
+    jn_need_free(&need);
+    make(conf_text, slow, one);
+    assert_false(says("set protocols lldp advertisement-interval 5"));
+    assert_false(says("set protocols lldp transmit-delay 1"));
+    assert_true(says("its advertisement-interval is 30 s: 5 makes rotations quicker"));
+    assert_false(says("transmit-delay is"));
+    jn_need_free(&need);
+    carries = false;
+    make(conf_text, slow, one);
+    assert_false(says("makes rotations quicker"));
+    jn_need_free(&need);
+}
+
 /* Without names: the interfaces of the old script; and what was done is not needed again. */
 static void
 prepares_macros(void **state)
@@ -274,6 +308,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(discovers),       cmocka_unit_test(prepares), cmocka_unit_test(prepares_chain),
+        cmocka_unit_test(prepares_lldp),
         cmocka_unit_test(prepares_macros), cmocka_unit_test(names),
     };
     int failed;

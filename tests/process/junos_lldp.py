@@ -205,9 +205,23 @@ def without(w):
     w.lab.check()
 
 
+def prepared(w):
+    """rekeyctl prepare tells, and does, what makes LLDP quick where it carries records"""
+    device = at("psk", w.a)
+    ours = lambda said: [line for line in said["lines"] if line.startswith("set protocols lldp ")]  # noqa: E731
+    expect(ours(w.a.ask("prepare", device)) == [], "something is needed: %s", w.a.ask("prepare", device))
+    w.lab.do("edit", device, "delete protocols lldp transmit-delay; delete protocols lldp advertisement-interval")
+    wanted = ["set protocols lldp advertisement-interval 5", "set protocols lldp transmit-delay 1"]
+    expect(ours(w.a.ask("prepare", device)) == wanted, "needed is: %s", w.a.ask("prepare", device))
+    w.a.ask("prepare", device, "--apply", "--yes")
+    expect(ours(w.a.ask("prepare", device)) == [], "it was not done: %s", w.a.ask("prepare", device))
+    rotate(w, "psk")
+    w.lab.check()
+
+
 def main():
     w = rig.World(set_up)
-    cases = [(f.__doc__, w.case(f)) for f in (first_keys, goes_on, killed, frozen, mute, lazy, away, forged, without)]
+    cases = [(f.__doc__, w.case(f)) for f in (first_keys, goes_on, killed, frozen, mute, lazy, away, forged, without, prepared)]
     try:
         return rig.run_cases(cases + [("all ends well", w.last_case())])
     finally:

@@ -287,7 +287,7 @@ static void
 test_call_full(void **state)
 {
     struct rk_call_msg m = {.number = 5, .verb = RK_V_APPLY, .inst = 7, .budget_ms = UINT32_MAX, .bits = 256,
-                            .read_ms = 30000}, got;
+                            .read_ms = 30000, .carries = 1}, got;
     size_t len, n;
 
     (void)state;
@@ -308,6 +308,7 @@ test_call_full(void **state)
     assert_int_equal(got.budget_ms, UINT32_MAX);
     assert_int_equal(got.bits, 256);
     assert_int_equal(got.read_ms, 30000);
+    assert_int_equal(got.carries, 1);
     assert_string_equal(got.peer_sae, m.peer_sae);
     assert_int_equal(got.n, RK_BATCH_MAX);
     for (size_t i = 0; i < got.n; i++) {

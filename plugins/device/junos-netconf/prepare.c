@@ -139,6 +139,28 @@ need_lldp(struct jn_need *need, const struct jn_system *s, const char *iface)
         word(st, JN_LIST, "interface", iface);
 }
 
+/* Each word of a rotation waits for them where records go by LLDP; for MACsec alone they do not count. */
+static void
+need_quick_lldp(struct jn_need *need, const struct jn_system *s)
+{
+    const struct {
+        const char *name;
+        long is_s, want_s;
+    } times[] = {{"advertisement-interval", s->lldp_interval_s, 5}, {"transmit-delay", s->lldp_delay_s, 1}};
+    char text[80];
+
+    for (size_t i = 0; i < 2; i++) {
+        struct jn_statement *st = times[i].is_s < 0 ? begin(need, "protocols lldp") : NULL;
+
+        snprintf(text, sizeof text, "%ld", times[i].want_s);
+        if (st)
+            word(st, JN_LEAF, times[i].name, text);
+        snprintf(text, sizeof text, "%s is %ld s: %ld", times[i].name, times[i].is_s, times[i].want_s);
+        if (times[i].is_s > times[i].want_s)
+            remark(need, "# warning: records go by LLDP, and its %.80s makes rotations quicker", text);
+    }
+}
+
 /* By what the kind of port bears: 100G and more wrap the packet number of the others within minutes.
  * [not tried on routers: the router refuses what it has not, and prepare then says so] */
 static const char *
@@ -277,8 +299,9 @@ look_at_clock(struct jn_need *need, const struct jn_view *v, const struct jn_sys
 
 int
 jn_need_make(const struct jn_device *d, const struct jn_view *view, const struct jn_system *system,
-             const char *const *ifaces, struct jn_need *out)
+             const struct rk_prepare *want, struct jn_need *out)
 {
+    const char *const *ifaces = want->ifaces;
     const struct jn_conf *c = view->conf;
 
     *out = (struct jn_need){.list = NULL};
@@ -290,6 +313,8 @@ jn_need_make(const struct jn_device *d, const struct jn_view *view, const struct
         if (st)
             word(st, JN_LEAF, "port-id-subtype", "interface-name");
     }
+    if (want->size >= sizeof *want && want->carries)
+        need_quick_lldp(out, system);
     for (size_t i = 0; ifaces[i]; i++)
         need_iface(out, d, c, system, ifaces[i]);
     for (size_t i = 0; !ifaces[0] && i < c->n_port; i++)
@@ -330,11 +355,23 @@ read_login(const xmlNode *system, const char *user, struct jn_system *out)
             nc_child_text(n, "class", out->user_class, sizeof out->user_class);
 }
 
+/* A time of LLDP; -1: not set, or not as a number. */
+static long
+read_time(const xmlNode *lldp, const char *name)
+{
+    char text[24], *end;
+    long s = nc_child_text(lldp, name, text, sizeof text) && text[0] ? strtol(text, &end, 10) : -1;
+
+    return s >= 0 && !*end ? s : -1;
+}
+
 static int
 read_lldp(const xmlNode *lldp, struct jn_system *out)
 {
     char text[40];
 
+    out->lldp_interval_s = read_time(lldp, "advertisement-interval");
+    out->lldp_delay_s = read_time(lldp, "transmit-delay");
     out->lldp_names = nc_child_text(lldp, "port-id-subtype", text, sizeof text) && strcmp(text, "interface-name") == 0;
     for (const xmlNode *n = is_active(lldp) ? nc_child(lldp, "interface") : NULL; n; n = nc_next(n)) {
         char name[RK_IFACE_MAX + 1], plain[RK_IFACE_MAX + 1];

@@ -24,6 +24,7 @@ struct jn_system {
     char user_class[64];         /* of the user that is logged in as; "" not told */
     char (*lldp)[RK_IFACE_MAX + 1]; /* n_lldp interfaces with protocols lldp */
     size_t n_lldp;
+    long lldp_interval_s, lldp_delay_s; /* advertisement-interval, transmit-delay; -1 not set */
 };
 
 struct jn_need {
@@ -39,11 +40,12 @@ struct jn_need {
 int jn_system_read(const xmlNode *root, const char *user, struct jn_system *out);
 void jn_system_free(struct jn_system *s);
 
-/* jn_need_make - what is lacking for these interfaces (NULL-ended; none: those with apply-macro qkd)
+/* jn_need_make - what is lacking for the interfaces of want (none: those with apply-macro qkd), and for records when it
+ *                carries them
  * in:   view  configuration and clock.   out: *out (jn_need_free).   ret: RK_OK, RK_E_NOMEM; RK_E_CONFIG: too much
  * never: a key, a removal, another binding or mode than what is there */
 int jn_need_make(const struct jn_device *d, const struct jn_view *view, const struct jn_system *system,
-                 const char *const *ifaces, struct jn_need *out);
+                 const struct rk_prepare *want, struct jn_need *out);
 void jn_need_free(struct jn_need *need);
 
 /* jn_need_line - a statement as an operator types it: "set ...";  out[1024]

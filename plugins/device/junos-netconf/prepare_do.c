@@ -139,7 +139,7 @@ jn_prepare(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_l
     if (!err)
         err = get_system(d, call, &system);
     if (!err) {
-        err = jn_need_make(d, view, &system, want->ifaces, &need);
+        err = jn_need_make(d, view, &system, want, &need);
         if (err)
             err = d->host->fail(call, err, "%s", err == RK_E_NOMEM ? "out of memory"
                                  : "too much is needed for one commit");

@@ -126,6 +126,8 @@ struct rk_prepare {
     uint32_t size;               /* sizeof(struct rk_prepare) in the core's build */
     uint32_t apply;              /* 0: only tell what would be done; 1: do it */
     const char *const *ifaces;   /* interfaces of the links, NULL-ended */
+    uint32_t carries;            /* 1: the device itself shows and hears records of these links (RK_OP_DESCRIBE,
+                                  * neighbours), and should be quick to tell of changes */
 };
 typedef void rk_line_fn(void *arg, const char *line); /* one line for a person, or of the device's own configuration */
 
