@@ -317,7 +317,8 @@ do_heard(struct answer *a)
         return -1;
     pthread_mutex_lock(&world_lock);
     world_tick();
-    fputs(",\"neighbours\":[", a->out);
+    fprintf(a->out, ",\"said\":%llu,\"changes\":%llu,\"neighbours\":[", (unsigned long long)p->lldp.frames,
+            (unsigned long long)p->lldp.changes);
     for (size_t i = 0; i < p->lldp.n_heard; i++) {
         const struct lldp_frame *f = &p->lldp.heard[i].frame;
 

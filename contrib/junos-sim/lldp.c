@@ -100,6 +100,7 @@ static void
 advertise(struct sim_port *p, int64_t now)
 {
     struct lldp_port *l = &p->lldp;
+    struct lldp_frame last = l->said;
 
     l->sent_ms = now;
     l->send_ms = now + long_ms(l->conf.interval_s);
@@ -107,6 +108,8 @@ advertise(struct sim_port *p, int64_t now)
         return;
     if (!(faults(p) & LLDP_FROZEN) || !l->said.ttl_s)
         lldp_say(p, &l->said);
+    l->frames++;
+    l->changes += strcmp(last.text, l->said.text) != 0;
     if (p->peer)
         lldp_hear(p->peer, &l->said, now);
 }

@@ -14,9 +14,13 @@ LINKS = [("psk", "pre-shared-key", {}, {"interval": "2s"}),
 TEXT = "to the other side"
 LLDP = ("interface all", "port-id-subtype interface-name", "advertisement-interval 5", "transmit-delay 1")
 STRANGER = "02:00:00:aa:aa:aa"
-# Of a rotation: the key with what is said of it, and what is said of its end; each of them may be signed anew by a newer
-# key, which is a commit of its own.
-COMMITS = 5
+# Of a rotation: the key with what is said of it, and what is said of its end; now and then one of them is a commit of its
+# own.
+COMMITS = 3
+# Each of the three words of a rotation waits for one advertisement, and is looked for within a second, in which there are
+# two; four for the time until the next one is due; three times that for a busy machine.
+ADS_S = 20  # of LLDP: half a second here
+ADS = 3 * (3 * (1 + 2) + 4)
 
 
 def set_up(w):
@@ -205,6 +209,35 @@ def without(w):
     w.lab.check()
 
 
+def bounded(w):
+    """what waits for the next advertisement, waits for that one: a rotation is so many of them, and so many commits"""
+    for site in (w.a, w.b):
+        w.lab.do("edit", at("psk", site), "set protocols lldp advertisement-interval %d" % ADS_S)
+        w.lab.do("fault", at("psk", site), "lldp-lazy")
+    rotate(w, "psk")
+
+    def counts():
+        rows = [w.lab.do("heard", port(w, "psk", site)) for site in (w.a, w.b)]
+        commits = w.lab.commits()
+        return [w.a.end("psk")["rotations"]] + [
+            (row["said"], row["changes"], commits[at("psk", site)]) for row, site in zip(rows, (w.a, w.b))]
+
+    before = counts()
+    rotate(w, "psk")
+    now = counts()
+    n = now[0] - before[0]
+    for x, y in zip(now[1:], before[1:]):
+        said, changes, commits = (a - b for a, b in zip(x, y))
+        print("# in %d rotations: %d advertisements, %d of them new, %d commits" % (n, said, changes, commits))
+        expect(said <= n * ADS, "%d advertisements in %d rotations", said, n)
+        expect(commits <= n * COMMITS + 1, "%d commits in %d rotations", commits, n)  # one may belong to the next
+        expect(1 <= changes <= commits + 1, "%d words in %d commits", changes, commits)
+    for site in (w.a, w.b):
+        w.lab.do("edit", at("psk", site), "set protocols lldp advertisement-interval 5")
+        w.lab.do("clear", at("psk", site))
+    w.lab.check()
+
+
 def prepared(w):
     """rekeyctl prepare tells, and does, what makes LLDP quick where it carries records"""
     device = at("psk", w.a)
@@ -221,7 +254,8 @@ def prepared(w):
 
 def main():
     w = rig.World(set_up)
-    cases = [(f.__doc__, w.case(f)) for f in (first_keys, goes_on, killed, frozen, mute, lazy, away, forged, without, prepared)]
+    cases = [(f.__doc__, w.case(f)) for f in (first_keys, goes_on, killed, frozen, mute, lazy, away, forged,
+                                                   without, bounded, prepared)]
     try:
         return rig.run_cases(cases + [("all ends well", w.last_case())])
     finally:
