@@ -111,6 +111,10 @@
 /* How old an answer of a device may be that came with a change of it [ms]: one entry of the journal is written between
  * the two, and a disk that takes longer than this is ill.  A device of then may be another one by now. */
 #define RK_READING_MAX_MS 1000
+/* Groups that the journal commits: at most so many a second, after so many at once.  A rotation needs ten of them, so
+ * that some can go on at once without a pause; of a busy daemon a step waits for 10 ms at most. */
+#define RK_COMMITS_PER_S 100
+#define RK_COMMITS_BURST 50
 /* The host mixes keys by itself, and at once. */
 #define RK_MIX_BUDGET_MS 5000
 #define RK_PUBLISH_BUDGET_MS 10000

@@ -1,7 +1,7 @@
 /* daemon.c - start, loop and stop of rekeyd.
  *
  * Everything happens in callbacks of one libevent loop.  What they bring about is collected, and at the end of each
- * turn calls are dispatched and the journal is written once: that is what makes batches.
+ * turn calls are dispatched and the journal is written once, or under load once for some turns: that makes batches.
  */
 #include "device_ask.h"
 #include "discover.h"
@@ -114,14 +114,14 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    for (int round = 0; round < TURN_ROUNDS && (d->inbox || d->dirty || d->group_open); round++) {
+    for (int round = 0; round < TURN_ROUNDS && (d->inbox || d->dirty || store_due(d)); round++) {
         chan_local(d);
         dispatch_dirty(d);
         store_flush(d);
     }
     d->turn_due = false;
     arm_timer(d);
-    if (d->inbox || d->dirty || d->group_open)
+    if (d->inbox || d->dirty || store_due(d))
         turn_soon(d);
 }
 
@@ -435,6 +435,7 @@ rk_daemon_main(int argc, char **argv)
     rk_log_start("rekeyd", d.opt.log_level >= 0 ? d.opt.log_level : quiet ? RK_LOG_ERR : RK_LOG_INFO);
     d.commit_last = &d.commit;
     d.inbox_last = &d.inbox;
+    d.commits = (struct rk_bucket){.rate_per_s = RK_COMMITS_PER_S, .burst = RK_COMMITS_BURST};
     d.started_ns = rk_now_ns();
     umask(077);
     if (rk_process_harden() != RK_OK || make_loop(&d) != RK_OK) {

@@ -384,17 +384,19 @@ size_t mix_used(const struct end *end, const char *key_id, const struct inst *so
 const struct inst *mix_missing(const struct end *end, const char *key_id);
 void mix_note(struct end *end, const char *key_id, int64_t took_ms);
 
-/* ---- store.c: the journal, one group a turn of the loop ---- */
+/* ---- store.c: the journal, one group a turn of the loop, or of some turns under load ---- */
 
 /* store_put - e.d into the open group; the end hears DONE or FAILED after the commit
  * store_note - todo's event into the history, in the same group
  * store_event - another event of the end into it; the caller sets what it is: event, key_id, result, why, took_ms
- * store_flush - commit, and tell the ends; a damaged journal is replaced.  ret: was there a group.   blocks: one fsync
+ * store_due - is a group open that need not wait for others to come into it
+ * store_flush - commit it, and tell the ends; a damaged journal is replaced.   blocks: one fsync
  * store_log_aside - say that a damaged journal was set aside, and a new one begun */
 void store_put(struct end *end);
 void store_note(struct end *end, const struct rk_todo *todo, int64_t took_ms);
 void store_event(struct end *end, struct rk_journal_event *event);
-bool store_flush(struct daemon *d);
+bool store_due(const struct daemon *d);
+void store_flush(struct daemon *d);
 void store_log_aside(const char *path, const char *aside);
 
 /* ---- groups.c: which links are due together ---- */
@@ -507,6 +509,8 @@ struct daemon {
     char journal_error[RK_TEXT_MAX];
     char renew_error[RK_TEXT_MAX]; /* why no new journal could be begun, as it was said last */
     bool group_open;
+    struct rk_bucket commits;    /* how many groups a second are committed */
+    struct wake commit_wake;     /* in the heap: the open group waits for that */
     struct ratchet_add *ratchet_adds; /* keys that wait for the hosts of their channels; ratchet_add.c */
     struct end *inbox, **inbox_last; /* local ends whose other end has published */
     uint32_t next_number, next_inst;
