@@ -71,6 +71,11 @@
 #define RK_STEPS_MAX 200
 /* Lines of one prepare, for at most RK_BATCH_MAX interfaces; links of one discover: no device has as many ports. */
 #define RK_LINES_MAX 4096
+
+/* What a device is told to be prepared for, when it is not for its links: a word and its settings, some 15 short texts
+ * (names, paths, a URL).  They travel as one text with a newline between. */
+#define RK_WORDS_MAX 3072
+#define RK_WORDS 32
 #define RK_FOUND_MAX 4096
 /* Neighbours of one interface that are told: a link has one, and more than a few are an attack. */
 #define RK_HEARD_MAX 8

@@ -18,12 +18,32 @@ word(const char *text)
     return (char *)(size_t)text; /* it is not written to */
 }
 
+#define ARGV_MAX (RK_ALONE_ARGS + 12 + 2 * RK_WORDS)
+
+/* --word for each of words, which are cut.   ret: how many arguments there are now */
+static int
+add_words(char **argv, int n, char *words)
+{
+    char *rest = NULL;
+    int left = RK_WORDS;
+
+    for (char *w = strtok_r(words, "\n", &rest); w && left > 0; w = strtok_r(NULL, "\n", &rest), left--) {
+        argv[n++] = word("--word");
+        argv[n++] = w;
+    }
+    return n;
+}
+
+struct texts { /* that arguments are made of */
+    char budget[24], words[RK_WORDS_MAX];
+};
+
 static void
-make_argv(const struct rk_cli_opts *o, const char *const *more, char *budget, char **argv)
+make_argv(const struct rk_cli_opts *o, const char *const *more, struct texts *t, char **argv)
 {
     const struct {
         const char *name, *value;
-    } own[] = {{"--plugin-dir", o->plugin_dir}, {"--host", o->host}, {"--budget", budget[0] ? budget : NULL}};
+    } own[] = {{"--plugin-dir", o->plugin_dir}, {"--host", o->host}, {"--budget", t->budget[0] ? t->budget : NULL}};
     int n = 0;
 
     argv[n++] = word(o->rekeyd ? o->rekeyd : RK_SBINDIR "/rekeyd");
@@ -36,6 +56,7 @@ make_argv(const struct rk_cli_opts *o, const char *const *more, char *budget, ch
             argv[n++] = word(own[i].name);
             argv[n++] = word(own[i].value);
         }
+    n = add_words(argv, n, t->words);
     argv[n] = NULL;
 }
 
@@ -43,14 +64,16 @@ make_argv(const struct rk_cli_opts *o, const char *const *more, char *budget, ch
 static int
 spawn_rekeyd(const struct rk_cli_opts *o, const struct rk_cli_io *io, const char *const *more, pid_t *pid)
 {
-    char budget[24] = "", *argv[RK_ALONE_ARGS + 12];
+    struct texts texts = {.budget = ""};
+    char *argv[ARGV_MAX];
     posix_spawn_file_actions_t acts;
     extern char **environ;
     int out[2], err = ENOMEM;
 
     if (o->budget_ms)
-        snprintf(budget, sizeof budget, "%u", o->budget_ms);
-    make_argv(o, more, budget, argv);
+        snprintf(texts.budget, sizeof texts.budget, "%u", o->budget_ms);
+    memcpy(texts.words, o->words, sizeof texts.words);
+    make_argv(o, more, &texts, argv);
     if (pipe2(out, O_CLOEXEC) < 0) {
         fprintf(io->err, "rekeyctl: pipe: %s\n", strerror(errno));
         return -1;

@@ -71,7 +71,8 @@ send_ask(struct exchange *x, const char *command)
 
     if (!rk_copy(ask.command, sizeof ask.command, command) ||
         !rk_copy(ask.arg, sizeof ask.arg, x->o->arg ? x->o->arg : "") ||
-        !rk_copy(ask.peer, sizeof ask.peer, x->o->peer ? x->o->peer : "")) {
+        !rk_copy(ask.peer, sizeof ask.peer, x->o->peer ? x->o->peer : "") ||
+        !rk_copy(ask.words, sizeof ask.words, x->o->words)) {
         fprintf(x->io->err, "rekeyctl: the argument is longer than %d bytes\n", RK_VALUE_MAX - 1);
         return false;
     }

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../base/limits.h"
+
 #define RK_CLI_SOCKET "/run/rekey/rekeyd.sock"
 #define RK_CLI_TIMEOUT_MS 10000
 /* A rotation takes its drain time and its devices' commit times. */
@@ -46,7 +48,7 @@ struct rk_cli_opts {
     const struct rk_cli_command *command;
     const char *arg;         /* NULL: none given */
     const char *socket_path, *rekeyd, *host, *plugin_dir;
-    const char *peer, *config; /* NULL: not given */
+    const char *peer, *config, *script; /* NULL: not given */
     bool json, wait, check_alarms, fetch, apply, yes, help;
     enum rk_cli_color color;
     int64_t timeout_ms;      /* 0: not given */
@@ -54,6 +56,7 @@ struct rk_cli_opts {
     uint32_t limit;          /* 0: not given */
     uint32_t budget_ms;      /* of the daemon, for source test, discover and prepare */
     int columns;             /* -1: not given */
+    char words[RK_WORDS_MAX];  /* of prepare, for what it is: a newline between them; not an option */
     const char *out_a, *out_b; /* keygen */
     long keys, bits;         /* keygen; 0: not given */
     bool append;
@@ -77,6 +80,6 @@ void rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_comm
 /* The commands; each returns enum rk_cli_exit.   src: rekeyctl(8) */
 rk_cli_run_fn rk_cli_status, rk_cli_rotate, rk_cli_history, rk_cli_plugins, rk_cli_reload, rk_cli_version,
     rk_cli_check, rk_cli_plugin, rk_cli_explain, rk_cli_adopt, rk_cli_source_test, rk_cli_peer_test, rk_cli_keygen,
-    rk_cli_sources, rk_cli_discover, rk_cli_prepare, rk_cli_metrics;
+    rk_cli_sources, rk_cli_discover, rk_cli_prepare, rk_cli_metrics, rk_cli_import_offbox;
 
 #endif

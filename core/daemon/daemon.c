@@ -328,13 +328,23 @@ usage(FILE *to)
                 "                        go the way to a key, for rekeyctl source test --config\n"
                 "      --test-channel NAME [--budget MS]\n"
                 "                        go the way to the peers, for rekeyctl peer test --config\n"
-                "      --discover DEVICE | --prepare DEVICE [--apply] [--budget MS]\n"
+                "      --discover DEVICE | --prepare DEVICE [--word WORD]... [--apply] [--budget MS]\n"
                 "                        ask a device, for rekeyctl discover and prepare --config\n"
                 "      --plugin-dir DIR  plugins (" RK_PLUGIN_DIR ")\n"
                 "      --host PATH       the host program (" RK_HOST_PATH ")\n"
                 "      --log-level L     err, warning, notice, info or debug; else as configured\n"
                 "      --help, --version\n"
                 "It stays in the foreground and logs to stderr.  SIGHUP reloads, SIGTERM stops.  See rekeyd(8).\n");
+}
+
+/* Behind the words that are there.  ret: false: no room */
+static bool
+add_word(char words[RK_WORDS_MAX], const char *word)
+{
+    size_t at = strlen(words);
+    int n = snprintf(words + at, RK_WORDS_MAX - at, "%s%s", at ? "\n" : "", word);
+
+    return n >= 0 && (size_t)n < RK_WORDS_MAX - at;
 }
 
 /* ret: -1 go on; else the exit status */
@@ -351,6 +361,7 @@ parse_options(struct daemon *d, int argc, char **argv)
         {"peer", required_argument, NULL, 'P'},       {"fetch", no_argument, NULL, 'F'},
         {"budget", required_argument, NULL, 'b'},     {"discover", required_argument, NULL, 'd'},
         {"prepare", required_argument, NULL, 'r'},    {"apply", no_argument, NULL, 'a'},
+        {"word", required_argument, NULL, 'w'},
         {NULL, 0, NULL, 0},
     };
     char *end;
@@ -358,7 +369,8 @@ parse_options(struct daemon *d, int argc, char **argv)
 
     d->opt = (struct options){RK_CONFIG_FILE, RK_PLUGIN_DIR, RK_HOST_PATH, false, false, -1,
                               {RK_SOURCE, NULL, "", false, 0},
-                              {NULL, false, false, 0}};
+                              {NULL, false, false, 0, NULL}, ""};
+    d->opt.device.words = d->opt.words;
     while ((o = getopt_long(argc, argv, "c:fhv", longs, NULL)) != -1) {
         switch (o) {
         case 'c': d->opt.config = optarg; break;
@@ -374,6 +386,11 @@ parse_options(struct daemon *d, int argc, char **argv)
         case 'r': d->opt.device.name = optarg; d->opt.device.prepare = true; break;
         case 'a': d->opt.device.apply = true; break;
         case 'F': d->opt.test.fetch = true; break;
+        case 'w':
+            if (add_word(d->opt.words, optarg))
+                break;
+            fprintf(stderr, "rekeyd: --word: too long\n");
+            return 2;
         case 'b':
             d->opt.test.budget_ms = (uint32_t)strtoul(optarg, &end, 10);
             d->opt.device.budget_ms = d->opt.test.budget_ms;

@@ -476,6 +476,7 @@ struct device_ask_want { /* rekeyctl discover, prepare; device_ask.h */
     const char *name;
     bool prepare, apply;
     uint32_t budget_ms;
+    const char *words; /* prepare: for what, a newline between them; "": for its links */
 };
 
 struct options {
@@ -484,6 +485,7 @@ struct options {
     int log_level; /* -1: as configured */
     struct source_test_want test; /* --test-source, --test-channel; name NULL: not given */
     struct device_ask_want device; /* --discover, --prepare; the same */
+    char words[RK_WORDS_MAX];      /* --word, each: those of device */
 };
 
 struct daemon {

@@ -28,6 +28,9 @@ struct device_ask {
     bool under_way, late;
     char **ifaces;    /* n, of its links; at: those of the parts that are done */
     size_t n, at, part;
+    char *words;      /* what it is to be prepared for, cut into word[n_words]; NULL: for its links */
+    const char *word[RK_WORDS];
+    size_t n_words;
     void *told;       /* lines of the parts before: each is told once */
     unsigned rows;
     int err;
@@ -144,6 +147,7 @@ end(struct device_ask *a)
     for (size_t i = 0; i < a->n; i++)
         free(a->ifaces[i]);
     free(a->ifaces);
+    free(a->words);
     free(a);
 }
 
@@ -198,6 +202,7 @@ part(struct daemon *d, struct wake *w)
     a->errand = (struct errand){.inst = inst, .verb = a->prepare ? RK_V_PREPARE : RK_V_DISCOVER,
                                 .budget_ms = left_ms, .apply = a->apply, .carries = a->carries,
                                 .ifaces = a->part ? (const char *const *)&a->ifaces[a->at] : NULL, .n = a->part,
+                                .words = a->word, .n_words = a->n_words,
                                 .line = on_line, .found = on_found, .done = on_done, .arg = a};
     if (!inst || left_ms <= 0) {
         on_done(a, inst ? RK_E_TIMEOUT : RK_E_CANCELED,
@@ -272,7 +277,7 @@ add_ifaces(struct device_ask *a)
     const struct rk_conf_set *set = a->d->conf;
     bool ok = true;
 
-    for (size_t i = 0; ok && a->prepare && i < set->n_links; i++) {
+    for (size_t i = 0; ok && a->prepare && !a->n_words && i < set->n_links; i++) {
         const struct rk_link_conf *l = &set->links[i];
 
         if (strcmp(set->instances[l->device].name, a->device) == 0) {
@@ -283,6 +288,21 @@ add_ifaces(struct device_ask *a)
             ok = add_iface(a, l->peer_iface);
     }
     return ok;
+}
+
+/* ret: false: there are too many, or one is too long, or there is no memory */
+static bool
+take_words(struct device_ask *a, const char *words)
+{
+    char *rest = NULL;
+
+    a->words = strdup(words);
+    for (char *w = a->words ? strtok_r(a->words, "\n", &rest) : NULL; w; w = strtok_r(NULL, "\n", &rest)) {
+        if (a->n_words == RK_WORDS || strlen(w) > RK_RECORD_MAX)
+            return false;
+        a->word[a->n_words++] = w;
+    }
+    return a->words != NULL;
 }
 
 static int64_t
@@ -315,6 +335,12 @@ device_ask_begin(struct daemon *d, const struct device_ask_want *want, const str
     snprintf(why, size, "out of memory");
     if (!a)
         return NULL;
+    if (want->words && !take_words(a, want->words)) {
+        snprintf(why, size, "more than %d words, or one of more than %d bytes", RK_WORDS, RK_RECORD_MAX);
+        free(a->words);
+        free(a);
+        return NULL;
+    }
     a->d = d;
     a->to = *to;
     a->prepare = want->prepare;
@@ -370,7 +396,7 @@ void
 do_prepare(struct daemon *d, struct ctl_client *c, const struct rk_ask *ask)
 {
     ask_device(d, c, &(struct device_ask_want){.name = ask->arg, .prepare = true, .apply = ask->apply != 0,
-                                               .budget_ms = ask->budget_ms});
+                                               .budget_ms = ask->budget_ms, .words = ask->words});
 }
 
 /* ---- without a running daemon ---- */

@@ -158,14 +158,16 @@ static int
 send(struct errand *e)
 {
     struct rk_call_msg m = {.verb = e->verb, .budget_ms = (uint32_t)e->budget_ms, .apply = e->apply,
-                           .carries = e->carries, .n = e->n};
+                           .carries = e->carries, .n = e->n + e->n_words};
     int err;
 
-    m.items = rk_items_new(e->n);
+    m.items = rk_items_new(m.n);
     if (!m.items)
         return RK_E_NOMEM;
     for (size_t i = 0; i < e->n; i++)
         (void)rk_copy(m.items[i].iface, sizeof m.items[i].iface, e->ifaces[i]);
+    for (size_t i = 0; i < e->n_words; i++)
+        (void)rk_copy(m.items[e->n + i].text, sizeof m.items[0].text, e->words[i]);
     err = sup_call(e->inst, &m, on_done, e);
     rk_items_free(m.items, m.n);
     if (err)

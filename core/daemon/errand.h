@@ -16,6 +16,8 @@ struct errand {
     bool apply, carries;        /* PREPARE */
     const char *const *ifaces;  /* PREPARE, NEIGHBOURS: n of them, at most RK_BATCH_MAX */
     size_t n;
+    const char *const *words;   /* PREPARE, without ifaces: n_words of them, at most RK_WORDS */
+    size_t n_words;
     uint32_t number;            /* of the call; 0: it is not under way */
     call_step *line;            /* PREPARE; with arg */
     call_found *found;          /* DISCOVER; with arg */

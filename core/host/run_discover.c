@@ -140,16 +140,21 @@ int
 rk_run_prepare(struct rk_call *c)
 {
     const struct rk_device_ops *ops = &c->inst->module->device;
-    const char **ifaces = calloc(c->msg.n + 1, sizeof *ifaces);
+    const char **ifaces = calloc(2 * c->msg.n + 2, sizeof *ifaces), **words = ifaces ? ifaces + c->msg.n + 1 : NULL;
     struct rk_prepare want = {.size = sizeof want, .apply = c->msg.apply != 0, .ifaces = ifaces,
                               .carries = c->msg.carries != 0};
     struct lines lines = {c, RK_OK};
+    size_t n = 0, n_words = 0;
     int err;
 
     if (!ifaces)
         return rk_call_fail(c, RK_E_NOMEM, "out of memory");
     for (size_t i = 0; i < c->msg.n; i++)
-        ifaces[i] = c->msg.items[i].iface;
+        if (c->msg.items[i].iface[0])
+            ifaces[n++] = c->msg.items[i].iface;
+        else
+            words[n_words++] = c->msg.items[i].text;
+    want.words = n_words ? words : NULL;
     err = ops->prepare ? ops->prepare(c->inst->data, c, &want, on_line, &lines) : not_offered(c);
     free(ifaces);
     return err ? err : lines.err;

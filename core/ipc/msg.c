@@ -90,7 +90,7 @@ static const struct field config_fields[] = {F(rk_config, 1, U32, inst)};
 static const struct field ask_fields[] = {
     F(rk_ask, 1, STR, command), F(rk_ask, 2, STR, arg),   F(rk_ask, 3, U32, limit),
     F(rk_ask, 4, STR, peer),    F(rk_ask, 5, U32, fetch), F(rk_ask, 6, U32, budget_ms),
-    F(rk_ask, 7, U32, apply),
+    F(rk_ask, 7, U32, apply), F(rk_ask, 8, STR, words),
 };
 static const struct field done_fields[] = {F(rk_done, 1, U32, exit_code), F(rk_done, 2, STR, text)};
 

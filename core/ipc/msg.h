@@ -85,7 +85,7 @@ struct rk_item {
     int chan_fd;                       /* the same: GET_*, MIX reply: the channel key of this key, when it was asked */
     char link[RK_LINK_MAX + 1];        /* APPLY, OBSERVE, PUBLISH, WATCH, ATTACH, ENCODE, DECODE, MIX (first); GET_*:
                                         * for the log */
-    char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE, ATTACH, NEIGHBOURS; DECODE: where the neighbour is */
+    char iface[RK_IFACE_MAX + 1];      /* APPLY, OBSERVE, ATTACH, NEIGHBOURS, PREPARE; DECODE: where the neighbour is */
     char sae[RK_SAE_MAX + 1];          /* PUBLISH, WATCH, ATTACH, ENCODE: peer SAE.  MIX (first item): own SAE.
                                         * DECODE: the neighbour's system name */
     char key_id[RK_KEY_ID_MAX + 1];    /* GET_*, APPLY, RATCHET.  MIX: of a part, "" left out; its reply: of the key.
@@ -95,7 +95,7 @@ struct rk_item {
     char text[RK_RECORD_MAX + 1];      /* PUBLISH, WATCH reply: record; reply: why; APPLY: text of DESCRIBE,
                                         * terms of STAGE and RETIRE (at most RK_TERMS_MAX, "" none).
                                         * ENCODE: record, its reply: what the device is to show.  DECODE: what the
-                                        * neighbour shows; its reply: as of WATCH */
+                                        * neighbour shows; its reply: as of WATCH.  PREPARE: a word, without iface */
     char mine[RK_CONFIRM_HEX + 1];     /* APPLY STAGE reply: the confirm tag of this end ... */
     char theirs[RK_CONFIRM_HEX + 1];   /* ... and the one that the peer must show; GET_*, MIX reply: these too */
     uint32_t role;                     /* APPLY STAGE: role of this end, for the confirm tags: 1 master, 2 slave.
@@ -174,6 +174,7 @@ struct rk_ask {
     uint32_t fetch;                    /* source-test: 1: take a key, and drop it */
     uint32_t budget_ms;                /* source-test, discover, prepare: 0: the default */
     uint32_t apply;                    /* prepare: 1: do it */
+    char words[RK_WORDS_MAX];          /* prepare: for what, a newline between them; "": for its links */
 };
 
 struct rk_done {

@@ -195,6 +195,8 @@ sim_prepare(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_
     char text[200];
     int err = RK_OK;
 
+    if (want->words)
+        return s->host->fail(call, RK_E_UNSUPPORTED, "a simulated device can be prepared for its links only");
     for (size_t i = 0; !err && want->ifaces[i]; i++) {
         if (is_prepared(s, want->ifaces[i]))
             continue;
