@@ -16,10 +16,10 @@
 
 enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALARMS, O_WAIT, O_LIMIT, O_REKEYD, O_HOST,
        O_PLUGIN_DIR, O_HELP,
-       O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND, O_APPLY, O_YES };
+       O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND, O_APPLY, O_YES, O_SCRIPT };
 
 #define ASKING " status rotate explain adopt history plugins sources metrics reload version source test peer test " \
-    "discover prepare "
+    "discover prepare import-offbox "
 #define TABLES " status explain history plugins sources source test peer test "
 
 static const struct option_row {
@@ -31,22 +31,23 @@ static const struct option_row {
     {"json", NULL, no_argument, O_JSON, NULL, "write JSON"},
     {"socket", "PATH", required_argument, O_SOCKET, ASKING, "control socket of rekeyd (" RK_CLI_SOCKET ")"},
     {"timeout", "TIME", required_argument, O_TIMEOUT, ASKING,
-     "longest wait (10s; rotate --wait: 60s; source and peer test: 20s; discover, prepare: 30s, with --apply 60s)"},
+     "longest wait (10s; rotate --wait: 60s; source, peer test: 20s; what asks a device: 30s, with --apply 60s)"},
     {"color", "WHEN", required_argument, O_COLOR, TABLES, "auto, always or never (auto)"},
     {"width", "N", required_argument, O_WIDTH, TABLES, "cut or fold to N columns, 0: never (the terminal's)"},
     {"watch", "[=TIME]", optional_argument, O_WATCH, " status ", "show again and again, every TIME (1s)"},
     {"check-alarms", NULL, no_argument, O_CHECK_ALARMS, " status ", "exit with 4 when there is an alarm"},
     {"wait", NULL, no_argument, O_WAIT, " rotate ", "until the rotation is done or has failed"},
     {"limit", "N", required_argument, O_LIMIT, " history ", "at most N rows (50)"},
-    {"peer", "SAE", required_argument, O_PEER, " source test ", "the SAE to share a key with (those of the links)"},
+    {"peer", "SAE", required_argument, O_PEER, " source test import-offbox ",
+     "the SAE at the other end (source test: those of the links)"},
     {"fetch", NULL, no_argument, O_FETCH, " source test ", "take a key with each peer at the end, and drop it"},
-    {"config", "FILE", required_argument, O_CONFIG, " source test peer test discover prepare ",
+    {"config", "FILE", required_argument, O_CONFIG, " source test peer test discover prepare import-offbox ",
      "as in this file, without the running rekeyd"},
-    {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test peer test discover prepare ",
+    {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test peer test discover prepare import-offbox ",
      "program to run (" RK_SBINDIR "/rekeyd)"},
-    {"host", "PATH", required_argument, O_HOST, " check plugin source test peer test discover prepare ",
+    {"host", "PATH", required_argument, O_HOST, " check plugin source test peer test discover prepare import-offbox ",
      "program to run (" RK_LIBEXECDIR "/rekey-host)"},
-    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test peer test discover prepare ",
+    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test peer test discover prepare import-offbox ",
      "plugins (" RK_PLUGINDIR ")"},
     {"keys", "N", required_argument, O_KEYS, " keygen ", "how many keys, 1..1000000"},
     {"bits", "N", required_argument, O_BITS, " keygen ", "size of each (256)"},
@@ -55,6 +56,7 @@ static const struct option_row {
     {"append", NULL, no_argument, O_APPEND, " keygen ", "add the keys to files that are there"},
     {"apply", NULL, no_argument, O_APPLY, " prepare ", "commit it on the device, not only print it"},
     {"yes", NULL, no_argument, O_YES, " prepare ", "with --apply: do not ask first"},
+    {"script", "NAME", required_argument, O_SCRIPT, " import-offbox ", "the old script, as event-options names it"},
     {"help", NULL, no_argument, O_HELP, NULL, "show this help"},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
@@ -79,7 +81,7 @@ rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_command *
     } else {
         fprintf(out, "usage: rekeyctl COMMAND [options] [argument]\n\ncommands:\n");
         for (; commands->name; commands++)
-            fprintf(out, "  %-11s %-8s %s\n", commands->name, commands->args, commands->help);
+            fprintf(out, "  %-13s %-11s %s\n", commands->name, commands->args, commands->help);
         fprintf(out, "\noptions, of all commands or some (rekeyctl COMMAND --help):\n");
     }
     for (size_t i = 0; i < N_ROWS; i++) {
@@ -190,6 +192,7 @@ take_option(struct rk_cli_opts *o, int code, const char *value)
     case O_HELP: o->help = true; return NULL;
     case O_FETCH: o->fetch = true; return NULL;
     case O_CONFIG: o->config = value; return NULL;
+    case O_SCRIPT: o->script = value; return NULL;
     case O_REKEYD: o->rekeyd = value; return NULL;
     case O_HOST: o->host = value; return NULL;
     case O_PLUGIN_DIR: o->plugin_dir = value; return NULL;

@@ -2,6 +2,8 @@
  *
  * Runs in rekeyctl.  What is to be changed on a device is shown first, and asked for, unless --yes says it was seen.
  */
+#include "prepare.h"
+
 #include "alone.h"
 #include "row.h"
 #include "show.h"
@@ -14,22 +16,14 @@
 
 #define MORE_MS 5000 /* how long an answer may come after the daemon's own time is over */
 
-struct answer {
-    const struct rk_cli_opts *o;
-    const struct rk_cli_io *io;
-    json_t *lines; /* owned */
-    bool over, ok;
-    char text[RK_TEXT_MAX];
-};
-
 static void
 take_row(json_t *row, void *arg)
 {
-    struct answer *a = arg;
+    struct rk_prepared *a = arg;
     json_t *line = json_object_get(row, "line"), *over = json_object_get(row, "over");
 
     if (json_is_string(line)) {
-        char *safe = rk_show_safe(json_string_value(line), a->io->utf8);
+        char *safe = a->quiet ? NULL : rk_show_safe(json_string_value(line), a->io->utf8);
 
         json_array_append(a->lines, line);
         if (!a->o->json && safe)
@@ -44,8 +38,8 @@ take_row(json_t *row, void *arg)
     snprintf(a->text, sizeof a->text, "%s", rk_row_text(over, "text", ""));
 }
 
-static int
-ask(struct rk_cli_opts *o, struct answer *a)
+int
+rk_cli_prepare_ask(struct rk_cli_opts *o, struct rk_prepared *a)
 {
     const char *const more[] = {"--prepare", o->arg, o->apply ? "--apply" : NULL, NULL};
     int64_t most_ms = o->apply ? RK_CALL_BUDGET_MAX_MS : RK_DISCOVER_MS; /* the daemon may know of slow commits */
@@ -70,7 +64,7 @@ ask(struct rk_cli_opts *o, struct answer *a)
 
 /* Show it, then ask on the terminal whether to do it. */
 static int
-confirm(struct rk_cli_opts *o, struct answer *a, bool *go)
+confirm(struct rk_cli_opts *o, struct rk_prepared *a, bool *go)
 {
     char answer[16] = "";
     int code;
@@ -81,7 +75,7 @@ confirm(struct rk_cli_opts *o, struct answer *a, bool *go)
         return RK_CLI_USAGE;
     }
     o->apply = false;
-    code = ask(o, a);
+    code = rk_cli_prepare_ask(o, a);
     o->apply = true;
     if (code != RK_CLI_OK || json_array_size(a->lines) == 0)
         return code;
@@ -94,7 +88,7 @@ confirm(struct rk_cli_opts *o, struct answer *a, bool *go)
 }
 
 static void
-print_end(const struct answer *a, int code)
+print_end(const struct rk_prepared *a, int code)
 {
     char *safe = rk_show_safe(a->text, a->io->utf8);
 
@@ -114,7 +108,7 @@ print_end(const struct answer *a, int code)
 int
 rk_cli_prepare(struct rk_cli_opts *o, struct rk_cli_io *io)
 {
-    struct answer a = {.o = o, .io = io, .lines = json_array()};
+    struct rk_prepared a = {.o = o, .io = io, .lines = json_array()};
     bool go = true;
     int code = RK_CLI_OK;
 
@@ -122,7 +116,7 @@ rk_cli_prepare(struct rk_cli_opts *o, struct rk_cli_io *io)
     if (o->apply && !o->yes)
         code = confirm(o, &a, &go);
     if (code == RK_CLI_OK && go)
-        code = ask(o, &a);
+        code = rk_cli_prepare_ask(o, &a);
     if (code != RK_CLI_NO_DAEMON && code != RK_CLI_USAGE)
         print_end(&a, code);
     json_decref(a.lines);
