@@ -13,69 +13,6 @@
 
 #define CLASS "rekeyd"
 
-/* ---- statements ---- */
-
-static struct jn_statement *
-add(struct jn_need *need)
-{
-    if (need->n == need->room) {
-        size_t room = need->room ? 2 * need->room : 32;
-        struct jn_statement *more = room <= JN_LINES_MAX * 2 ? reallocarray(need->list, room, sizeof *more) : NULL;
-
-        if (!more) {
-            need->err = room > JN_LINES_MAX * 2 ? RK_E_CONFIG : RK_E_NOMEM;
-            return NULL;
-        }
-        need->list = more;
-        need->room = room;
-    }
-    need->list[need->n] = (struct jn_statement){.n = 0};
-    return &need->list[need->n++];
-}
-
-static void
-word(struct jn_statement *s, int kind, const char *name, const char *value)
-{
-    struct jn_word *w = &s->word[s->n];
-
-    if (s->n == JN_WORDS_MAX)
-        return;
-    w->kind = kind;
-    snprintf(w->name, sizeof w->name, "%s", name);
-    snprintf(w->value, sizeof w->value, "%s", value ? value : "");
-    s->n++;
-}
-
-/* "security macsec" as boxes, then what is behind them. */
-static struct jn_statement *
-begin(struct jn_need *need, const char *boxes)
-{
-    struct jn_statement *s = add(need);
-    char text[80], *rest = NULL;
-
-    snprintf(text, sizeof text, "%s", boxes);
-    for (char *w = s ? strtok_r(text, " ", &rest) : NULL; w; w = strtok_r(NULL, " ", &rest))
-        word(s, JN_BOX, w, NULL);
-    return s;
-}
-
-static void
-remark(struct jn_need *need, const char *fmt, const char *arg)
-{
-    char (*more)[200] = reallocarray(need->remark, need->n_remarks + 1, sizeof *more);
-
-    if (!more) {
-        need->err = RK_E_NOMEM;
-        return;
-    }
-    need->remark = more;
-    need->n_remarks++;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(more[need->n_remarks - 1], sizeof more[0], fmt, arg);
-#pragma GCC diagnostic pop
-}
-
 /* ---- the system ---- */
 
 static void
@@ -98,25 +35,25 @@ need_class(struct jn_need *need, const struct jn_device *d, const struct jn_syst
     };
 
     for (size_t i = 0; !s->has_class && i < sizeof leaves / sizeof leaves[0]; i++) {
-        struct jn_statement *st = begin(need, "system login");
+        struct jn_statement *st = jn_need_begin(need, "system login");
 
         if (!st)
             return;
-        word(st, JN_LIST, "class", CLASS);
-        word(st, JN_LEAF, leaves[i].name, leaves[i].value);
+        jn_word_put(st, JN_LIST, "class", CLASS);
+        jn_word_put(st, JN_LEAF, leaves[i].name, leaves[i].value);
     }
     if (strcmp(s->user_class, CLASS) != 0)
-        remark(need, "# rekeyd's user needs no more rights than class " CLASS " has: set system login user %.64s class "
+        jn_need_remark(need, "# rekeyd's user needs no more rights than class " CLASS " has: set system login user %.64s class "
                CLASS, d->opt.user);
 }
 
 static void
 need_netconf(struct jn_need *need, const struct jn_system *s)
 {
-    struct jn_statement *st = s->netconf_ssh ? NULL : begin(need, "system services netconf");
+    struct jn_statement *st = s->netconf_ssh ? NULL : jn_need_begin(need, "system services netconf");
 
     if (st)
-        word(st, JN_FLAG, "ssh", NULL);
+        jn_word_put(st, JN_FLAG, "ssh", NULL);
 }
 
 /* ---- an interface ---- */
@@ -133,10 +70,10 @@ has_lldp(const struct jn_system *s, const char *iface)
 static void
 need_lldp(struct jn_need *need, const struct jn_system *s, const char *iface)
 {
-    struct jn_statement *st = has_lldp(s, iface) ? NULL : begin(need, "protocols lldp");
+    struct jn_statement *st = has_lldp(s, iface) ? NULL : jn_need_begin(need, "protocols lldp");
 
     if (st)
-        word(st, JN_LIST, "interface", iface);
+        jn_word_put(st, JN_LIST, "interface", iface);
 }
 
 /* Each word of a rotation waits for them where records go by LLDP; for MACsec alone they do not count. */
@@ -174,12 +111,12 @@ cipher_of(const struct jn_device *d, const char *iface)
 static void
 ca_leaf(struct jn_need *need, const char *ca, const char *name, const char *value)
 {
-    struct jn_statement *st = begin(need, "security macsec");
+    struct jn_statement *st = jn_need_begin(need, "security macsec");
 
     if (!st)
         return;
-    word(st, JN_LIST, "connectivity-association", ca);
-    word(st, strcmp(name, "exclude-protocol") == 0 ? JN_LIST : JN_LEAF, name, value);
+    jn_word_put(st, JN_LIST, "connectivity-association", ca);
+    jn_word_put(st, strcmp(name, "exclude-protocol") == 0 ? JN_LIST : JN_LEAF, name, value);
 }
 
 static void
@@ -190,11 +127,11 @@ need_chain(struct jn_need *need, const struct jn_conf *c, const char *ca, const 
     if (jn_conf_chain(c, chain))
         return;
     /* a chain with nothing in it is refused by some releases */
-    st = begin(need, "security authentication-key-chains");
+    st = jn_need_begin(need, "security authentication-key-chains");
     if (!st)
         return;
-    word(st, JN_LIST, "key-chain", chain);
-    word(st, JN_LEAF, "description", ca);
+    jn_word_put(st, JN_LIST, "key-chain", chain);
+    jn_word_put(st, JN_LEAF, "description", ca);
 }
 
 static void
@@ -240,12 +177,12 @@ old_ca(struct jn_need *need, const struct jn_device *d, const struct jn_conf *c,
     bool chain = d->opt.keying == JN_CHAIN;
 
     if (users_of(c, ca->name) > 1) {
-        remark(need, "# several interfaces share one connectivity association, %.64s among them: give each one of its "
+        jn_need_remark(need, "# several interfaces share one connectivity association, %.64s among them: give each one of its "
                "own by hand, for that changes how they are protected now", iface);
         return;
     }
     if (chain && !ca->chain[0] && has_keys(ca))
-        remark(need, "# %.64s has a pre-shared-key, so it gets no key chain here: use keying: pre-shared-key, or "
+        jn_need_remark(need, "# %.64s has a pre-shared-key, so it gets no key chain here: use keying: pre-shared-key, or "
                "replace the key by hand", iface);
     else if (chain && !ca->chain[0]) {
         need_chain(need, c, ca->name, ca->name);
@@ -258,7 +195,7 @@ old_ca(struct jn_need *need, const struct jn_device *d, const struct jn_conf *c,
     if (!ca->excludes_lldp)
         ca_leaf(need, ca->name, "exclude-protocol", "lldp");
     if (ca->should_secure)
-        remark(need, "# warning: %.64s has should-secure: its traffic goes in clear when MKA fails", iface);
+        jn_need_remark(need, "# warning: %.64s has should-secure: its traffic goes in clear when MKA fails", iface);
 }
 
 static void
@@ -274,7 +211,7 @@ need_iface(struct jn_need *need, const struct jn_device *d, const struct jn_conf
         return;
     need_lldp(need, s, name);
     if (port && (port->inactive || (port->ca[0] && (!ca || ca->inactive))))
-        remark(need, "# warning: MACsec of %.64s is inactive: activate or delete it by hand", name);
+        jn_need_remark(need, "# warning: MACsec of %.64s is inactive: activate or delete it by hand", name);
     else if (ca)
         old_ca(need, d, c, ca, name);
     else
@@ -290,11 +227,11 @@ look_at_clock(struct jn_need *need, const struct jn_view *v, const struct jn_sys
 
     snprintf(off, sizeof off, "%lld ms", (long long)v->clock_offset_ms);
     if (v->clock_offset_ms > 1500 || v->clock_offset_ms < -1500)
-        remark(need, "# warning: its clock differs from rekeyd's by %s: set both, best by NTP", off);
+        jn_need_remark(need, "# warning: its clock differs from rekeyd's by %s: set both, best by NTP", off);
     if (!s->ntp)
-        remark(need, "# warning: it has no NTP server%s: key chains need one", "");
+        jn_need_remark(need, "# warning: it has no NTP server%s: key chains need one", "");
     if (v->clock.zone_s != 0)
-        remark(need, "# warning: its time zone is not UTC%s: start times of key chains move with daylight saving", "");
+        jn_need_remark(need, "# warning: its time zone is not UTC%s: start times of key chains move with daylight saving", "");
 }
 
 int
@@ -308,10 +245,10 @@ jn_need_make(const struct jn_device *d, const struct jn_view *view, const struct
     need_class(out, d, system);
     need_netconf(out, system);
     if (!system->lldp_names) {
-        struct jn_statement *st = begin(out, "protocols lldp");
+        struct jn_statement *st = jn_need_begin(out, "protocols lldp");
 
         if (st)
-            word(st, JN_LEAF, "port-id-subtype", "interface-name");
+            jn_word_put(st, JN_LEAF, "port-id-subtype", "interface-name");
     }
     if (want->size >= sizeof *want && want->carries)
         need_quick_lldp(out, system);
@@ -322,14 +259,6 @@ jn_need_make(const struct jn_device *d, const struct jn_view *view, const struct
             need_iface(out, d, c, system, c->port[i].name);
     look_at_clock(out, view, system);
     return out->err;
-}
-
-void
-jn_need_free(struct jn_need *need)
-{
-    free(need->list);
-    free(need->remark);
-    *need = (struct jn_need){.list = NULL};
 }
 
 /* ---- what the router has ---- */
@@ -410,122 +339,4 @@ jn_system_free(struct jn_system *s)
 {
     free(s->lldp);
     *s = (struct jn_system){.has_class = false};
-}
-
-/* ---- writing ---- */
-
-static void
-put_quoted(FILE *out, const char *text)
-{
-    bool plain = text[0] && !text[strcspn(text, " \"()|*[]{};#")];
-
-    fprintf(out, plain ? " %s" : " \"%s\"", text);
-}
-
-void
-jn_need_line(const struct jn_statement *s, char *line, size_t size)
-{
-    FILE *out = fmemopen(line, size, "w");
-
-    if (!out) {
-        line[0] = '\0';
-        return;
-    }
-    fputs("set", out);
-    for (size_t i = 0; i < s->n; i++) {
-        fprintf(out, " %s", s->word[i].name);
-        if (s->word[i].kind == JN_LIST || s->word[i].kind == JN_LEAF)
-            put_quoted(out, s->word[i].value);
-    }
-    fclose(out);
-    line[size - 1] = '\0';
-}
-
-static bool
-same_word(const struct jn_word *a, const struct jn_word *b)
-{
-    return a->kind == b->kind && (a->kind == JN_BOX || a->kind == JN_LIST) && strcmp(a->name, b->name) == 0 &&
-           strcmp(a->value, b->value) == 0;
-}
-
-static void
-open_word(FILE *out, const struct jn_word *w)
-{
-    fprintf(out, "<%s%s", w->name, w->kind == JN_FLAG ? "/>" : ">");
-    if (w->kind == JN_LIST)
-        fputs("<name>", out);
-    if (w->kind == JN_LIST || w->kind == JN_LEAF)
-        jn_xml_put(out, w->value);
-    if (w->kind == JN_LIST)
-        fputs("</name>", out);
-    if (w->kind == JN_LEAF)
-        fprintf(out, "</%s>", w->name);
-}
-
-static void
-close_words(FILE *out, const struct jn_statement *s, size_t keep)
-{
-    for (size_t i = s ? s->n : 0; i-- > keep;)
-        if (s->word[i].kind == JN_BOX || s->word[i].kind == JN_LIST)
-            fprintf(out, "</%s>", s->word[i].name);
-}
-
-static int
-by_path(const void *a, const void *b)
-{
-    const struct jn_statement *x = *(const struct jn_statement *const *)a, *y = *(const struct jn_statement *const *)b;
-
-    for (size_t i = 0; i < x->n && i < y->n; i++) {
-        int order = strcmp(x->word[i].name, y->word[i].name);
-
-        order = order ? order : strcmp(x->word[i].value, y->word[i].value);
-        if (order)
-            return order;
-    }
-    return x < y ? -1 : x > y;
-}
-
-/* Each box and each entry of a list is there once, whatever the order of the statements is for people. */
-static void
-put_all(FILE *out, const struct jn_statement **order, size_t n)
-{
-    const struct jn_statement *last = NULL;
-
-    for (size_t i = 0; i < n; i++) {
-        const struct jn_statement *s = order[i];
-        size_t keep = 0;
-
-        while (last && keep < s->n && keep < last->n && same_word(&s->word[keep], &last->word[keep]))
-            keep++;
-        close_words(out, last, keep);
-        for (size_t k = keep; k < s->n; k++)
-            open_word(out, &s->word[k]);
-        last = s;
-    }
-    close_words(out, last, 0);
-}
-
-char *
-jn_need_load(const struct jn_need *need)
-{
-    const struct jn_statement **order = calloc(need->n + 1, sizeof *order);
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = order ? open_memstream(&text, &len) : NULL;
-
-    if (!out) {
-        free(order);
-        return NULL;
-    }
-    for (size_t i = 0; i < need->n; i++)
-        order[i] = &need->list[i];
-    qsort(order, need->n, sizeof *order, by_path);
-    fputs("<load-configuration action=\"merge\" format=\"xml\"><configuration>", out);
-    put_all(out, order, need->n);
-    fputs("</configuration></load-configuration>", out);
-    free(order);
-    if (fclose(out) == 0)
-        return text;
-    free(text);
-    return NULL;
 }
