@@ -71,12 +71,17 @@ jn_need_remark(struct jn_need *need, const char *fmt, const char *arg)
 
 /* ---- writing ---- */
 
-static void
-put_quoted(FILE *out, const char *text)
+void
+jn_put_quoted(FILE *out, const char *text)
 {
-    bool plain = text[0] && !text[strcspn(text, " \"()|*[]{};#")];
-
-    fprintf(out, plain ? " %s" : " \"%s\"", text);
+    if (text[0] && !text[strcspn(text, " \t\"()|*[]{};#<>\\&")]) {
+        fprintf(out, " %s", text);
+        return;
+    }
+    fputs(" \"", out);
+    for (; *text; text++)
+        fprintf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    putc('"', out);
 }
 
 static bool
@@ -99,7 +104,7 @@ jn_need_line(const struct jn_statement *s, char *line, size_t size)
         if (s->word[i].kind != JN_VALUE)
             fprintf(out, " %s", s->word[i].name);
         if (has_value(&s->word[i]))
-            put_quoted(out, s->word[i].value);
+            jn_put_quoted(out, s->word[i].value);
     }
     fclose(out);
     line[size - 1] = '\0';

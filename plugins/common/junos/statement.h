@@ -7,6 +7,8 @@
 
 #include "../netconf/netconf.h"
 
+#include <stdio.h>
+
 #define JN_WORDS_MAX 8
 #define JN_LINES_MAX 4000
 #define JN_REMARK_MAX 380 /* what one line of a call holds */
@@ -40,7 +42,9 @@ void jn_need_remark(struct jn_need *need, const char *fmt, const char *arg);
 void jn_need_free(struct jn_need *need);
 
 /* jn_need_line - a statement as an operator types it: "set ...", "delete ...";  out[1024]
+ * jn_put_quoted - a blank and a word as it is typed
  * jn_need_load - all of them as <load-configuration>, to be freed; NULL: no memory */
+void jn_put_quoted(FILE *out, const char *text);
 void jn_need_line(const struct jn_statement *s, char *out, size_t size);
 char *jn_need_load(const struct jn_need *need);
 

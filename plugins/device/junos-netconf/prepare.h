@@ -3,7 +3,7 @@
 #define JN_PREPARE_H
 
 #include "../../common/junos/read.h"
-#include "../../common/junos/statement.h"
+#include "../../common/junos/shim_set.h"
 
 /* What the router has of all that is not in struct jn_conf. */
 struct jn_system {
@@ -25,5 +25,15 @@ void jn_system_free(struct jn_system *s);
  * never: a key, a removal, another binding or mode than what is there */
 int jn_need_make(const struct jn_device *d, const struct jn_view *view, const struct jn_system *system,
                  const struct rk_prepare *want, struct jn_need *out);
+
+/* jn_need_apply - load and commit the statements;  what  for the log of the commit
+ * ret:  RK_OK (committed), RK_E_UNKNOWN, or a code stated by fail: nothing was changed.   blocks: within the budget */
+int jn_need_apply(struct jn_device *d, struct rk_call *call, const struct jn_need *need, const char *what);
+
+/* jn_shim_prepare - words "shim-install" and "shim-remove": tell what the shim needs there, and with want->apply bring
+ * its files and commit, or take them away (shim_do.c)
+ * ret:  as jn_prepare; when it failed midway the files that were brought stay, and do nothing.   blocks: within the
+ * budget */
+int jn_shim_prepare(struct jn_device *d, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line, void *arg);
 
 #endif

@@ -66,7 +66,7 @@ check(struct jn_device *d, struct rk_call *call)
 }
 
 static int
-commit(struct jn_device *d, struct rk_call *call)
+commit(struct jn_device *d, struct rk_call *call, const char *what)
 {
     unsigned char random[JN_TXN_HEX / 2];
     char txn[JN_TXN_HEX + 1], log[80], holder[32];
@@ -78,7 +78,7 @@ commit(struct jn_device *d, struct rk_call *call)
     if (err)
         return d->host->fail(call, err, "no random number for the transaction");
     rkp_hex_put(random, sizeof random, txn);
-    snprintf(log, sizeof log, "rekeyd txn=%s prepare", txn);
+    snprintf(log, sizeof log, "rekeyd txn=%s %.20s", txn, what);
     snprintf(holder, sizeof holder, "%s", d->holder);
     err = jn_commit_send(d, call, log, &reply);
     if (err != RK_E_UNKNOWN && err != RK_E_PROTOCOL)
@@ -91,8 +91,8 @@ commit(struct jn_device *d, struct rk_call *call)
     return outcome == JN_DONE ? RK_OK : RK_E_UNKNOWN;
 }
 
-static int
-apply(struct jn_device *d, struct rk_call *call, const struct jn_need *need)
+int
+jn_need_apply(struct jn_device *d, struct rk_call *call, const struct jn_need *need, const char *what)
 {
     char *text = jn_need_load(need);
     int err;
@@ -105,24 +105,24 @@ apply(struct jn_device *d, struct rk_call *call, const struct jn_need *need)
         if (!err)
             err = check(d, call);
         if (!err)
-            err = commit(d, call);
+            err = commit(d, call, what);
         jn_edit_close(d, call);
     }
     free(text);
     return err;
 }
 
-static void
-tell(const struct jn_need *need, rk_line_fn *line, void *arg)
+/* Something else than the links. */
+static int
+other(struct jn_device *d, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line, void *arg)
 {
-    char text[380]; /* what one line of a call holds */
+    const char *first = jn_prepare_words(want)[0];
 
-    for (size_t i = 0; i < need->n; i++) {
-        jn_need_line(&need->list[i], text, sizeof text);
-        line(arg, text);
-    }
-    for (size_t i = 0; i < need->n_remarks; i++)
-        line(arg, need->remark[i]);
+    if (strcmp(first, "offbox") == 0)
+        return jn_conf_tell(d, call, line, arg);
+    if (strcmp(first, "shim-install") == 0 || strcmp(first, "shim-remove") == 0)
+        return jn_shim_prepare(d, call, want, line, arg);
+    return d->host->fail(call, RK_E_UNSUPPORTED, "%.40s is not known for a router that is reached by NETCONF", first);
 }
 
 int
@@ -132,8 +132,11 @@ jn_prepare(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_l
     struct jn_system system = {.has_class = false};
     struct jn_need need = {.list = NULL};
     struct jn_view *view = NULL;
-    int err = jn_know(d, call);
+    int err;
 
+    if (jn_prepare_words(want))
+        return other(d, call, want, line, arg);
+    err = jn_know(d, call);
     if (!err)
         err = jn_view_get(d, call, JN_WANT_CONF | JN_WANT_CLOCK, &view);
     if (!err)
@@ -145,9 +148,9 @@ jn_prepare(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_l
                                  : "too much is needed for one commit");
     }
     if (!err) {
-        tell(&need, line, arg);
+        jn_need_tell(&need, line, arg);
         if (want->apply && need.n)
-            err = apply(d, call, &need);
+            err = jn_need_apply(d, call, &need, "prepare");
     }
     jn_need_free(&need);
     jn_system_free(&system);
