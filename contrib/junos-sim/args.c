@@ -33,6 +33,7 @@ static const char usage[] =
     "  -p, --port N                SSH port of all (830); 0: any\n"
     "      --listen ADDRESS        only there, not on all addresses of the loopback device\n"
     "      --host-keys DIR         keep host keys there; else they are made anew\n"
+    "      --local-dir DIR         a socket DIR/NAME for each: NETCONF from the router itself, see README.md\n"
     "      --known-hosts FILE      write what clients need to know them\n"
     "  -r, --ready-fd N            write the line \"ready port=N\" to descriptor N instead of stdout\n"
     "  -l, --log LEVEL             err, warning, notice, info (default) or debug\n"
@@ -41,7 +42,7 @@ static const char usage[] =
     "  -h, --help                  show this\n"
     "  -V, --version               show the version\n";
 
-enum { USER = 256, KEYS, PASSWORD, CONFIG, COMMIT, LISTEN, HOST_KEYS, KNOWN_HOSTS, LIST, FAULTS };
+enum { USER = 256, KEYS, PASSWORD, CONFIG, COMMIT, LISTEN, HOST_KEYS, KNOWN_HOSTS, LOCAL, LIST, FAULTS };
 
 static int
 wrong(const char *what)
@@ -120,6 +121,7 @@ take_option(int option, struct args *a)
     case LISTEN: a->listen = optarg; return -1;
     case HOST_KEYS: a->host_keys = optarg; return -1;
     case KNOWN_HOSTS: a->known_hosts = optarg; return -1;
+    case LOCAL: a->local_dir = optarg; return -1;
     case LIST: return list_personalities();
     case FAULTS: fault_list(stdout); return EXIT_SUCCESS;
     case 'h': fputs(usage, stdout); return EXIT_SUCCESS;
@@ -138,7 +140,8 @@ args_take(int argc, char **argv, struct args *a)
         {"password-file", required_argument, NULL, PASSWORD}, {"config", required_argument, NULL, CONFIG},
         {"commit-time", required_argument, NULL, COMMIT}, {"port", required_argument, NULL, 'p'},
         {"listen", required_argument, NULL, LISTEN},  {"host-keys", required_argument, NULL, HOST_KEYS},
-        {"known-hosts", required_argument, NULL, KNOWN_HOSTS}, {"ready-fd", required_argument, NULL, 'r'},
+        {"known-hosts", required_argument, NULL, KNOWN_HOSTS}, {"local-dir", required_argument, NULL, LOCAL},
+        {"ready-fd", required_argument, NULL, 'r'},
         {"log", required_argument, NULL, 'l'},        {"list-personalities", no_argument, NULL, LIST},
         {"list-faults", no_argument, NULL, FAULTS},
         {"help", no_argument, NULL, 'h'},             {"version", no_argument, NULL, 'V'}, {0}};

@@ -13,6 +13,7 @@ struct args {
     const char *topology;
     const char *listen;            /* "": all addresses of the loopback device */
     const char *host_keys, *known_hosts;
+    const char *local_dir;         /* NULL: no local sessions */
     const char *box[ARGS_BOXES_MAX]; /* NAME=ADDRESS[,PERSONALITY] */
     size_t n_boxes;
     const char *user, *keys, *password, *config; /* of the boxes of the command line; the last three are files */

@@ -3,6 +3,7 @@
  * The main thread accepts; each session has a thread.  Ends at SIGTERM or SIGINT.  stdout holds one line, "ready".
  */
 #include "args.h"
+#include "local.h"
 #include "server.h"
 #include "session.h"
 
@@ -40,13 +41,15 @@ static int
 serve(const struct args *a, struct sim_lab *lab, int stop_fd)
 {
     char why[SIM_WHY_MAX] = "";
+    struct local *local = NULL;
     uint16_t port = a->port;
     int listener = -1;
     bool started = false, ready;
 
     for (size_t i = 0; i < lab->n && !*why; i++)
         store_start(lab->boxes[i], why);
-    ready = !*why && host_keys_start(lab, a->host_keys, why) && (listener = server_open(a->listen, &port, why)) >= 0;
+    ready = !*why && host_keys_start(lab, a->host_keys, why) && (listener = server_open(a->listen, &port, why)) >= 0 &&
+            local_open(lab, a->local_dir, &local, why) == 0;
     if (ready && a->known_hosts && host_keys_write(lab, port, a->known_hosts) < 0) {
         snprintf(why, sizeof why, "cannot write %.200s", a->known_hosts);
         ready = false;
@@ -54,7 +57,7 @@ serve(const struct args *a, struct sim_lab *lab, int stop_fd)
     ready = ready && (started = sim_world_start(lab, why) == 0) && say_ready(a, port) == 0;
     if (ready) {
         rk_log(RK_LOG_NOTICE, "ev=start boxes=%zu port=%u", lab->n, port);
-        server_run(listener, stop_fd, lab);
+        server_run(listener, stop_fd, lab, local);
     } else {
         rk_log(RK_LOG_ERR, "ev=start res=failed %s", why);
         if (listener >= 0)
@@ -62,6 +65,7 @@ serve(const struct args *a, struct sim_lab *lab, int stop_fd)
     }
     if (started)
         sim_world_stop(lab);
+    local_close(&local);
     host_keys_stop();
     return ready ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -3,6 +3,7 @@
  * Runs in the main thread.  It is bound to the loopback device, and a connection to anything but 127.0.0.0/8 is closed.
  */
 #include "server.h"
+#include "local.h"
 #include "session.h"
 
 #include <core/base/log.h>
@@ -90,9 +91,8 @@ refuse(int fd)
 }
 
 static void
-welcome(int fd, const struct sim_lab *lab, const pthread_attr_t *small)
+welcome(int fd, struct sim_box *box, bool local, const pthread_attr_t *small)
 {
-    struct sim_box *box = box_of(fd, lab);
     struct session *s = box ? calloc(1, sizeof *s) : NULL;
     pthread_t id;
     int one = 1;
@@ -101,9 +101,11 @@ welcome(int fd, const struct sim_lab *lab, const pthread_attr_t *small)
         refuse(fd);
         return;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (!local)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     s->box = box;
     s->fd = fd;
+    s->local = local;
     __atomic_add_fetch(&living, 1, __ATOMIC_ACQUIRE);
     if (pthread_create(&id, small, thread, s) != 0) {
         rk_log(RK_LOG_WARNING, "ev=accept box=%s res=failed no thread", box->name);
@@ -128,9 +130,10 @@ end_all(const struct sim_lab *lab)
 }
 
 void
-server_run(int listener, int stop_fd, const struct sim_lab *lab)
+server_run(int listener, int stop_fd, const struct sim_lab *lab, struct local *local)
 {
-    struct pollfd wait[] = {{.fd = listener, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+    struct pollfd wait[] = {{.fd = listener, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN},
+                            {.fd = local_fd(local), .events = POLLIN}};
     pthread_attr_t small;
     int64_t ticked = 0;
 
@@ -138,13 +141,16 @@ server_run(int listener, int stop_fd, const struct sim_lab *lab)
         return;
     pthread_attr_setstacksize(&small, STACK_BYTES);
     pthread_attr_setdetachstate(&small, PTHREAD_CREATE_DETACHED);
-    while (poll(wait, 2, TICK_MS) >= 0 || errno == EINTR) {
+    while (poll(wait, 3, TICK_MS) >= 0 || errno == EINTR) {
+        struct sim_box *box;
         int fd;
 
         if (wait[1].revents)
             break;
         while (wait[0].revents && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-            welcome(fd, lab, &small);
+            welcome(fd, box_of(fd, lab), false, &small);
+        while (wait[2].revents && (fd = local_accept(local, &box)) >= 0)
+            welcome(fd, box, true, &small);
         if (mono_ms() - ticked < TICK_MS)
             continue;
         ticked = mono_ms();

@@ -7,12 +7,15 @@
 
 #include "sim.h"
 
+struct local;
+
 /* server_open - listen on the loopback device only
  * in:   address: "" for all boxes, or one;  *port: 0 for any, the real one is put there
  * ret:  descriptor, or -1 with why[SIM_WHY_MAX] */
 int server_open(const char *address, uint16_t *port, char *why);
 
-/* server_run - accept until stop_fd can be read; then end all sessions and wait for them.   thread: main */
-void server_run(int listener, int stop_fd, const struct sim_lab *lab);
+/* server_run - accept until stop_fd can be read; then end all sessions and wait for them.   thread: main
+ * in:   local: who else may come (local.h); NULL: nobody */
+void server_run(int listener, int stop_fd, const struct sim_lab *lab, struct local *local);
 
 #endif

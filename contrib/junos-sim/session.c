@@ -1,4 +1,4 @@
-/* session.c - SSH side of one connection: key exchange, login, subsystem, framing, waiting
+/* session.c - one connection: by SSH (key exchange, login, subsystem) or on the box itself; framing, waiting
  *
  * Runs in a thread of its own.  While a commit takes its time the SSH layer still answers, as sshd does beside mgd.
  */
@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -82,10 +83,33 @@ sim_sessions(const struct sim_box *box)
 
 /* ---- waiting and sending ---- */
 
+static int on_data(ssh_session ssh, ssh_channel chan, void *data, uint32_t len, int is_stderr, void *arg);
+
+static void
+look_local(struct session *s, int64_t ms)
+{
+    struct pollfd wait = {.fd = s->fd, .events = POLLIN};
+    char bytes[16384];
+    ssize_t n;
+
+    if (poll(&wait, 1, ms < 0 ? -1 : (int)ms) <= 0)
+        return;
+    n = recv(s->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (n > 0)
+        on_data(NULL, NULL, bytes, (uint32_t)n, 0, s);
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        s->over = true;
+    explicit_bzero(bytes, sizeof bytes);
+}
+
 /* One look at the connection. */
 static void
 look(struct session *s, int64_t ms)
 {
+    if (s->local) {
+        look_local(s, ms);
+        return;
+    }
     if (ssh_event_dopoll(s->event, ms < 0 ? -1 : (int)ms) == SSH_ERROR || !ssh_is_connected(s->ssh) ||
         (s->chan && ssh_channel_is_closed(s->chan)))
         s->over = true;
@@ -105,7 +129,8 @@ static void
 put_raw(struct session *s, const char *bytes, size_t n)
 {
     while (!s->over && n > 0) {
-        int done = ssh_channel_write(s->chan, bytes, n > 1u << 20 ? 1u << 20 : (uint32_t)n);
+        ssize_t done = s->local ? send(s->fd, bytes, n, MSG_NOSIGNAL)
+                                : ssh_channel_write(s->chan, bytes, n > 1u << 20 ? 1u << 20 : (uint32_t)n);
 
         if (done <= 0) {
             s->over = true;
@@ -455,13 +480,11 @@ bound(struct session *s, uint32_t what)
     return NULL;
 }
 
-/* Faults of the connection; the key exchange. */
+/* Faults of the connection.   ret: false: it is over */
 static bool
-greet(struct session *s)
+connected(struct session *s)
 {
-    struct sim_fault_hit at = sim_fault(s->box, SIM_AT_CONNECT, NULL), key;
-    ssh_bind b;
-    bool done = false;
+    struct sim_fault_hit at = sim_fault(s->box, SIM_AT_CONNECT, NULL);
 
     if (at.delay_ms)
         usleep((useconds_t)(at.delay_ms * 1000));
@@ -474,9 +497,17 @@ greet(struct session *s)
             ;
         return false;
     }
-    if (at.what & (SIM_DO_CLOSE | SIM_DO_REFUSE))
-        return false;
-    key = sim_fault(s->box, SIM_AT_HOSTKEY, NULL);
+    return !(at.what & (SIM_DO_CLOSE | SIM_DO_REFUSE));
+}
+
+/* The key exchange, with its faults. */
+static bool
+greet(struct session *s)
+{
+    struct sim_fault_hit key = sim_fault(s->box, SIM_AT_HOSTKEY, NULL);
+    ssh_bind b;
+    bool done = false;
+
     if (key.delay_ms)
         usleep((useconds_t)(key.delay_ms * 1000));
     if (key.what & SIM_DO_CLOSE || !(b = bound(s, key.what)))
@@ -502,6 +533,38 @@ log_in(struct session *s)
 }
 
 static void
+netconf(struct session *s)
+{
+    pthread_mutex_lock(&s->box->lock);
+    s->rights = rights_new(xmlDocGetRootElement(s->box->committed), s->class);
+    pthread_mutex_unlock(&s->box->lock);
+    s->ed = (struct editor){.id = s->id, .user = s->user, .client = "netconf", .rights = s->rights};
+    rk_log(RK_LOG_INFO, "ev=session box=%s user=%s id=%u%s", s->box->name, s->user, s->id, s->local ? " local=1" : "");
+    if (s->rights)
+        session_hello(s);
+    while (!s->over) {
+        while (!s->over && (s->use_11 ? message_11(s) : message_10(s)))
+            ;
+        if (!s->over)
+            look(s, -1);
+    }
+}
+
+/* On the box itself nobody logs in: it is its first user. */
+static void
+serve_local(struct session *s)
+{
+    const struct sim_user *u = &s->box->users[0];
+
+    snprintf(s->user, sizeof s->user, "%s", s->box->n_users ? u->name : "root");
+    snprintf(s->class, sizeof s->class, "%s", s->box->n_users ? u->class : "");
+    if (!*s->class)
+        configured(s, s->user, NULL);
+    s->started = true;
+    netconf(s);
+}
+
+static void
 serve(struct session *s, struct calls *calls)
 {
     int64_t end = mono_ms() + LOGIN_MS;
@@ -517,21 +580,8 @@ serve(struct session *s, struct calls *calls)
         return;
     while (!s->over && !s->started && mono_ms() < end)
         look(s, end - mono_ms());
-    if (s->over || !s->started)
-        return;
-    pthread_mutex_lock(&s->box->lock);
-    s->rights = rights_new(xmlDocGetRootElement(s->box->committed), s->class);
-    pthread_mutex_unlock(&s->box->lock);
-    s->ed = (struct editor){.id = s->id, .user = s->user, .client = "netconf", .rights = s->rights};
-    rk_log(RK_LOG_INFO, "ev=session box=%s user=%s id=%u", s->box->name, s->user, s->id);
-    if (s->rights)
-        session_hello(s);
-    while (!s->over) {
-        while (!s->over && (s->use_11 ? message_11(s) : message_10(s)))
-            ;
-        if (!s->over)
-            look(s, -1);
-    }
+    if (!s->over && s->started)
+        netconf(s);
 }
 
 static void
@@ -539,10 +589,14 @@ say_end(struct session *s)
 {
     char now[40], text[96];
 
-    if (!s->chan || !s->started || !ssh_is_connected(s->ssh) || ssh_channel_is_closed(s->chan))
+    if (!s->started || (!s->local && (!s->chan || !ssh_is_connected(s->ssh) || ssh_channel_is_closed(s->chan))))
         return;
     store_time(s->box, sim_box_now_ms(s->box), now);
     snprintf(text, sizeof text, "<!-- session end at %s -->\n", now);
+    if (s->local) {
+        send(s->fd, text, strlen(text), MSG_NOSIGNAL);
+        return;
+    }
     ssh_channel_write(s->chan, text, (uint32_t)strlen(text));
     ssh_channel_send_eof(s->chan);
     ssh_channel_close(s->chan);
@@ -582,7 +636,11 @@ session_run(struct session *s)
         calls->server.auth_pubkey_function = on_key;
         calls->server.channel_open_request_session_function = on_open;
         ssh_callbacks_init(&calls->server);
-        if (greet(s) && ssh_set_server_callbacks(s->ssh, &calls->server) == SSH_OK && log_in(s))
+        if (!connected(s))
+            s->over = true;
+        else if (s->local)
+            serve_local(s);
+        else if (greet(s) && ssh_set_server_callbacks(s->ssh, &calls->server) == SSH_OK && log_in(s))
             serve(s, calls);
         store_close(s->box, &s->ed);
         if (!s->silent)

@@ -1,4 +1,4 @@
-/* session.h - one SSH connection with one NETCONF session
+/* session.h - one connection, by SSH or on the box itself, with one NETCONF session
  *
  * Each has a thread of its own; others only read its id and shut its socket down.
  */
@@ -28,6 +28,7 @@ struct session {
     ssh_event event;
     char *in;
     size_t in_n, in_size, in_scanned;
+    bool local;                  /* no SSH: a socket on the box itself */
     bool logged_in, started, over, silent;
     bool compliant, offer_11, use_11, hello_seen;
     bool warned_dirty;

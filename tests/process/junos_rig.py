@@ -87,6 +87,8 @@ class Lab:
         self.top = dict({"hello": HELLO, "lldp": HELLO, "commit": "20ms"}, **top)
         self.control_path, self.log_path = self.dir + "/ctl", self.dir + "/log"
         self.known_hosts, self.key = self.dir + "/known_hosts", self.dir + "/id"
+        self.local = self.dir + "/local"  # sockets of what runs on the routers themselves
+        os.mkdir(self.local, 0o700)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key], check=True,
                        stdin=subprocess.DEVNULL, timeout=rig.PATIENCE_S)
         self.process, self.link_ports = None, {}
@@ -108,7 +110,7 @@ class Lab:
         path = rig.write(self.dir + "/topology.yaml", json.dumps(top, indent=1) + "\n")
         ready, theirs = os.pipe()
         argv = [SIM, "--topology", path, "--port", str(self.port), "--known-hosts", self.known_hosts, "--host-keys",
-                self.dir, "--ready-fd", str(theirs), "--log", "debug"]
+                self.dir, "--local-dir", self.local, "--ready-fd", str(theirs), "--log", "debug"]
         self.process = rig.Process(self.rig, "junos-sim", argv, self.log_path, pass_fds=(theirs,))
         os.close(theirs)
         with os.fdopen(ready) as f:
