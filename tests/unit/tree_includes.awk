@@ -10,6 +10,7 @@ BEGIN {
     may["core/host"] = "base ipc conf"
     may["core/daemon"] = "base model sched conf ipc"
     may["core/cli"] = "base ipc"
+    may["core/check"] = "base ipc conf"
     # A library's headers, and the only folders that may use them (tests may use all).
     only["yaml.h"] = "core/conf contrib"
     only["ltdl.h"] = "core/host"
