@@ -293,7 +293,7 @@ round_of_channel(struct rk_check *ck, struct rk_check_host *h, const char **what
         return err;
     *what = "watch";
     err = rk_check_watch(ck, h, WATCH_MS);
-    if (err)
+    if (err && err != RK_E_CANCELED && err != RK_E_TIMEOUT) /* at the end of the budget it is canceled as well */
         return err;
     *what = "attach, to let go";
     return rk_check_attach(ck, h, false);

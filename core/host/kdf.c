@@ -8,6 +8,7 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 struct hkdf {
@@ -18,6 +19,19 @@ struct hkdf {
     unsigned char *out;
     size_t len;
 };
+
+/* What failed after it had worked before has found no memory; else there is no SHA-256, and the process cannot go on. */
+static int
+outcome(bool ok)
+{
+    static atomic_bool worked;
+
+    if (ok)
+        atomic_store_explicit(&worked, true, memory_order_relaxed);
+    else
+        return atomic_load_explicit(&worked, memory_order_relaxed) ? RK_E_NOMEM : RK_E_FATAL;
+    return RK_OK;
+}
 
 /* Fetched once: to look an algorithm up by name costs far more than to use it.  Shared by threads, never changed. */
 static EVP_KDF *hkdf;
@@ -57,7 +71,7 @@ hkdf_with(const unsigned char *key, size_t key_len, void *arg)
     ok = ctx && EVP_KDF_derive(ctx, h->out, h->len, params) == 1;
 
     EVP_KDF_CTX_free(ctx);
-    return ok ? RK_OK : RK_E_FATAL;
+    return outcome(ok);
 }
 
 static int
@@ -95,7 +109,7 @@ rk_kdf_salted(const struct rk_secret *key, const struct rk_kdf_label *label, siz
 int
 rk_kdf_sha256(const void *data, size_t len, unsigned char out[32])
 {
-    return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1 ? RK_OK : RK_E_FATAL;
+    return outcome(EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1);
 }
 
 /* Public bytes that go into a tag: texts with their NUL, so that no two sequences of texts look alike. */
@@ -129,9 +143,9 @@ tag_with(const unsigned char *key, size_t len, void *arg)
 
     if (!rk_hmac_key(t->hmac, (struct rk_bytes){key, len}) ||
         !rk_hmac_tag(t->hmac, t->text->bytes, t->text->len, mac))
-        return RK_E_FATAL;
+        return outcome(false);
     rk_hex_put(mac, RK_CONFIRM_HEX / 2, t->hex);
-    return RK_OK;
+    return outcome(true);
 }
 
 /* ---- keys of one block ---- */
@@ -152,7 +166,7 @@ extract(const unsigned char *key, size_t len, void *arg)
     if (!rk_hmac_tag(c->hmac, key, len, c->out) ||
         !rk_hmac_key(c->hmac, (struct rk_bytes){c->out, RK_HMAC_BYTES}) ||
         !rk_hmac_tag(c->hmac, c->info.bytes, c->info.len, c->out + RK_HMAC_BYTES))
-        return RK_E_FATAL;
+        return outcome(false);
     return RK_OK;
 }
 
@@ -211,7 +225,7 @@ rk_kdf_confirms(const struct rk_secret *key, const struct rk_confirm_of *of, str
     for (int i = 7; i >= 0; i--)
         t.text.bytes[t.text.len++] = (unsigned char)(of->seq >> 8 * i);
     t.text.len++; /* the role */
-    err = rk_hmac_begin(&hmac) ? rk_secret_new(2 * RK_HMAC_BYTES, block_fill, &c, &confirm_key) : RK_E_FATAL;
+    err = rk_hmac_begin(&hmac) ? rk_secret_new(2 * RK_HMAC_BYTES, block_fill, &c, &confirm_key) : outcome(false);
     if (!err) {
         err = rk_secret_use(confirm_key, tags_with, &t);
         rk_secret_free(&confirm_key);
@@ -279,7 +293,7 @@ rk_kdf_record(struct rk_bytes key, struct rk_parties parties, const char *text, 
     add_text(&input, parties.from_sae);
     add_text(&input, parties.to_sae);
     add_text(&input, text);
-    err = rk_hmac_begin(&hmac) ? tag_with(key.bytes, key.len, &tag) : RK_E_FATAL;
+    err = rk_hmac_begin(&hmac) ? tag_with(key.bytes, key.len, &tag) : outcome(false);
     rk_hmac_end(&hmac);
     return err;
 }

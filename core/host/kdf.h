@@ -60,7 +60,7 @@ int rk_kdf_wrap(struct rk_bytes auth_key, const char *link, struct rk_secret **o
  * in:   key  an auth-key of the channel, or a channel key;  parties  who sends it and to whom;  text  the record
  *       without tag
  * out:  hex[RK_CONFIRM_HEX + 1]: first 16 bytes of HMAC-SHA-256(key, "rekey record v1"|from|to|text), NUL-ended texts
- * ret:  RK_OK, RK_E_FATAL.   src: design: doc/channels.md */
+ * ret:  RK_OK, RK_E_NOMEM, RK_E_FATAL.   src: design: doc/channels.md */
 struct rk_parties {
     const char *from_sae, *to_sae;
 };

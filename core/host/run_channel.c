@@ -207,7 +207,7 @@ check_tag(const struct rk_inst *inst, const char *peer, struct rk_item *item, ch
     else if (err == RK_E_NOENT)
         refuse(item, RK_E_AUTH, "the auth-key file has no key for this link");
     else
-        refuse(item, RK_E_FATAL, "its tag cannot be checked");
+        refuse(item, err, "its tag cannot be checked: %s", err == RK_E_NOMEM ? "out of memory" : "no SHA-256");
 }
 
 /* Make a record that may not pass one that says why; what passes loses its tag, and what is to be dropped its link. */

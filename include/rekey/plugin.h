@@ -84,7 +84,7 @@ struct rk_host {
      * out: *out, owned by the caller.  ret: RK_OK, RK_E_NOMEM, RK_E_CONTRACT, RK_E_FATAL (no SHA-256) */
     int (*secret_derive)(const struct rk_secret *key, const void *info, size_t info_len, size_t len,
                          struct rk_secret **out);
-    /* sha256 - digest of public data (names, IDs).  ret: RK_OK or RK_E_FATAL */
+    /* sha256 - digest of public data (names, IDs).  ret: RK_OK, RK_E_NOMEM or RK_E_FATAL */
     int (*sha256)(const void *data, size_t len, unsigned char out[32]);
     /* random - fill buf[len] from the kernel's generator.  ret: RK_OK or RK_E_IO */
     int (*random)(void *buf, size_t len);
