@@ -44,7 +44,7 @@ rk_check_get(struct rk_check *ck, struct rk_check_host *h, size_t n, uint32_t bu
 int
 rk_check_get_ids(struct rk_check *ck, struct rk_check_host *h, const char *const *ids, size_t n)
 {
-    struct rk_call_msg m = {.verb = RK_V_GET_BY_ID, .budget_ms = RK_CHECK_BUDGET_MS, .bits = (uint32_t)ck->conf.bits,
+    struct rk_call_msg m = {.verb = RK_V_GET_BY_ID, .budget_ms = (uint32_t)ck->conf.budget_ms, .bits = (uint32_t)ck->conf.bits,
                             .n = n};
     int err;
 
@@ -203,7 +203,7 @@ links_call(struct rk_check *ck, struct rk_check_host *h, struct rk_call_msg *m)
 int
 rk_check_attach(struct rk_check *ck, struct rk_check_host *h, bool on)
 {
-    struct rk_call_msg m = {.verb = RK_V_ATTACH, .budget_ms = RK_CHECK_BUDGET_MS, .n = 2, .apply = !on};
+    struct rk_call_msg m = {.verb = RK_V_ATTACH, .budget_ms = (uint32_t)ck->conf.budget_ms, .n = 2, .apply = !on};
 
     return links_call(ck, h, &m);
 }
@@ -235,7 +235,7 @@ round_of_source(struct rk_check *ck, struct rk_check_host *h, const char **what)
     int err;
 
     *what = "get_new";
-    err = rk_check_get(ck, h, 2, RK_CHECK_BUDGET_MS);
+    err = rk_check_get(ck, h, 2, (uint32_t)ck->conf.budget_ms);
     if (err)
         return err;
     if (h->reply.n < 1 || h->reply.items->err)
@@ -245,7 +245,7 @@ round_of_source(struct rk_check *ck, struct rk_check_host *h, const char **what)
     if (rk_check_get_ids(ck, h, ids, 1) == RK_E_UNKNOWN && h->sock < 0)
         return RK_E_UNKNOWN;
     *what = "status";
-    if (rk_check_status(ck, h, RK_CHECK_BUDGET_MS) == RK_E_UNKNOWN && h->sock < 0)
+    if (rk_check_status(ck, h, (uint32_t)ck->conf.budget_ms) == RK_E_UNKNOWN && h->sock < 0)
         return RK_E_UNKNOWN;
     return RK_OK;
 }
@@ -261,21 +261,21 @@ round_of_device(struct rk_check *ck, struct rk_check_host *h, const char **what)
     rk_copy(old.id, sizeof old.id, ck->cur);
     rk_check_key_new(ck, &key);
     *what = "apply STAGE";
-    err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_STAGE, .key = &key}, 1, RK_CHECK_BUDGET_MS);
+    err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_STAGE, .key = &key}, 1, (uint32_t)ck->conf.budget_ms);
     if (!err && rk_check_class_a(ck)) {
         *what = "apply ACTIVATE";
-        err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_ACTIVATE, .key = &key}, 1, RK_CHECK_BUDGET_MS);
+        err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_ACTIVATE, .key = &key}, 1, (uint32_t)ck->conf.budget_ms);
     }
     if (!err && rk_check_class_a(ck) && had) {
         *what = "apply RETIRE";
-        err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_RETIRE, .key = &old}, 1, RK_CHECK_BUDGET_MS);
+        err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_RETIRE, .key = &old}, 1, (uint32_t)ck->conf.budget_ms);
     }
     if (err)
         return err;
     rk_copy(ck->cur, sizeof ck->cur, key.id);
     ck->cur_seq = key.seq;
     *what = "observe";
-    return rk_check_observe(ck, h, keys, had ? 2 : 1, RK_CHECK_BUDGET_MS);
+    return rk_check_observe(ck, h, keys, had ? 2 : 1, (uint32_t)ck->conf.budget_ms);
 }
 
 static int
@@ -288,7 +288,7 @@ round_of_channel(struct rk_check *ck, struct rk_check_host *h, const char **what
     if (err)
         return err;
     *what = "publish"; /* that the peer is not there is an answer */
-    err = rk_check_publish(ck, h, 1, RK_CHECK_BUDGET_MS);
+    err = rk_check_publish(ck, h, 1, (uint32_t)ck->conf.budget_ms);
     if (err && (h->sock < 0 || rk_err_class(err) != RK_CLASS_RETRY))
         return err;
     *what = "watch";

@@ -15,7 +15,6 @@
 enum rk_check_result { RK_CHECK_PASSED, RK_CHECK_FAILED, RK_CHECK_SKIPPED };
 
 #define RK_CHECK_SEEN_MAX 300
-#define RK_CHECK_BUDGET_MS 10000 /* of a call that is not about its budget */
 
 /* What the file of --config says; without one the defaults. */
 struct rk_check_conf {
@@ -23,7 +22,7 @@ struct rk_check_conf {
     size_t n, n_slow;
     char link[RK_LINK_MAX + 1], iface[RK_IFACE_MAX + 1], facts[RK_FACTS_MAX + 1];
     char sae[RK_SAE_MAX + 1], peer_sae[RK_SAE_MAX + 1];
-    int64_t bits;
+    int64_t bits, budget_ms;           /* of keys;  of a call that is not about its budget */
     bool given;                        /* there is a file */
 };
 
@@ -34,8 +33,8 @@ struct rk_check {
     char name[RK_NAME_MAX + 1], version[RK_NAME_MAX + 1]; /* of the module */
     uint32_t kind, caps, abi;
     bool loaded, works;                /* rows load, calls: what others need */
-    char not_works[80];                /* why not */
-    unsigned made;                     /* instances that are to be configured otherwise: files of them */
+    bool gone;                         /* row calls: it ended the process */
+    bool eager, late;                  /* rows init, budget: it cannot be tried with a silent peer, or not told apart */
     /* a device */
     uint64_t seq;
     char cur[RK_KEY_ID_MAX + 1];       /* the key that it transmits on, "" none */

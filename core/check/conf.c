@@ -31,6 +31,7 @@ defaults(struct rk_check_conf *c)
     strcpy(c->sae, "SAE_A");
     strcpy(c->peer_sae, "SAE_B");
     c->bits = 256;
+    c->budget_ms = 10000;
 }
 
 static size_t
@@ -88,6 +89,8 @@ static void
 read_key(struct rk_conf_errors *e, const struct rk_node *node, struct rk_check_conf *c)
 {
     static const struct rk_opt bits = {.name = "bits", .type = RK_OPT_INT, .min = 8, .max = RK_SECRET_MAX * 8};
+    static const struct rk_opt budget = {.name = "budget", .type = RK_OPT_DURATION, .min = 100, .max = 600000};
+    bool is_bits = strcmp(node->key, "bits") == 0;
     struct rk_shown shown;
     char why[200];
 
@@ -103,11 +106,12 @@ read_key(struct rk_conf_errors *e, const struct rk_node *node, struct rk_check_c
                 rk_conf_error(e, node->line, node->col, "\"%s\": longer than %zu bytes", node->key, texts[i].size - 1);
             return;
         }
-    if (strcmp(node->key, "bits") != 0)
+    if (!is_bits && strcmp(node->key, "budget") != 0)
         rk_conf_error(e, node->key_line, node->key_col, "unknown key \"%s\" (known here: options, slow, link, interface, "
-                      "peer-facts, sae, peer-sae, bits)", rk_opt_shown(node->key, &shown));
-    else if (rk_opt_value(&bits, node->text, &c->bits, why, sizeof why) != RK_OK)
-        rk_conf_error(e, node->line, node->col, "bits: %s", why);
+                      "peer-facts, sae, peer-sae, bits, budget)", rk_opt_shown(node->key, &shown));
+    else if (rk_opt_value(is_bits ? &bits : &budget, node->text, is_bits ? &c->bits : &c->budget_ms, why,
+                          sizeof why) != RK_OK)
+        rk_conf_error(e, node->line, node->col, "%s: %s", node->key, why);
 }
 
 static char *

@@ -85,7 +85,9 @@ address_option(const struct rk_check_host *h)
 bool
 rk_check_silent(struct rk_check *ck, const struct rk_check_host *h, const char **why)
 {
-    *why = NULL;
+    *why = ck->eager ? "it cannot be made with a silent peer: see row init" : NULL;
+    if (*why)
+        return false;
     if (ck->conf.n_slow)
         return true;
     if (!address_option(h))

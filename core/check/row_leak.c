@@ -45,6 +45,7 @@ struct counts {
 static int
 count(struct rk_check_host *h, const struct counts *was, struct counts *now)
 {
+    struct counts last = {0};
     int err = RK_OK;
 
     for (int i = 0; !err && i < SETTLE_TRIES; i++) {
@@ -52,8 +53,10 @@ count(struct rk_check_host *h, const struct counts *was, struct counts *now)
         if (err)
             return err;
         *now = (struct counts){h->probe->fds, h->probe->threads, h->probe->bytes, h->probe->blocks};
-        if (was && now->fds <= was->fds && now->threads <= was->threads && now->bytes <= was->bytes)
+        if (was ? now->fds <= was->fds && now->threads <= was->threads && now->bytes <= was->bytes
+                : i && memcmp(now, &last, sizeof last) == 0)
             return RK_OK;
+        last = *now;
         (void)poll(NULL, 0, SETTLE_MS);
     }
     return err;
@@ -315,8 +318,17 @@ use(struct rk_check *ck, struct rk_check_host *h, unsigned char key[32], const c
         return err;
     }
     *what = "get_new";
-    err = rk_check_get(ck, h, 1, RK_CHECK_BUDGET_MS);
+    err = rk_check_get(ck, h, 1, (uint32_t)ck->conf.budget_ms);
     return err || given_key(ck, h, key) ? err : RK_E_KEY_SIZE;
+}
+
+/* What a line of /proc/self/maps is about. */
+static const char *
+place(const char *line)
+{
+    const char *name = strpbrk(line, "/["), *base = name ? strrchr(name, '/') : NULL;
+
+    return base ? base + 1 : name ? name : "memory without a name, as a stack or what was allocated";
 }
 
 static enum rk_check_result
@@ -335,8 +347,8 @@ searched(struct rk_check *ck, struct rk_check_host *h)
         return rk_check_wrong(ck, h, "a search", err);
     if (!p->searched)
         return rk_check_skip(ck, "the memory of the process cannot be read here");
-    return rk_check_fail(ck, "a key is left in memory as %s, after its instance was ended: %.100s",
-                         form_name(p->found), p->where);
+    return rk_check_fail(ck, "a key is left in memory as %s, after its instance was ended: in %.90s",
+                         form_name(p->found), place(p->where));
 }
 
 enum rk_check_result

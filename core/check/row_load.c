@@ -126,9 +126,10 @@ rk_check_row_init(struct rk_check *ck, struct rk_check_host *h)
         if (err)
             return rk_check_wrong(ck, h, "fini", err);
     }
-    if (!rk_check_silent(ck, h, &why) || ck->conf.n_slow)
+    if (!rk_check_silent(ck, h, &why))
         return rk_check_pass(ck, "%d, one after the other", LIVES);
     err = rk_check_inst(ck, h, RK_CHECK_SLOW);
+    ck->eager = err != RK_OK;
     if (err)
         return rk_check_wrong(ck, h, "init, while the peer is silent", err);
     return rk_check_pass(ck, "%d, one after the other; one with a silent peer", LIVES);
@@ -144,6 +145,7 @@ rk_check_row_calls(struct rk_check *ck, struct rk_check_host *h)
         err = rk_check_round(ck, h, &what);
     if (!err)
         err = rk_check_host_drop(h, h->inst);
+    ck->gone = h->sock < 0;
     if (err)
         return rk_check_wrong(ck, h, what, err);
     ck->works = true;

@@ -79,11 +79,15 @@ rk_check_row_budget(struct rk_check *ck, struct rk_check_host *h)
     struct timed worst = {0};
     const char *why = "";
     bool silent = rk_check_silent(ck, h, &why);
-    int err = rk_check_inst(ck, h, silent ? RK_CHECK_SLOW : RK_CHECK_AS_GIVEN);
+    int err;
 
+    if (ck->gone)
+        return rk_check_skip(ck, "calls end the process: see row calls");
+    err = rk_check_inst(ck, h, silent ? RK_CHECK_SLOW : RK_CHECK_AS_GIVEN);
     if (err)
         return rk_check_wrong(ck, h, silent ? "init, while the peer is silent" : "init", err);
     err = hurry(ck, h, &worst);
+    ck->late = err != RK_OK;
     if (err)
         return rk_check_fail(ck, "%s with %d ms: %.200s", worst.what, SHORT_MS, h->obituary);
     return rk_check_pass(ck, "%s, %d ms: the longest took %u ms (%s)", silent ? "with a silent peer" : why, SHORT_MS,
@@ -141,6 +145,8 @@ rk_check_row_cancel(struct rk_check *ck, struct rk_check_host *h)
     long best_ms = -1;
     int err;
 
+    if (ck->gone || ck->late)
+        return rk_check_skip(ck, "calls do not return: see row %s", ck->gone ? "calls" : "budget");
     if (ck->kind != RK_CHANNEL && !rk_check_silent(ck, h, &why))
         return rk_check_skip(ck, "no call lasts: %s", why);
     err = rk_check_inst(ck, h, ck->kind == RK_CHANNEL ? RK_CHECK_AS_GIVEN : RK_CHECK_SLOW);
@@ -173,7 +179,7 @@ judge_answers(struct rk_check *ck, struct rk_check_host *h, uint32_t first)
     unsigned n = 0, failed = 0, seen = 0;
 
     for (int i = 0; i < AT_ONCE; i++) {
-        int err = rk_check_host_reply(h, RK_CHECK_BUDGET_MS + RK_GRACE_MS + 500);
+        int err = rk_check_host_reply(h, ck->conf.budget_ms + RK_GRACE_MS + 500);
 
         if (err)
             return rk_check_wrong(ck, h, "one of calls at once", err);
@@ -209,7 +215,7 @@ rk_check_row_concurrent(struct rk_check *ck, struct rk_check_host *h)
     err = rk_check_inst(ck, h, RK_CHECK_AS_GIVEN);
     first = h->number + 1;
     for (int i = 0; !err && i < AT_ONCE; i++) {
-        struct rk_call_msg m = {.verb = RK_V_GET_NEW, .budget_ms = RK_CHECK_BUDGET_MS,
+        struct rk_call_msg m = {.verb = RK_V_GET_NEW, .budget_ms = (uint32_t)ck->conf.budget_ms,
                                 .bits = (uint32_t)ck->conf.bits, .n = 2, .items = rk_items_new(2)};
 
         snprintf(m.peer_sae, sizeof m.peer_sae, "%s", ck->conf.peer_sae);
