@@ -236,10 +236,13 @@ round_of_source(struct rk_check *ck, struct rk_check_host *h, const char **what)
 
     *what = "get_new";
     err = rk_check_get(ck, h, 2, (uint32_t)ck->conf.budget_ms);
+    if (!err)
+        err = h->reply.n ? h->reply.items->err : RK_E_CONTRACT;
+    if (ck->got_key && (rk_err_class(err) == RK_CLASS_SUPPLY || err == RK_E_AGAIN))
+        return RK_OK;
     if (err)
         return err;
-    if (h->reply.n < 1 || h->reply.items->err)
-        return h->reply.n ? h->reply.items->err : RK_E_CONTRACT;
+    ck->got_key = true;
     rk_copy(id, sizeof id, h->reply.items->key_id);
     *what = "get_by_id"; /* of a key that is not this one's to get, or gone: any code is an answer */
     if (rk_check_get_ids(ck, h, ids, 1) == RK_E_UNKNOWN && h->sock < 0)

@@ -35,6 +35,7 @@ struct rk_check {
     bool loaded, works;                /* rows load, calls: what others need */
     bool gone;                         /* row calls: it ended the process */
     bool eager, late;                  /* rows init, budget: it cannot be tried with a silent peer, or not told apart */
+    bool got_key;                      /* a source gave one: that it has no more is an answer then */
     /* a device */
     uint64_t seq;
     char cur[RK_KEY_ID_MAX + 1];       /* the key that it transmits on, "" none */
