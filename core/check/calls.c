@@ -1,21 +1,30 @@
 /* calls.c - calls of each kind, made as rekeyd makes them. */
 #include "check.h"
 
+#include "../base/clock.h"
 #include "../base/err.h"
 #include "../base/secret.h"
 #include "../base/text.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
 #define START_AHEAD_S 120 /* class D: the start time of a key */
 #define WATCH_MS 30
+#define AGAIN_MS 20
+
+uint32_t
+rk_check_class(const struct rk_check *ck)
+{
+    return ck->device_class ? ck->device_class : RK_CAP_CLASS(ck->caps);
+}
 
 bool
 rk_check_class_a(const struct rk_check *ck)
 {
-    return ck->kind == RK_DEVICE && RK_CAP_CLASS(ck->caps) == RK_CLASS_A;
+    return ck->kind == RK_DEVICE && rk_check_class(ck) == RK_CLASS_A;
 }
 
 static int
@@ -38,6 +47,17 @@ rk_check_get(struct rk_check *ck, struct rk_check_host *h, size_t n, uint32_t bu
         return no_memory();
     err = rk_check_host_call(h, &m);
     rk_items_free(m.items, n);
+    return err;
+}
+
+int
+rk_check_get_some(struct rk_check *ck, struct rk_check_host *h, size_t n)
+{
+    int64_t end_ns = rk_now_ns() + ck->conf.budget_ms * RK_NS_PER_MS;
+    int err;
+
+    while ((err = rk_check_get(ck, h, n, (uint32_t)ck->conf.budget_ms)) == RK_E_AGAIN && rk_now_ns() < end_ns)
+        (void)poll(NULL, 0, AGAIN_MS);
     return err;
 }
 
@@ -109,7 +129,7 @@ key_fd(const struct rk_check *ck, const struct rk_check_key *key)
 static void
 terms(const struct rk_check *ck, const struct rk_check_op *op, struct rk_item *item)
 {
-    bool chain = RK_CAP_CLASS(ck->caps) == RK_CLASS_D && op->op == RK_OP_STAGE;
+    bool chain = rk_check_class(ck) == RK_CLASS_D && op->op == RK_OP_STAGE;
 
     if (rk_check_class_a(ck) || (op->op != RK_OP_STAGE && op->op != RK_OP_RETIRE))
         return;
@@ -201,9 +221,9 @@ links_call(struct rk_check *ck, struct rk_check_host *h, struct rk_call_msg *m)
 }
 
 int
-rk_check_attach(struct rk_check *ck, struct rk_check_host *h, bool on)
+rk_check_attach(struct rk_check *ck, struct rk_check_host *h, bool on, size_t n)
 {
-    struct rk_call_msg m = {.verb = RK_V_ATTACH, .budget_ms = (uint32_t)ck->conf.budget_ms, .n = 2, .apply = !on};
+    struct rk_call_msg m = {.verb = RK_V_ATTACH, .budget_ms = (uint32_t)ck->conf.budget_ms, .n = n, .apply = !on};
 
     return links_call(ck, h, &m);
 }
@@ -263,6 +283,12 @@ round_of_device(struct rk_check *ck, struct rk_check_host *h, const char **what)
 
     rk_copy(old.id, sizeof old.id, ck->cur);
     rk_check_key_new(ck, &key);
+    *what = "observe";
+    if (!ck->device_class && (err = rk_check_observe(ck, h, keys, 1, (uint32_t)ck->conf.budget_ms)) != RK_OK)
+        return err;
+    if (!ck->device_class)
+        ck->device_class = RK_IF_CLASS_OF(h->reply.items->state) ? RK_IF_CLASS_OF(h->reply.items->state)
+                                                                 : RK_CAP_CLASS(ck->caps);
     *what = "apply STAGE";
     err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_STAGE, .key = &key}, 1, (uint32_t)ck->conf.budget_ms);
     if (!err && rk_check_class_a(ck)) {
@@ -287,7 +313,7 @@ round_of_channel(struct rk_check *ck, struct rk_check_host *h, const char **what
     int err;
 
     *what = "attach";
-    err = rk_check_attach(ck, h, true);
+    err = rk_check_attach(ck, h, true, 1);
     if (err)
         return err;
     *what = "publish"; /* that the peer is not there is an answer */
@@ -299,7 +325,7 @@ round_of_channel(struct rk_check *ck, struct rk_check_host *h, const char **what
     if (err && err != RK_E_CANCELED && err != RK_E_TIMEOUT) /* at the end of the budget it is canceled as well */
         return err;
     *what = "attach, to let go";
-    return rk_check_attach(ck, h, false);
+    return rk_check_attach(ck, h, false, 1);
 }
 
 int

@@ -23,6 +23,7 @@ struct rk_check_conf {
     char link[RK_LINK_MAX + 1], iface[RK_IFACE_MAX + 1], facts[RK_FACTS_MAX + 1];
     char sae[RK_SAE_MAX + 1], peer_sae[RK_SAE_MAX + 1];
     int64_t bits, budget_ms;           /* of keys;  of a call that is not about its budget */
+    bool own;                          /* of failing allocations: only those that the module makes itself */
     bool given;                        /* there is a file */
 };
 
@@ -37,6 +38,7 @@ struct rk_check {
     bool eager, late;                  /* rows init, budget: it cannot be tried with a silent peer, or not told apart */
     bool got_key;                      /* a source gave one: that it has no more is an answer then */
     /* a device */
+    uint32_t device_class;             /* of the interface, as it is seen; 0: not seen yet */
     uint64_t seq;
     char cur[RK_KEY_ID_MAX + 1];       /* the key that it transmits on, "" none */
     uint64_t cur_seq;
@@ -84,6 +86,8 @@ const char *rk_check_missing(const struct rk_check *ck, const struct rk_check_ho
 /* ---- calls.c: calls of each kind; all return the code of the reply, whose items are in h->reply ---- */
 
 int rk_check_get(struct rk_check *ck, struct rk_check_host *h, size_t n, uint32_t budget_ms);
+/* rk_check_get_some - the same; a source that has no key yet is asked again, as long as the budget of a call */
+int rk_check_get_some(struct rk_check *ck, struct rk_check_host *h, size_t n);
 int rk_check_get_ids(struct rk_check *ck, struct rk_check_host *h, const char *const *ids, size_t n);
 int rk_check_status(struct rk_check *ck, struct rk_check_host *h, uint32_t budget_ms);
 /* A key for a device: its ID is made of seq, its bytes are new. */
@@ -104,10 +108,12 @@ int rk_check_apply(struct rk_check *ck, struct rk_check_host *h, const struct rk
                    uint32_t budget_ms);
 int rk_check_observe(struct rk_check *ck, struct rk_check_host *h, const struct rk_check_key *const *keys, size_t n,
                      uint32_t budget_ms);
-int rk_check_attach(struct rk_check *ck, struct rk_check_host *h, bool on);
+int rk_check_attach(struct rk_check *ck, struct rk_check_host *h, bool on, size_t n);
 int rk_check_publish(struct rk_check *ck, struct rk_check_host *h, size_t n, uint32_t budget_ms);
 int rk_check_watch(struct rk_check *ck, struct rk_check_host *h, uint32_t budget_ms);
-/* rk_check_class_a - is it a device of class A */
+/* rk_check_class - RK_CLASS_... that the interface is driven as: what it was seen to be, else what the plugin declares
+ * rk_check_class_a - is it a device of class A */
+uint32_t rk_check_class(const struct rk_check *ck);
 bool rk_check_class_a(const struct rk_check *ck);
 
 /* rk_check_round - what rekeyd does with an instance in one rotation, once

@@ -85,33 +85,49 @@ read_options(struct rk_conf_errors *e, const struct rk_node *map, size_t *n)
     return list;
 }
 
+static bool
+is_text(struct rk_conf_errors *e, const struct rk_node *node)
+{
+    if (node->type != RK_NODE_SCALAR)
+        rk_conf_error(e, node->line, node->col, "\"%s\": text expected", node->key);
+    return node->type == RK_NODE_SCALAR;
+}
+
 static void
 read_key(struct rk_conf_errors *e, const struct rk_node *node, struct rk_check_conf *c)
 {
     static const struct rk_opt bits = {.name = "bits", .type = RK_OPT_INT, .min = 8, .max = RK_SECRET_MAX * 8};
     static const struct rk_opt budget = {.name = "budget", .type = RK_OPT_DURATION, .min = 100, .max = 600000};
-    bool is_bits = strcmp(node->key, "bits") == 0;
+    static const char *const makers[] = {"all", "own", NULL};
+    static const struct rk_opt maker = {.name = "allocations", .type = RK_OPT_ENUM, .choices = makers};
+    const struct rk_opt *o = strcmp(node->key, "bits") == 0          ? &bits
+                             : strcmp(node->key, "budget") == 0      ? &budget
+                             : strcmp(node->key, "allocations") == 0 ? &maker : NULL;
+    int64_t v = 0;
     struct rk_shown shown;
     char why[200];
 
     if (strcmp(node->key, "options") == 0 || strcmp(node->key, "slow") == 0)
         return;
-    if (node->type != RK_NODE_SCALAR) {
-        rk_conf_error(e, node->line, node->col, "\"%s\": text expected", rk_opt_shown(node->key, &shown));
-        return;
-    }
     for (size_t i = 0; i < N_TEXTS; i++)
         if (strcmp(node->key, texts[i].name) == 0) {
+            if (!is_text(e, node))
+                return;
             if (!rk_copy((char *)c + texts[i].at, texts[i].size, node->text))
                 rk_conf_error(e, node->line, node->col, "\"%s\": longer than %zu bytes", node->key, texts[i].size - 1);
             return;
         }
-    if (!is_bits && strcmp(node->key, "budget") != 0)
+    if (!o)
         rk_conf_error(e, node->key_line, node->key_col, "unknown key \"%s\" (known here: options, slow, link, interface, "
-                      "peer-facts, sae, peer-sae, bits, budget)", rk_opt_shown(node->key, &shown));
-    else if (rk_opt_value(is_bits ? &bits : &budget, node->text, is_bits ? &c->bits : &c->budget_ms, why,
-                          sizeof why) != RK_OK)
-        rk_conf_error(e, node->line, node->col, "%s: %s", node->key, why);
+                      "peer-facts, sae, peer-sae, bits, budget, allocations)", rk_opt_shown(node->key, &shown));
+    else if (is_text(e, node) && rk_opt_value(o, node->text, &v, why, sizeof why) != RK_OK)
+        rk_conf_error(e, node->line, node->col, "%s: %s", o->name, why);
+    else if (o == &bits)
+        c->bits = v;
+    else if (o == &budget)
+        c->budget_ms = v;
+    else
+        c->own = v != 0;
 }
 
 static char *

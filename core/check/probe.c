@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define OURS __attribute__((visibility("default")))
+#define CALLER __builtin_return_address(0)
 #define EARLY_BYTES 8192 /* for what dlsym() allocates while malloc() is looked for */
 #define CHUNK_BYTES 65536
 #define PAGE_BYTES 4096
@@ -87,12 +88,21 @@ is_early(const void *at)
     return (const unsigned char *)at >= early && (const unsigned char *)at < early + EARLY_BYTES;
 }
 
+/* Is this address in the module, when only that is asked for? */
+static bool
+counts(const void *caller)
+{
+    Dl_info info;
+
+    return !page->own[0] || (dladdr(caller, &info) && info.dli_fname && strcmp(info.dli_fname, page->own) == 0);
+}
+
 /* Is this the one that is to fail?  Those of the main thread are the host's own, and never are. */
 static bool
-fails(void)
+fails(const void *caller)
 {
     if (!page || atomic_load_explicit(&page->fail_at, memory_order_relaxed) == 0 ||
-        pthread_equal(pthread_self(), main_thread))
+        pthread_equal(pthread_self(), main_thread) || !counts(caller))
         return false;
     if (atomic_fetch_sub(&page->fail_at, 1) != 1)
         return false;
@@ -125,7 +135,7 @@ malloc(size_t size)
 {
     if (!ready())
         return early_new(size);
-    return fails() ? NULL : count_in(real_malloc(size));
+    return fails(CALLER) ? NULL : count_in(real_malloc(size));
 }
 
 OURS void *
@@ -133,11 +143,11 @@ calloc(size_t n, size_t size)
 {
     if (!ready())
         return early_new(n * size);
-    return fails() ? NULL : count_in(real_calloc(n, size));
+    return fails(CALLER) ? NULL : count_in(real_calloc(n, size));
 }
 
-OURS void *
-realloc(void *at, size_t size)
+static void *
+again(void *at, size_t size, const void *caller)
 {
     int64_t bytes = at && !is_early(at) ? (int64_t)malloc_usable_size(at) : 0;
     void *new;
@@ -149,7 +159,7 @@ realloc(void *at, size_t size)
                                 ? size : (size_t)(early + EARLY_BYTES - (unsigned char *)at));
         return new;
     }
-    if (fails())
+    if (fails(caller))
         return NULL;
     new = real_realloc(at, size);
     if (at && (new || size == 0)) {
@@ -157,6 +167,12 @@ realloc(void *at, size_t size)
         atomic_fetch_sub_explicit(&live_blocks, 1, memory_order_relaxed);
     }
     return count_in(new);
+}
+
+OURS void *
+realloc(void *at, size_t size)
+{
+    return again(at, size, CALLER);
 }
 
 OURS void *
@@ -168,27 +184,33 @@ reallocarray(void *at, size_t n, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(at, bytes);
+    return again(at, bytes, CALLER);
+}
+
+static void *
+aligned(size_t alignment, size_t size, const void *caller)
+{
+    if (!ready())
+        return NULL;
+    return fails(caller) ? NULL : count_in(real_memalign(alignment, size));
 }
 
 OURS void *
 memalign(size_t alignment, size_t size)
 {
-    if (!ready())
-        return NULL;
-    return fails() ? NULL : count_in(real_memalign(alignment, size));
+    return aligned(alignment, size, CALLER);
 }
 
 OURS void *
 aligned_alloc(size_t alignment, size_t size)
 {
-    return memalign(alignment, size);
+    return aligned(alignment, size, CALLER);
 }
 
 OURS int
 posix_memalign(void **out, size_t alignment, size_t size)
 {
-    void *at = memalign(alignment, size);
+    void *at = aligned(alignment, size, CALLER);
 
     if (!at)
         return ENOMEM;

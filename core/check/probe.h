@@ -33,6 +33,7 @@ struct rk_probe {
     int32_t found;                    /* index of the first pattern that is there; -1: none */
     char where[96];                   /* line of /proc/self/maps */
     /* allocations of worker threads */
+    char own[512];                    /* path of the module: only those that it makes itself; "": all */
     _Atomic int64_t fail_at;          /* the n-th from now fails; 0: none */
     _Atomic uint32_t failed;          /* how many did */
 };

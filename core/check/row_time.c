@@ -67,7 +67,7 @@ hurry(struct rk_check *ck, struct rk_check_host *h, struct timed *worst)
         err = timed(h, rk_check_get(ck, h, 1, SHORT_MS), "get_new", worst);
         return err ? err : timed(h, rk_check_status(ck, h, SHORT_MS), "status", worst);
     }
-    err = timed(h, rk_check_attach(ck, h, true), "attach", worst);
+    err = timed(h, rk_check_attach(ck, h, true, 1), "attach", worst);
     if (!err)
         err = timed(h, rk_check_publish(ck, h, 1, SHORT_MS), "publish", worst);
     return err ? err : timed(h, rk_check_watch(ck, h, SHORT_MS), "watch", worst);
@@ -279,6 +279,8 @@ rk_check_row_allocations(struct rk_check *ck, struct rk_check_host *h)
 
     if (!h->probe)
         return rk_check_skip(ck, "%s", h->no_probe);
+    if (ck->conf.own)
+        snprintf(h->probe->own, sizeof h->probe->own, "%s", ck->paths.module);
     err = warm_up(ck, h); /* what libraries set up once is theirs, and not all of them can do without memory then */
     if (err)
         return rk_check_wrong(ck, h, "a round of calls", err);
@@ -301,5 +303,6 @@ rk_check_row_allocations(struct rk_check *ck, struct rk_check_host *h)
     }
     if (err)
         return rk_check_wrong(ck, h, "a call, after allocations failed in others", err);
-    return rk_check_pass(ck, "%u allocations failed, and then all was well", tried);
+    return rk_check_pass(ck, "%u allocations failed%s, and then all was well", tried,
+                         ck->conf.own ? ", of the module itself and not of its libraries" : "");
 }

@@ -128,7 +128,7 @@ def etsi014(w):
     kmes.start()
     site = w.rig.site("A", "SAE_A")
     kmes.source(site)
-    options = dict(site.conf["sources"]["keys"])
+    options = dict(site.conf["sources"]["keys"], **{"sync-window": "0ms"})  # no key that is asked for is on its way
     passes(w, "etsi014", {"options": options, "sae": "SAE_A", "peer-sae": "SAE_B"}, NO_DEVICE)
     kmes.a.process.end(9)
     kmes.b.process.end(9)
@@ -166,7 +166,9 @@ def junos(w):
     lab.start()
     site = w.rig.site("J", "SAE_A")
     lab.routers["r1"].device(site)
-    passes(w, "junos-netconf", {"options": site.conf["devices"]["r1"], "interface": port}, ("concurrent",))
+    # libssh2 uses a hash that it had no memory for, so it is left out
+    passes(w, "junos-netconf", {"options": site.conf["devices"]["r1"], "interface": port, "allocations": "own"},
+           ("concurrent",))
 
 
 def linux_macsec(w):

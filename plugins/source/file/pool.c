@@ -142,6 +142,7 @@ pool_add(struct pool_load *l, struct pool_key k, const char *written, size_t n)
     char id[RK_KEY_ID_MAX + 1];
     unsigned char digest[32];
     char here[300], there[300];
+    int err;
 
     if (!rkp_key_id_ok(written, strlen(written)))
         return p->host->fail(l->call, RK_E_CONFIG, "pool: %s: not a key ID; it is 1 to 64 printable characters without "
@@ -157,8 +158,9 @@ pool_add(struct pool_load *l, struct pool_key k, const char *written, size_t n)
         return p->host->fail(l->call, RK_E_CONFIG, "pool: %s: the key ID is also that of %s; remove one",
                              where(p, &k, here, sizeof here), where(p, same, there, sizeof there));
     k.bits = (uint32_t)n * 8;
-    if (p->host->sha256(l->key, n, digest) != RK_OK)
-        return p->host->fail(l->call, RK_E_FATAL, "pool: no SHA-256");
+    err = p->host->sha256(l->key, n, digest);
+    if (err)
+        return p->host->fail(l->call, err, "pool: %s", err == RK_E_NOMEM ? "out of memory" : "no SHA-256");
     memcpy(l->marks[p->n].digest, digest, POOL_DIGEST);
     explicit_bzero(digest, sizeof digest);
     l->marks[p->n].key = (uint32_t)p->n;
