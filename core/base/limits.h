@@ -101,6 +101,14 @@
 #define RK_RESTART_MIN_MS 100
 #define RK_RESTART_MAX_MS 30000
 #define RK_RESTART_GOOD_MS 60000
+/* A host that dies so often, without a minute of life in between, is not started any more: with the pauses above that
+ * takes a minute and a half, in which it has done nothing for anybody. */
+#define RK_DEATHS_MAX 10
+/* A device or source in whose calls its host has died so often is left alone: at first so long [ms], doubled up to the
+ * last.  Once may be bad luck; a second time costs all others of the plugin another restart. */
+#define RK_QUARANTINE_DEATHS 2
+#define RK_QUARANTINE_MIN_MS 5000
+#define RK_QUARANTINE_MAX_MS 600000
 
 /* What an operator may choose as the budget of a call to a device (call-budget) [ms]: a local one needs no second, a
  * commit of a big router takes minutes. */

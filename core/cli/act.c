@@ -1,4 +1,4 @@
-/* act.c - rekeyctl rotate, adopt, reload and version: commands that are answered by a text.
+/* act.c - rekeyctl rotate, adopt, enable, reload and version: commands that are answered by a text.
  *
  * Runs in rekeyctl.  rotate --wait decides by the counters that status shows, so it needs nothing of the daemon
  * beyond them, and a restart of the daemon in between is seen as what it is.
@@ -70,6 +70,12 @@ rk_cli_reload(struct rk_cli_opts *o, struct rk_cli_io *io)
 
 int
 rk_cli_adopt(struct rk_cli_opts *o, struct rk_cli_io *io)
+{
+    return run_simple(o, io);
+}
+
+int
+rk_cli_enable(struct rk_cli_opts *o, struct rk_cli_io *io)
 {
     return run_simple(o, io);
 }

@@ -17,6 +17,7 @@ static const struct rk_cli_command commands[] = {
     {"adopt", "LINK", "give up the keys of a link that are not rekeyd's, and go on", rk_cli_adopt},
     {"history", "LINK", "show what was done on a link, newest first", rk_cli_history},
     {"plugins", "", "show the plugins in use and their processes", rk_cli_plugins},
+    {"enable", "NAME", "try a plugin that was stopped, or a device in quarantine, again", rk_cli_enable},
     {"sources", "", "show the key sources, and what each has for each peer", rk_cli_sources},
     {"metrics", "", "print what a monitoring system wants to know, as OpenMetrics text", rk_cli_metrics},
     {"plugin", "NAME", "describe a plugin and its options", rk_cli_plugin},

@@ -79,7 +79,7 @@ void rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_comm
 
 /* The commands; each returns enum rk_cli_exit.   src: rekeyctl(8) */
 rk_cli_run_fn rk_cli_status, rk_cli_rotate, rk_cli_history, rk_cli_plugins, rk_cli_reload, rk_cli_version,
-    rk_cli_check, rk_cli_plugin, rk_cli_explain, rk_cli_adopt, rk_cli_source_test, rk_cli_peer_test, rk_cli_keygen,
-    rk_cli_sources, rk_cli_discover, rk_cli_prepare, rk_cli_metrics, rk_cli_import_offbox;
+    rk_cli_check, rk_cli_plugin, rk_cli_explain, rk_cli_adopt, rk_cli_enable, rk_cli_source_test, rk_cli_peer_test,
+    rk_cli_keygen, rk_cli_sources, rk_cli_discover, rk_cli_prepare, rk_cli_metrics, rk_cli_import_offbox;
 
 #endif

@@ -18,8 +18,8 @@ enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALA
        O_PLUGIN_DIR, O_HELP,
        O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND, O_APPLY, O_YES, O_SCRIPT };
 
-#define ASKING " status rotate explain adopt history plugins sources metrics reload version source test peer test " \
-    "discover prepare import-offbox "
+#define ASKING " status rotate explain adopt enable history plugins sources metrics reload version source test " \
+    "peer test discover prepare import-offbox "
 #define TABLES " status explain history plugins sources source test peer test "
 
 static const struct option_row {

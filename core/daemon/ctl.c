@@ -297,6 +297,15 @@ do_plugins(struct ctl_client *c, const struct rk_ask *ask)
 }
 
 static void
+do_enable(struct ctl_client *c, const struct rk_ask *ask)
+{
+    char text[RK_TEXT_MAX];
+    int err = blame_enable(c->d, ask->arg, text, sizeof text);
+
+    answer(c, err ? CTL_FAILED : CTL_OK, "%s", text);
+}
+
+static void
 do_sources(struct ctl_client *c, const struct rk_ask *ask)
 {
     (void)ask;
@@ -397,7 +406,7 @@ static const struct {
     void (*run)(struct ctl_client *c, const struct rk_ask *ask);
 } commands[] = {
     {"status", do_status},   {"rotate", do_rotate}, {"explain", do_explain}, {"adopt", do_adopt},
-    {"history", do_history}, {"plugins", do_plugins}, {"sources", do_sources}, {"reload", do_reload},
+    {"history", do_history}, {"plugins", do_plugins}, {"enable", do_enable}, {"sources", do_sources}, {"reload", do_reload},
     {"version", do_version},
     {"source-test", do_source}, {"peer-test", do_peer},
     {"discover", do_discover_device}, {"prepare", do_prepare_device},

@@ -344,7 +344,23 @@ host_state(const struct host *h)
         return "up";
     if (h->state == HOST_STARTING)
         return "starting";
+    if (h->state == HOST_STOPPED)
+        return "stopped";
     return h->has_hello || h->failures < 5 ? "backoff" : "failed";
+}
+
+/* Of its instances those that are left alone. */
+static json_t *
+quarantine_of(const struct host *h)
+{
+    json_t *list = json_array();
+
+    for (const struct inst *i = h->d->insts; i; i = i->next)
+        if (i->host == h && !i->gone && blame_quarantined(i))
+            json_array_append_new(list, json_pack("{ss sI sI}", "instance", i->conf->name, "left_ms",
+                                                  (json_int_t)((i->blame.until_ns - rk_now_ns()) / RK_NS_PER_MS),
+                                                  "times", (json_int_t)i->blame.times));
+    return list;
 }
 
 static json_t *
@@ -418,14 +434,14 @@ ctl_plugin_row(const struct host *h)
     static const char *const kinds[] = {"?", "source", "device", "channel"};
     uint32_t kind = h->hello.kind <= RK_CHANNEL ? h->hello.kind : 0;
 
-    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so so so so}", "plugin", h->plugin, "kind", kinds[kind],
+    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so so so so so}", "plugin", h->plugin, "kind", kinds[kind],
                              "version", h->hello.version, "state", host_state(h), "pid",
                              h->pid > 0 ? json_integer(h->pid) : json_null(), "restarts", (json_int_t)h->restarts,
                              "instances", instances_of(h), "calls", (json_int_t)h->n_calls, "in_flight",
                              (json_int_t)sup_in_flight(h), "last_exit", text_or_null(h->last_exit), "caps",
                              caps_of(h->hello.caps), "error", error_of(h),
                              "refused", refused_by(h, rk_now_ns()), "expires", expire_list(h),
-                             "wasted", wasted_of(h)));
+                             "wasted", wasted_of(h), "quarantine", quarantine_of(h)));
 }
 
 char *

@@ -16,6 +16,7 @@
 #include "../model/end.h"
 #include "../sched/bucket.h"
 #include "../sched/heap.h"
+#include "blame.h"
 #include "hearer.h"
 #include "journal.h"
 
@@ -42,7 +43,7 @@ struct wake {
 
 /* ---- sup.c: hosts, one a module ---- */
 
-enum host_state { HOST_STARTING, HOST_UP, HOST_BACKOFF };
+enum host_state { HOST_STARTING, HOST_UP, HOST_BACKOFF, HOST_STOPPED };
 
 struct frame_out { /* a frame that the socket had no room for */
     struct frame_out *next;
@@ -67,6 +68,7 @@ struct host {
     char last_exit[80];
     struct call *calls; /* under way */
     unsigned restarts, failures;
+    unsigned deaths; /* without a minute of life between them; blame.h */
     uint64_t n_calls;
     int64_t up_since_ns;
 };
@@ -93,9 +95,11 @@ struct call {
 
 /* sup_host - the host of a plugin, made but not started when it is new; NULL: no memory
  * sup_start - start its process.  ret: RK_OK, and a hello follows within 10 s; else a code, and h->error says why
+ * sup_again - start one that was stopped, soon
  * sup_wait_hello - wait for the hello outside of the loop; blocks.  ret: RK_OK or RK_E_CONFIG (h->error) */
 struct host *sup_host(struct daemon *d, const char *plugin);
 int sup_start(struct host *h);
+void sup_again(struct host *h);
 int sup_wait_hello(struct host *h, int64_t deadline_ns);
 /* sup_call - begin a call.  in: m without number and inst; the items' descriptors are taken on RK_OK (set to -1)
  *            ret: RK_OK, and done() comes exactly once: with the reply, or with RK_E_UNKNOWN when the host or the
@@ -163,6 +167,7 @@ struct inst {
     int err; /* why it is not ready */
     char error[RK_TEXT_MAX];
     unsigned failures;
+    struct blame blame; /* for deaths of its host */
     struct queue queue; /* DEVICE: actions; SOURCE: key requests */
     size_t in_flight;   /* calls; one that is gone waits for them, and its successor for it */
     size_t holds;       /* inst_hold(): the same, of who does not take a turn */

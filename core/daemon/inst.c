@@ -120,6 +120,11 @@ configure(struct inst *inst)
 
     if (inst->ready || inst->configuring || inst->gone || inst->host->state != HOST_UP || predecessor(inst))
         return;
+    if (blame_quarantined(inst)) {
+        inst->wake.fn = try_again;
+        wake_at(inst->d, &inst->wake, inst->blame.until_ns);
+        return;
+    }
     inst->configuring = true;
     err = sup_config(inst, configured);
     if (err) {
@@ -541,7 +546,7 @@ dispatch_queue(struct inst *inst)
 {
     int64_t now_ns = rk_now_ns();
 
-    while (inst->ready && inst->in_flight < calls_max(inst) && any_may(inst, now_ns) && may_ask(inst)) {
+    while (inst->ready && !blame_waits(inst) && inst->in_flight < calls_max(inst) && any_may(inst, now_ns) && may_ask(inst)) {
         struct batch *b = calloc(1, sizeof *b);
         int err = RK_E_NOMEM;
 
@@ -595,7 +600,7 @@ inst_dispatch(struct inst *inst)
         snprintf(why, sizeof why, "%.60s: %.300s", inst->conf->name, inst->error);
         errand_fail(inst, inst->err, why);
         fail_down(inst, inst->err, why);
-    } else if (inst->host->state == HOST_BACKOFF) {
+    } else if (inst->host->state == HOST_BACKOFF || inst->host->state == HOST_STOPPED) {
         snprintf(why, sizeof why, "plugin %s is not running: %.300s", inst->host->plugin, inst->host->error);
         errand_fail(inst, RK_E_UNREACHABLE, why);
         fail_down(inst, RK_E_UNREACHABLE, why);

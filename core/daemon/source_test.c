@@ -210,7 +210,7 @@ look(struct daemon *d, struct wake *w)
     }
     if (inst->gone)
         say(t, "plugin", RK_E_CANCELED, "%s", GONE);
-    else if (h->state == HOST_BACKOFF && h->error[0])
+    else if ((h->state == HOST_BACKOFF || h->state == HOST_STOPPED) && h->error[0])
         say(t, "plugin", RK_E_UNREACHABLE, "plugin %s does not run: %.300s", h->plugin, h->error);
     else if (inst->err && !inst->configuring)
         say(t, "options", inst->err, "%s", inst->error);

@@ -106,11 +106,13 @@ restart_pause_ns(struct host *h)
 
 static void restart(struct daemon *d, struct wake *w);
 
-/* The host is gone or must go: kill it, fail what it was doing, start another one after a pause. */
+/* The host is gone or must go: kill it, fail what it was doing, start another one after a pause.  culprit: whose call
+ * did not return; NULL: it is not known whose */
 static void
-host_down(struct host *h, const char *why)
+host_down_by(struct host *h, const struct inst *culprit, const char *why)
 {
     int64_t pause_ns = restart_pause_ns(h);
+    bool lived = h->state == HOST_UP && !h->d->stopping;
 
     rk_log(h->d->stopping ? RK_LOG_INFO : RK_LOG_WARNING, "ev=host-down plugin=%s pid=%d restart_ms=%lld why=\"%s\"",
            h->plugin, (int)h->pid, (long long)(pause_ns / RK_NS_PER_MS), why);
@@ -121,10 +123,30 @@ host_down(struct host *h, const char *why)
         snprintf(h->error, sizeof h->error, "%s", why);
     close_socket(h);
     inst_host_down(h);
+    if (lived)
+        blame_calls(h, culprit);
+    if (lived && blame_module(h, why))
+        h->state = HOST_STOPPED;
     calls_fail(h, why);
     h->wake.fn = restart;
-    if (!h->d->stopping)
+    if (!h->d->stopping && h->state != HOST_STOPPED)
         wake_at(h->d, &h->wake, rk_now_ns() + pause_ns);
+    else
+        wake_off(h->d, &h->wake);
+}
+
+static void
+host_down(struct host *h, const char *why)
+{
+    host_down_by(h, NULL, why);
+}
+
+void
+sup_again(struct host *h)
+{
+    h->state = HOST_BACKOFF;
+    h->wake.fn = restart;
+    wake_at(h->d, &h->wake, rk_now_ns());
 }
 
 static void
@@ -271,7 +293,7 @@ call_late(struct daemon *d, struct wake *w)
 
     (void)d;
     snprintf(why, sizeof why, "%s did not return in its time; the host is replaced", c->inst->conf->name);
-    host_down(c->host, why);
+    host_down_by(c->host, c->inst, why);
 }
 
 static struct call *
@@ -474,6 +496,7 @@ take_reply(struct host *h, const void *frame, size_t len, int *fds, size_t n)
     if (c) {
         expiry_heard(c->inst, &reply);
         c->inst->wasted += reply.wasted;
+        blame_answered(c->inst, c->verb);
         call_end(c, &reply);
     } else {
         rk_items_free(reply.items, reply.n); /* of a dropped instance */
