@@ -87,14 +87,14 @@ need_quick_lldp(struct jn_need *need, const struct jn_system *s)
     char text[80];
 
     for (size_t i = 0; i < 2; i++) {
-        struct jn_statement *st = times[i].is_s < 0 ? begin(need, "protocols lldp") : NULL;
+        struct jn_statement *st = times[i].is_s < 0 ? jn_need_begin(need, "protocols lldp") : NULL;
 
         snprintf(text, sizeof text, "%ld", times[i].want_s);
         if (st)
-            word(st, JN_LEAF, times[i].name, text);
+            jn_word_put(st, JN_LEAF, times[i].name, text);
         snprintf(text, sizeof text, "%s is %ld s: %ld", times[i].name, times[i].is_s, times[i].want_s);
         if (times[i].is_s > times[i].want_s)
-            remark(need, "# warning: records go by LLDP, and its %.80s makes rotations quicker", text);
+            jn_need_remark(need, "# warning: records go by LLDP, and its %s makes rotations quicker", text);
     }
 }
 
