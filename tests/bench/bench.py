@@ -362,7 +362,7 @@ def lldp(folder):
 # ---- the channel peer ----
 
 def channel_row(folder, sites, links):
-    """Pss of the hub's plugin [KiB] when all is done; None."""
+    """Memory of the hub's plugin [KiB] when all is done; None."""
     name = "%d links with %d peer%s: all rotated" % (links, sites, "s"[:sites > 1])
     with peer.Sites(folder, sites, links) as lab:
         took = lab.rotated()

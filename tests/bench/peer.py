@@ -103,10 +103,10 @@ class Sites:
         return None
 
     def host(self):
-        """Pss of the hub's process of the plugin [KiB]."""
+        """What the hub's process of the plugin has for itself, locked memory included [KiB]."""
         for pid, name in self.daemons[0].processes().items():
             if name == "host peer":
-                return rig.pss_kib(pid)
+                return rig.own_kib(pid)
         return 0
 
     def round_trips(self, n):

@@ -132,6 +132,15 @@ def pss_kib(pid):
     return 0
 
 
+def own_kib(pid):
+    """Without what is shared: of that a process has the less the more others run, of whatever else."""
+    with open("/proc/%d/status" % pid) as f:
+        for line in f:
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1])
+    return 0
+
+
 def rotated_in(log):
     """Ends that have rotated, by a log."""
     with open(log, "rb") as f:
