@@ -27,8 +27,8 @@ struct rk_journal_end {
 
 /* rk_journal_chankey_put - write one into the group, over what was at its place
  * rk_journal_chankey_proven - that of this place is proven
- * rk_journal_chankey_drop - delete those of this slot: of each channel, also of one that the link had before; a place is
- *                           a multiple of RK_CHANKEYS_MAX, and the slot
+ * rk_journal_chankey_drop - delete those of this slot: of each channel, also of one that the link had before; a place
+ *                           is a multiple of RK_CHANKEYS_MAX, and the slot
  * rk_journal_chankeys_forget - delete all of an end
  * in:   at  of the end, after rk_journal_put_at() in the same group
  * ret:  as rk_journal_put().   thread: loop only.   blocks: hardly.   src: design: doc/channels.md */

@@ -163,8 +163,8 @@ borrowed_one(struct restoring *r, size_t i, const struct rk_item *item)
     struct end *end = end_find(r->inst->d, r->key[i].link, 'a');
 
     if (item->err)
-        rk_log(RK_LOG_NOTICE, "ev=ratchet link=%s channel=%s key_id=%s res=%s why=\"%s\" note=\"nothing can be checked on "
-               "this channel before the next rotation\"", r->key[i].link, r->inst->conf->name, r->key[i].key_id,
+        rk_log(RK_LOG_NOTICE, "ev=ratchet link=%s channel=%s key_id=%s res=%s why=\"%s\" note=\"nothing can be checked "
+               "on this channel before the next rotation\"", r->key[i].link, r->inst->conf->name, r->key[i].key_id,
                rk_err_name(item->err), item->text);
     else if (end)
         ratchet_wrapped(end, r->inst, r->key[i].key_id, r->key[i].borrowed);

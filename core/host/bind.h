@@ -1,7 +1,7 @@
 /* bind.h - which links a channel instance carries, and who the peer of each is
  *
- * A hash table; used by the host's main thread only.  100,000 links on one channel are foreseen, so a binding is as long
- * as its two names.
+ * A hash table; used by the host's main thread only.  100,000 links on one channel are foreseen, so a binding is as
+ * long as its two names.
  */
 #ifndef RK_BIND_H
 #define RK_BIND_H

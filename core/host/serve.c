@@ -25,9 +25,9 @@
 #define END_NS (1 * RK_NS_PER_S)
 /* Before a reply is tried again for which the kernel had no room, although the socket has. */
 #define RETRY_NS (10 * RK_NS_PER_MS)
-/* How long after a call the memory that calls have left free is given back to the kernel.  A burst of calls takes 130 KB
- * for each, and what stays is put between them, so the allocator cannot give it back by itself.  Within a burst it is
- * used again; looking for it once in a second takes less than a millisecond. */
+/* How long after a call the memory that calls have left free is given back to the kernel.  A burst of calls takes
+ * 130 KB for each, and what stays is put between them, so the allocator cannot give it back by itself.  Within a burst
+ * it is used again; looking for it once in a second takes less than a millisecond. */
 #define TRIM_NS (1 * RK_NS_PER_S)
 
 struct serve {

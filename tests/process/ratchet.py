@@ -298,9 +298,9 @@ def heard_on(w, name, since):
     for site, other in ((w.a, w.b), (w.b, w.a)):
         row = site.wait_end(LINK, lambda e: [p for p in e["paths"] if p["channel"] == name and p["heard_ms"] is not None],
                             "heard on " + name)
-        expect(way(site, name)["refused"] is None and row["ratchet"] == "on", "%s: %s", site.name, row)
+        expect(way(site, name)["refused"] is None and row["ratchet"] == "on", "%s", row)
         with open("%s/out-%s/%s.rec" % (other.dir, name, LINK), "rb") as f:
-            expect(signer(w, site, f.read()) == row["key_id"], "%s: another key has signed what comes on %s", site.name, name)
+            expect(signer(w, site, f.read()) == row["key_id"], "another key has signed what comes on %s", name)
         for word in ("alarm=PATH state=raised", "alarm=NO-PEER state=raised", "alarm=RESET-PEER", "ev=ratchet"):
             expect(word not in site.log()[since[site.name]:], "%s: %s", site.name, word)
 
