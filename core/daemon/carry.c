@@ -18,6 +18,7 @@
 
 #define PAUSE_MIN_MS 250 /* after a text that could not be shown */
 #define PAUSE_MAX_MS 30000
+#define LEAVE_TRIES 8 /* to take away what a link has shown that is not there any more: for about half a minute */
 
 /* A record that is to be encoded; its end is held. */
 struct encoding {
@@ -103,22 +104,6 @@ carry_of(struct inst *inst)
     return inst->carry = c;
 }
 
-static struct carried *
-carried_of(struct end *end)
-{
-    struct carry *c = carry_of(end->device);
-    struct carried *new;
-
-    if (end->carried || !c || !(new = calloc(1, sizeof *new)))
-        return end->carried;
-    new->end = end;
-    new->next = c->first;
-    c->first = new;
-    rk_log(RK_LOG_INFO, "ev=carried link=%s channel=%s device=%s interface=%s", end->conf->name,
-           carry_channel(end)->conf->name, end->device->conf->name, end_iface(end));
-    return end->carried = new;
-}
-
 /* A text takes the place of the one that waits. */
 static void
 set_text(struct carried *c, char *text)
@@ -128,6 +113,110 @@ set_text(struct carried *c, char *text)
     device->n_waiting += (text != NULL) - (c->text != NULL);
     free(c->text);
     c->text = text;
+}
+
+static void
+unlink_carried(struct carried *c)
+{
+    struct carried **at = &c->end->device->carry->first;
+
+    set_text(c, NULL);
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+}
+
+/* After each failure twice as long. */
+static int64_t
+pause_ns(struct carried *c)
+{
+    int64_t ms = PAUSE_MIN_MS;
+
+    for (unsigned i = 0; i < c->failures && ms < PAUSE_MAX_MS; i++)
+        ms *= 2;
+    c->failures++;
+    return (ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS) * RK_NS_PER_MS;
+}
+
+/* ---- of a link that goes ---- */
+
+/* Nobody waits for it any more; c is freed, unless it is in a call. */
+static void
+left(struct carried *c)
+{
+    unlink_carried(c);
+    let_go(c->end);
+}
+
+/* What is shown stays otherwise until a person takes it away, and the peer goes on reading it.  With the device's next
+ * change, or soon alone.   ret: it will be */
+static bool
+leave(struct carried *c)
+{
+    struct inst *device = c->end->device;
+    char *nothing = device->gone || device->d->stopping ? NULL : strdup("");
+
+    if (!nothing)
+        return false;
+    c->leaves = true;
+    c->failures = 0;
+    c->show_at_ns = rk_now_ns();
+    set_text(c, nothing);
+    hold(c->end);
+    inst_mark(device);
+    return true;
+}
+
+/* A call of it has come back, maybe one from before it left. */
+static void
+landed_last(struct carried *c, bool last, int err, const char *why)
+{
+    enum rk_err_class class = rk_err_class(err);
+    const struct end *end = c->end;
+    bool again = class == RK_CLASS_RETRY || class == RK_CLASS_OBSERVE || class == RK_CLASS_SUPPLY;
+
+    if (!c->leaves || !last)
+        return;
+    again = again && c->failures < LEAVE_TRIES && !end->device->gone;
+    if (again) {
+        c->show_at_ns = rk_now_ns() + pause_ns(c);
+        set_text(c, strdup(""));
+    }
+    if (c->text)
+        return;
+    rk_log(err ? RK_LOG_WARNING : RK_LOG_INFO, "ev=describe link=%s device=%s interface=%s res=%s note=\"%s\"%s%.*s%s",
+           end->conf->name, end->device->conf->name, end_iface(end), rk_err_name(err),
+           err ? "the last record of the link that was removed stays in the description" : "taken away with the link",
+           err ? " why=\"" : "", RK_WHY_MAX, err ? why : "", err ? "\"" : "");
+    left(c);
+}
+
+/* An interface that has another link now shows that one's records. */
+static void
+forget_left(struct carry *device, const char *iface)
+{
+    for (struct carried *c = device->first, *next; c; c = next) {
+        next = c->next;
+        if (c->leaves && !c->showing && (!iface || strcmp(end_iface(c->end), iface) == 0))
+            left(c);
+    }
+}
+
+static struct carried *
+carried_of(struct end *end)
+{
+    struct carry *c = carry_of(end->device);
+    struct carried *new;
+
+    if (end->carried || !c || !(new = calloc(1, sizeof *new)))
+        return end->carried;
+    forget_left(c, end_iface(end));
+    new->end = end;
+    new->next = c->first;
+    c->first = new;
+    rk_log(RK_LOG_INFO, "ev=carried link=%s channel=%s device=%s interface=%s", end->conf->name,
+           carry_channel(end)->conf->name, end->device->conf->name, end_iface(end));
+    return end->carried = new;
 }
 
 static void
@@ -147,14 +236,10 @@ set_shown(struct carried *c, char *text)
 void
 carry_retire(struct end *end)
 {
-    struct carried *c = end->carried, **at;
+    struct carried *c = end->carried;
 
-    if (!c)
-        return;
-    set_text(c, NULL);
-    for (at = &end->device->carry->first; *at != c;)
-        at = &(*at)->next;
-    *at = c->next;
+    if (c && !leave(c))
+        unlink_carried(c);
 }
 
 void
@@ -239,17 +324,6 @@ worked(struct carried *c)
     c->failures = 0;
     if (path)
         path_works(path);
-}
-
-static int64_t
-pause_ns(struct carried *c)
-{
-    int64_t ms = PAUSE_MIN_MS;
-
-    for (unsigned i = 0; i < c->failures && ms < PAUSE_MAX_MS; i++)
-        ms *= 2;
-    c->failures++;
-    return (ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS) * RK_NS_PER_MS;
 }
 
 /* The end is live: it has just said this. */
@@ -407,8 +481,11 @@ give_up(struct carry *c)
 void
 carry_drop(struct inst *inst)
 {
-    if (inst->carry)
-        give_up(inst->carry);
+    if (!inst->carry)
+        return;
+    give_up(inst->carry);
+    if (inst->gone)
+        forget_left(inst->carry, NULL);
 }
 
 static struct encoding *
@@ -549,6 +626,7 @@ landed_one(struct carried *c, char *text, const struct rk_record *record, int er
 
     c->showing = false;
     if (c->end->gone) {
+        landed_last(c, !text[0], err, why);
         free(text);
         return;
     }

@@ -24,6 +24,7 @@ struct carried {
     char by[RK_KEY_ID_MAX + 1]; /* key ID whose channel key signed the last of them; "" the auth-key */
     struct encoding *queued; /* a record that waits to be encoded: a newer one takes its place */
     bool showing;            /* text or ahead is in a call to the device */
+    bool leaves;             /* its link is not in the configuration any more, and what is shown is taken away */
     int64_t show_at_ns;      /* text: with the next change of the device, or alone then */
     unsigned failures;       /* in a row, of showing it */
     int err;                 /* of the last one; why is told by the path */
@@ -51,7 +52,8 @@ struct carry {
  * carry_publish - the end has a new record: have it encoded, and shown when it differs from what is shown
  * carry_ahead - STAGE is asked for: have what it will say encoded first.   ret: true: it goes to the device's queue by
  *               itself then, within a moment; false: it is the caller's to enqueue
- * carry_retire - the end goes;  it is freed by carry_free, when no call refers to it any more */
+ * carry_retire - the end goes, and what its device shows of it;  it is freed by carry_free, when no call refers to it
+ *                any more */
 struct path *carry_path(const struct end *end);
 struct inst *carry_channel(const struct end *end);
 void carry_publish(struct end *end);
@@ -76,7 +78,7 @@ void carry_landed(struct carry_load *l, const struct rk_item *items, int err, co
 /* carry_dispatch - begin what can begin: of a channel, to encode; of a device that is ready, to hear, and when it is
  *                  free to show what no change takes along
  * carry_ready - the instance was made: what its device shows is not known
- * carry_drop - the instance goes: nothing is encoded by it any more.   carry_inst_free - it is freed */
+ * carry_drop - the instance goes: nothing is encoded, or taken away, by it any more.   carry_inst_free - it is freed */
 void carry_dispatch(struct inst *inst);
 void carry_ready(struct inst *inst);
 void carry_drop(struct inst *inst);

@@ -186,7 +186,37 @@ def second(w):
     os.unlink(shown_file(w, "west", ".second"))
 
 
-WORLDS = [("a", [rotates]), ("b", [rotates, one_change, kills, too_long, frozen, wrong_text, second]),
+def leaves(w):
+    """a link that is removed takes its record out of the description; the operator's text stays, and it may come back"""
+    link, = w.a.conf["links"]
+    expect(" rk1|" in shown(w, "east"), "nothing is shown: %s", shown(w, "east"))
+    w.a.mode("east", "fail")
+    w.a.conf["links"] = []
+    w.a.save()
+    w.a.ask("reload")
+    calls = w.a.plugin("sim")["calls"]
+    rig.wait_for(lambda: w.a.plugin("sim")["calls"] >= calls + 2, "it is tried again", rig=w.rig)
+    expect(" rk1|" in shown(w, "east"), "the device was busy all the time")
+    w.a.mode("east", "ok")
+    rig.wait_for(lambda: shown(w, "east") == "to west", lambda: "it is taken away: %s" % shown(w, "east"), rig=w.rig)
+    w.a.wait_log("ev=describe link=%s device=east interface=port0 res=ok note=\"taken away with the link\"" % LINK)
+    w.b.wait_alarm(LINK, "NO-PEER")
+    w.a.conf["links"] = [link]
+    w.a.save()
+    w.a.ask("reload")
+    wait_both(w, 1)
+    east, w.a.conf["links"] = w.a.conf["devices"].pop("east"), []  # the device goes too: nobody can tell it any more
+    w.a.save()
+    w.a.ask("reload")
+    w.a.conf["devices"]["east"], w.a.conf["links"] = east, [link]
+    w.a.save()
+    w.a.ask("reload")
+    wait_both(w, 1)
+    rig.wait_for(lambda: " rk1|" in shown(w, "east"), "it is shown again", rig=w.rig)
+
+
+WORLDS = [("a", [rotates]), ("b", [rotates, one_change, kills, too_long, frozen, wrong_text, second,
+                 leaves]),
           ("d", [rotates, one_change])]
 
 
