@@ -20,18 +20,21 @@ extern const struct rk_plugin peer_LTX_rk_plugin;
 
 struct scratch rig_dir;
 
-void
-rig_begin(void)
+int
+rig_begin(void **state)
 {
+    (void)state;
     (void)signal(SIGPIPE, SIG_IGN); /* as in a host */
     scratch_make(&rig_dir);
-    assert_int_equal(certs_make(rig_dir.dir), 0);
+    return certs_make(rig_dir.dir);
 }
 
-void
-rig_end(void)
+int
+rig_end(void **state)
 {
+    (void)state;
     scratch_remove(&rig_dir);
+    return 0;
 }
 
 int
@@ -213,13 +216,13 @@ site_say(struct site *s, const char *sae, const char *link, const char *record)
 int
 site_attach(struct site *s, const char *sae, const char *link)
 {
-    const struct rk_attach a = {.size = sizeof a, .on = sae != NULL, .link = link, .peer_sae = sae ? sae : "",
+    const struct rk_attach what = {.size = sizeof what, .on = sae != NULL, .link = link, .peer_sae = sae ? sae : "",
                                 .iface = "", .peer_chassis = "", .peer_port = ""};
     struct rk_call call;
     int err;
 
     fake_call(&call, 1000);
-    err = ops()->attach(s->inst, &call, &a);
+    err = ops()->attach(s->inst, &call, &what);
     fake_call_end(&call);
     return err;
 }
@@ -251,16 +254,16 @@ has_word(struct site *s, const char *text, const char *unused)
 }
 
 static void
-wait_until(struct site *s, bool (*is)(struct site *, const char *, const char *), const char *a, const char *b)
+wait_until(struct site *s, bool (*is)(struct site *, const char *, const char *), const char *first, const char *second)
 {
     const struct timespec look = {0, LOOK_NS};
 
     for (int64_t ns = 0; ns < PATIENCE_MS * INT64_C(1000000); ns += LOOK_NS) {
-        if (is(s, a, b))
+        if (is(s, first, second))
             return;
         nanosleep(&look, NULL);
     }
-    fail_msg("not seen: %s %s; last words: %s; log: %s", a, b ? b : "", s->word, fake_log());
+    fail_msg("not seen: %s %s; last words: %s; log: %s", first, second ? second : "", s->word, fake_log());
 }
 
 void
@@ -273,4 +276,39 @@ void
 site_word(struct site *s, const char *text)
 {
     wait_until(s, has_word, text, NULL);
+}
+
+/* ---- the sites of one test ---- */
+
+struct site a, b, c;
+
+int
+sites_begin(void **state)
+{
+    struct site *const all[] = {&a, &b, &c};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        memset(all[i], 0, sizeof *all[i]);
+        all[i]->port = rig_port();
+    }
+    fake_log_clear();
+    return 0;
+}
+
+int
+sites_end(void **state)
+{
+    (void)state;
+    site_stop(&b);
+    site_stop(&a);
+    site_stop(&c);
+    return 0;
+}
+
+void
+site_start_b(const char *cert)
+{
+    site_start(&b, &(struct site_want){.cert = cert, .sae = "SAE_B", .peers = {https("SAE_A", a.port)},
+                                       .backoff = "100ms", .heartbeat = "500ms"});
 }

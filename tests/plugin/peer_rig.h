@@ -43,10 +43,18 @@ struct site_want {
 
 extern struct scratch rig_dir;
 
-/* rig_begin - a folder with certificates;  rig_end.   rig_port - a free port */
-void rig_begin(void);
-void rig_end(void);
+/* rig_begin - of a program of tests: a folder with certificates;  rig_end.   rig_port - a free port */
+int rig_begin(void **state);
+int rig_end(void **state);
 int rig_port(void);
+
+/* The sites of one test: A has the peers SAE_B and SAE_C.
+ * sites_begin - none is started, each has a port;  sites_end - stop them;  site_start_b - B, with this certificate */
+extern struct site a, b, c;
+int sites_begin(void **state);
+int sites_end(void **state);
+void site_start_b(const char *cert);
+#define SITES_TEST(f) cmocka_unit_test_setup_teardown(f, sites_begin, sites_end)
 
 /* site_try - init.   ret: its result, with the text in call */
 int site_try(struct site *s, struct rk_call *call, const struct site_want *want);

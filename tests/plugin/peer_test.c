@@ -6,43 +6,10 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-static struct site a, b, c;
-
-static int
-set_up(void **state)
-{
-    (void)state;
-    memset(&a, 0, sizeof a);
-    memset(&b, 0, sizeof b);
-    memset(&c, 0, sizeof c);
-    a.port = rig_port();
-    b.port = rig_port();
-    c.port = rig_port();
-    fake_log_clear();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    site_stop(&a);
-    site_stop(&b);
-    site_stop(&c);
-    return 0;
-}
-
 static void
 start_a(void)
 {
     site_start(&a, &(struct site_want){.peers = {https("SAE_B", b.port), https("SAE_C", c.port)},
-                                       .backoff = "200ms", .heartbeat = "500ms"});
-}
-
-static void
-start_b(const char *cert)
-{
-    site_start(&b, &(struct site_want){.cert = cert, .sae = "SAE_B", .peers = {https("SAE_A", a.port)},
                                        .backoff = "200ms", .heartbeat = "500ms"});
 }
 
@@ -58,7 +25,7 @@ both_ways(void **state)
 {
     (void)state;
     start_a();
-    start_b("sae-b");
+    site_start_b("sae-b");
     assert_int_equal(site_say(&a, "SAE_B", "link-1", "from-a"), RK_OK);
     assert_int_equal(site_say(&b, "SAE_A", "link-1", "from-b"), RK_OK);
     site_hears(&b, "link-1", "from-a");
@@ -72,7 +39,7 @@ several_peers(void **state)
 {
     (void)state;
     start_a();
-    start_b("sae-b2"); /* its ID is an alternative name */
+    site_start_b("sae-b2"); /* its ID is an alternative name */
     start_c();
     assert_int_equal(site_say(&c, "SAE_A", "link-c", "from-c"), RK_OK);
     assert_int_equal(site_say(&a, "SAE_C", "link-c", "to-c"), RK_OK);
@@ -90,7 +57,7 @@ many_links(void **state)
 
     (void)state;
     start_a();
-    start_b("sae-b");
+    site_start_b("sae-b");
     for (int i = 0; i < SITE_LINKS; i++) {
         snprintf(link, sizeof link, "link-%d", i);
         assert_int_equal(site_say(&a, "SAE_B", link, "r"), RK_OK);
@@ -159,13 +126,13 @@ peer_starts_anew(void **state)
 {
     (void)state;
     start_a();
-    start_b("sae-b");
+    site_start_b("sae-b");
     assert_int_equal(site_say(&a, "SAE_B", "link-1", "one"), RK_OK);
     assert_int_equal(site_say(&a, "SAE_B", "link-2", "two"), RK_OK);
     site_hears(&b, "link-1", "one");
     site_hears(&b, "link-2", "two");
     site_stop(&b);
-    start_b("sae-b");
+    site_start_b("sae-b");
     site_hears(&b, "link-1", "one");
     site_hears(&b, "link-2", "two");
 }
@@ -182,7 +149,7 @@ peer_is_away(void **state)
     assert_int_equal(site_say(&a, "SAE_C", "link-c", "not-held-up"), RK_OK);
     site_hears(&c, "link-c", "not-held-up");
     assert_int_equal(site_say(&a, "SAE_B", "link-1", "two"), RK_OK);
-    start_b("sae-b");
+    site_start_b("sae-b");
     site_hears(&b, "link-1", "two");
     assert_false(site_has(&b, "link-1", "one"));
     assert_non_null(strstr(fake_log(), "peer=SAE_B"));
@@ -194,7 +161,7 @@ attached_links(void **state)
 {
     (void)state;
     start_a();
-    start_b("sae-b");
+    site_start_b("sae-b");
     start_c();
     assert_int_equal(site_attach(&b, "SAE_A", "ours"), RK_OK);
     assert_int_equal(site_attach(&a, "SAE_B", "ours"), RK_OK);
@@ -259,7 +226,7 @@ port_in_use(void **state)
 {
     (void)state;
     start_a();
-    start_b("sae-b");
+    site_start_b("sae-b");
     assert_int_equal(site_say(&a, "SAE_B", "link-1", "x"), RK_OK);
     site_hears(&b, "link-1", "x");
     c.port = a.port;
@@ -281,23 +248,19 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(both_ways, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(several_peers, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(many_links, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(lengths, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(cost, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(peer_starts_anew, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(peer_is_away, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(attached_links, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(publish_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(options_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(port_in_use, set_up, tear_down),
+        SITES_TEST(both_ways),
+        SITES_TEST(several_peers),
+        SITES_TEST(many_links),
+        SITES_TEST(lengths),
+        SITES_TEST(cost),
+        SITES_TEST(peer_starts_anew),
+        SITES_TEST(peer_is_away),
+        SITES_TEST(attached_links),
+        SITES_TEST(publish_refused),
+        SITES_TEST(options_refused),
+        SITES_TEST(port_in_use),
     };
-    int failed;
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    rig_begin();
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    rig_end();
-    return failed;
+    return cmocka_run_group_tests(tests, rig_begin, rig_end);
 }

@@ -6,41 +6,15 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-static struct site a, b, c;
-
 static int
 set_up(void **state)
 {
-    (void)state;
-    memset(&b, 0, sizeof b);
-    memset(&c, 0, sizeof c);
-    memset(&a, 0, sizeof a);
-    a.port = rig_port();
-    b.port = rig_port();
-    c.port = rig_port();
-    fake_log_clear();
+    sites_begin(state);
     site_start(&a, &(struct site_want){.peers = {https("SAE_B", b.port), https("SAE_C", c.port)},
                                        .backoff = "100ms", .heartbeat = "500ms"});
     site_start(&c, &(struct site_want){.cert = "sae-c", .sae = "SAE_C", .peers = {https("SAE_A", a.port)},
                                        .backoff = "100ms", .heartbeat = "500ms"});
     return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    site_stop(&b);
-    site_stop(&a);
-    site_stop(&c);
-    return 0;
-}
-
-static void
-start_b(const char *cert)
-{
-    site_start(&b, &(struct site_want){.cert = cert, .sae = "SAE_B", .peers = {https("SAE_A", a.port)},
-                                       .backoff = "100ms", .heartbeat = "500ms"});
 }
 
 static void
@@ -75,7 +49,7 @@ is_refused(const char *cert, const char *why)
 {
     char log[200];
 
-    start_b(cert);
+    site_start_b(cert);
     assert_int_equal(site_say(&a, "SAE_B", "link-b", "secret-to-b"), RK_OK);
     assert_int_equal(site_say(&b, "SAE_A", "link-b", "false"), RK_OK);
     site_word(&a, why);
@@ -112,7 +86,7 @@ static void
 peer_of_other_link(void **state)
 {
     (void)state;
-    start_b("sae-b");
+    site_start_b("sae-b");
     assert_int_equal(site_say(&c, "SAE_A", "link-b", "by-c"), RK_OK);
     site_hears(&a, "link-b", "by-c");
     assert_string_equal(a.heard[0].sae, "SAE_C"); /* the host's binding refuses it */
@@ -155,7 +129,7 @@ replaced_live(void **state)
     (void)state;
     copy("sae-b.pem", "live.pem");
     copy("sae-b.key", "live.key");
-    start_b("live");
+    site_start_b("live");
     assert_int_equal(site_say(&b, "SAE_A", "link-b", "one"), RK_OK);
     site_hears(&a, "link-b", "one");
     assert_true(ends_of_a() > now + short_s);
@@ -177,17 +151,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(wrong_ca, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(expired, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(wrong_sae, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(peer_of_other_link, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(replaced_live, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(wrong_ca, set_up, sites_end),
+        cmocka_unit_test_setup_teardown(expired, set_up, sites_end),
+        cmocka_unit_test_setup_teardown(wrong_sae, set_up, sites_end),
+        cmocka_unit_test_setup_teardown(peer_of_other_link, set_up, sites_end),
+        cmocka_unit_test_setup_teardown(replaced_live, set_up, sites_end),
     };
-    int failed;
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    rig_begin();
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    rig_end();
-    return failed;
+    return cmocka_run_group_tests(tests, rig_begin, rig_end);
 }
