@@ -22,16 +22,6 @@
 
 static struct fake_run run;
 
-static int
-end(void **state)
-{
-    (void)state;
-    fake_stop();
-    fake_run_free(&run);
-    memset(&run, 0, sizeof run);
-    return 0;
-}
-
 /* Answers what was asked for: all is well with SAE_B only. */
 static void
 serve(int sock, const struct rk_ask *ask, int n)
@@ -230,11 +220,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(steps_are_lines, end),   cmocka_unit_test_teardown(steps_fit_a_width, end),
-        cmocka_unit_test_teardown(options_are_sent, end),  cmocka_unit_test_teardown(json_is_one_object, end),
-        cmocka_unit_test_teardown(no_such_source, end),    cmocka_unit_test_teardown(no_daemon, end),
-        cmocka_unit_test_teardown(usage, end),             cmocka_unit_test_teardown(alone_runs_rekeyd, end),
-        cmocka_unit_test_teardown(alone_it_may_die, end),
+        cmocka_unit_test_teardown(steps_are_lines, fake_end),   cmocka_unit_test_teardown(steps_fit_a_width, fake_end),
+        cmocka_unit_test_teardown(options_are_sent, fake_end),  cmocka_unit_test_teardown(json_is_one_object, fake_end),
+        cmocka_unit_test_teardown(no_such_source, fake_end),    cmocka_unit_test_teardown(no_daemon, fake_end),
+        cmocka_unit_test_teardown(usage, fake_end),             cmocka_unit_test_teardown(alone_runs_rekeyd, fake_end),
+        cmocka_unit_test_teardown(alone_it_may_die, fake_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,16 +30,6 @@
 
 static struct fake_run run;
 
-static int
-end(void **state)
-{
-    (void)state;
-    fake_stop();
-    fake_run_free(&run);
-    memset(&run, 0, sizeof run);
-    return 0;
-}
-
 /* ---- status ---- */
 
 static void
@@ -846,40 +836,40 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(status_is_a_table, end),
-        cmocka_unit_test_teardown(status_fits_a_width, end),
-        cmocka_unit_test_teardown(status_has_colour_when_asked, end),
-        cmocka_unit_test_teardown(status_of_one_link_is_detailed, end),
-        cmocka_unit_test_teardown(status_of_an_unknown_link_fails, end),
-        cmocka_unit_test_teardown(status_as_json_is_one_object, end),
-        cmocka_unit_test_teardown(alarms_are_an_exit_code_when_asked, end),
-        cmocka_unit_test_teardown(a_sick_journal_is_an_alarm, end),
-        cmocka_unit_test_teardown(two_ends_are_one_link, end),
-        cmocka_unit_test_teardown(no_control_reaches_the_terminal, end),
-        cmocka_unit_test_teardown(bad_rows_are_left_out_and_said, end),
-        cmocka_unit_test_teardown(a_huge_row_is_shown, end),
-        cmocka_unit_test_teardown(garbage_is_refused, end),
-        cmocka_unit_test_teardown(a_cut_answer_is_said_and_stays_json, end),
-        cmocka_unit_test_teardown(a_silent_daemon_is_given_up, end),
-        cmocka_unit_test_teardown(no_daemon_has_a_code_and_a_remedy, end),
-        cmocka_unit_test_teardown(credentials_that_end_are_shown, end),
-        cmocka_unit_test_teardown(refused_records_are_shown, end),
-        cmocka_unit_test_teardown(history_is_a_table, end),
-        cmocka_unit_test_teardown(plugins_is_a_table, end),
-        cmocka_unit_test_teardown(sources_is_a_table, end),
-        cmocka_unit_test_teardown(reload_says_what_was_done, end),
-        cmocka_unit_test_teardown(explain_is_folded_to_the_width, end),
-        cmocka_unit_test_teardown(explain_as_json_is_an_array, end),
-        cmocka_unit_test_teardown(adopt_says_what_happens, end),
-        cmocka_unit_test_teardown(status_tells_the_policy, end),
-        cmocka_unit_test_teardown(status_tells_the_sources, end),
-        cmocka_unit_test_teardown(rotate_can_wait, end),
-        cmocka_unit_test_teardown(rotate_can_be_refused, end),
-        cmocka_unit_test_teardown(rotate_does_not_wait_for_ever, end),
-        cmocka_unit_test_teardown(version_tells_both, end),
-        cmocka_unit_test_teardown(wrong_usage_is_refused, end),
-        cmocka_unit_test_teardown(help_is_for_each_command, end),
-        cmocka_unit_test_teardown(missing_programs_are_named, end),
+        cmocka_unit_test_teardown(status_is_a_table, fake_end),
+        cmocka_unit_test_teardown(status_fits_a_width, fake_end),
+        cmocka_unit_test_teardown(status_has_colour_when_asked, fake_end),
+        cmocka_unit_test_teardown(status_of_one_link_is_detailed, fake_end),
+        cmocka_unit_test_teardown(status_of_an_unknown_link_fails, fake_end),
+        cmocka_unit_test_teardown(status_as_json_is_one_object, fake_end),
+        cmocka_unit_test_teardown(alarms_are_an_exit_code_when_asked, fake_end),
+        cmocka_unit_test_teardown(a_sick_journal_is_an_alarm, fake_end),
+        cmocka_unit_test_teardown(two_ends_are_one_link, fake_end),
+        cmocka_unit_test_teardown(no_control_reaches_the_terminal, fake_end),
+        cmocka_unit_test_teardown(bad_rows_are_left_out_and_said, fake_end),
+        cmocka_unit_test_teardown(a_huge_row_is_shown, fake_end),
+        cmocka_unit_test_teardown(garbage_is_refused, fake_end),
+        cmocka_unit_test_teardown(a_cut_answer_is_said_and_stays_json, fake_end),
+        cmocka_unit_test_teardown(a_silent_daemon_is_given_up, fake_end),
+        cmocka_unit_test_teardown(no_daemon_has_a_code_and_a_remedy, fake_end),
+        cmocka_unit_test_teardown(credentials_that_end_are_shown, fake_end),
+        cmocka_unit_test_teardown(refused_records_are_shown, fake_end),
+        cmocka_unit_test_teardown(history_is_a_table, fake_end),
+        cmocka_unit_test_teardown(plugins_is_a_table, fake_end),
+        cmocka_unit_test_teardown(sources_is_a_table, fake_end),
+        cmocka_unit_test_teardown(reload_says_what_was_done, fake_end),
+        cmocka_unit_test_teardown(explain_is_folded_to_the_width, fake_end),
+        cmocka_unit_test_teardown(explain_as_json_is_an_array, fake_end),
+        cmocka_unit_test_teardown(adopt_says_what_happens, fake_end),
+        cmocka_unit_test_teardown(status_tells_the_policy, fake_end),
+        cmocka_unit_test_teardown(status_tells_the_sources, fake_end),
+        cmocka_unit_test_teardown(rotate_can_wait, fake_end),
+        cmocka_unit_test_teardown(rotate_can_be_refused, fake_end),
+        cmocka_unit_test_teardown(rotate_does_not_wait_for_ever, fake_end),
+        cmocka_unit_test_teardown(version_tells_both, fake_end),
+        cmocka_unit_test_teardown(wrong_usage_is_refused, fake_end),
+        cmocka_unit_test_teardown(help_is_for_each_command, fake_end),
+        cmocka_unit_test_teardown(missing_programs_are_named, fake_end),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

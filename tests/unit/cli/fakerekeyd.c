@@ -83,6 +83,8 @@ fake_stop(void)
     unlink(path);
 }
 
+static struct fake_run *last;
+
 void
 fake_ctl(struct fake_run *r, const char *words)
 {
@@ -91,6 +93,7 @@ fake_ctl(struct fake_run *r, const char *words)
     FILE *out = open_memstream(&r->out, &n_out), *err = open_memstream(&r->err, &n_err);
     int argc = 1;
 
+    last = r;
     snprintf(text, sizeof text, "%s", words);
     for (char *w = strtok_r(text, " ", &save); w && argc < 23; w = strtok_r(NULL, " ", &save))
         argv[argc++] = strcmp(w, "@") == 0 ? (char *)(size_t)fake_socket() : w;
@@ -104,6 +107,17 @@ fake_run_free(struct fake_run *r)
 {
     free(r->out);
     free(r->err);
+    *r = (struct fake_run){.code = 0};
+}
+
+int
+fake_end(void **state)
+{
+    (void)state;
+    fake_stop();
+    if (last)
+        fake_run_free(last);
+    return 0;
 }
 
 void

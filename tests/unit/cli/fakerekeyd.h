@@ -25,9 +25,12 @@ void fake_stop(void);
 const char *fake_socket(void);
 const char *fake_dir(void);
 
-/* fake_ctl - run "rekeyctl WORDS";  words: separated by one blank; the word @ is the socket.   src: design */
+/* fake_ctl - run "rekeyctl WORDS";  words: separated by one blank; the word @ is the socket.   src: design
+ * fake_run_free - free what it has written, which nothing refers to afterwards
+ * fake_end - teardown of a test: the daemon is stopped, and the last run freed */
 void fake_ctl(struct fake_run *r, const char *words);
 void fake_run_free(struct fake_run *r);
+int fake_end(void **state);
 
 /* fake_row, fake_done, fake_raw - send a frame of the answer.   src: core/ipc/msg.h */
 void fake_row(int sock, const char *json);

@@ -33,16 +33,6 @@
 static struct fake_run run;
 static bool cut; /* the daemon goes away before the plugins are told */
 
-static int
-end(void **state)
-{
-    (void)state;
-    fake_stop();
-    fake_run_free(&run);
-    memset(&run, 0, sizeof run);
-    return 0;
-}
-
 static void
 serve(int sock, const struct rk_ask *ask, int n)
 {
@@ -211,11 +201,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(each_row_is_told, end),
-        cmocka_unit_test_teardown(labels_are_escaped, end),
-        cmocka_unit_test_teardown(all_alarms_are_told, end),
-        cmocka_unit_test_teardown(json_is_an_array_of_samples, end),
-        cmocka_unit_test_teardown(no_whole_answer_is_down, end),
+        cmocka_unit_test_teardown(each_row_is_told, fake_end),
+        cmocka_unit_test_teardown(labels_are_escaped, fake_end),
+        cmocka_unit_test_teardown(all_alarms_are_told, fake_end),
+        cmocka_unit_test_teardown(json_is_an_array_of_samples, fake_end),
+        cmocka_unit_test_teardown(no_whole_answer_is_down, fake_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
