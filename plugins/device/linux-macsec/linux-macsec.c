@@ -135,26 +135,40 @@ apply_one(struct macsec_call *c, struct macsec_iface *f, struct rk_dev_op *op)
     }
 }
 
+/* Room for the interfaces of n operations, or looks.   ret: as the call's; *set is to be freed when it is RK_OK */
+static int
+begin(const struct macsec_inst *inst, struct rk_call *call, size_t n, struct set *set)
+{
+    set->n = 0;
+    if (n == 0 || n > OPS_MAX)
+        return inst->host->fail(call, RK_E_CONTRACT, "%zu interfaces in one call", n);
+    set->ifaces = calloc(n, sizeof *set->ifaces);
+    return set->ifaces ? RK_OK : inst->host->fail(call, RK_E_NOMEM, "out of memory");
+}
+
+static int
+load(struct macsec_call *c, struct set *set)
+{
+    char why[RK_WHY_MAX];
+    int err = macsec_ifaces_load(c, set->ifaces, set->n, why);
+
+    return err ? c->time.host->fail(c->time.call, err, "%s", why) : RK_OK;
+}
+
 static int
 macsec_apply(void *arg, struct rk_call *call, struct rk_dev_op *ops, size_t n)
 {
     struct macsec_inst *inst = arg;
     struct macsec_call c = {.inst = inst, .time = {.host = inst->host, .call = call}};
     struct macsec_iface *of[OPS_MAX];
-    struct set set = {.n = 0};
-    char why[RK_WHY_MAX];
-    int err;
+    struct set set;
+    int err = begin(inst, call, n, &set);
 
-    if (n == 0 || n > OPS_MAX)
-        return inst->host->fail(call, RK_E_CONTRACT, "%zu operations in one call", n);
-    set.ifaces = calloc(n, sizeof *set.ifaces);
-    if (!set.ifaces)
-        return inst->host->fail(call, RK_E_NOMEM, "out of memory");
+    if (err)
+        return err;
     for (size_t i = 0; i < n; i++)
         of[i] = set_add(&set, ops[i].iface, ops[i].kind == RK_OP_STAGE);
-    err = macsec_ifaces_load(&c, set.ifaces, set.n, why);
-    if (err)
-        inst->host->fail(call, err, "%s", why);
+    err = load(&c, &set);
     for (size_t i = 0; !err && i < n; i++) {
         if (of[i]->pending.op)
             settle(&c, &set);
@@ -172,20 +186,14 @@ macsec_observe(void *arg, struct rk_call *call, struct rk_dev_seen *seen, size_t
     struct macsec_inst *inst = arg;
     struct macsec_call c = {.inst = inst, .time = {.host = inst->host, .call = call}};
     struct macsec_iface *of[OPS_MAX];
-    struct set set = {.n = 0};
-    char why[RK_WHY_MAX];
-    int err;
+    struct set set;
+    int err = begin(inst, call, n, &set);
 
-    if (n == 0 || n > OPS_MAX)
-        return inst->host->fail(call, RK_E_CONTRACT, "%zu interfaces in one call", n);
-    set.ifaces = calloc(n, sizeof *set.ifaces);
-    if (!set.ifaces)
-        return inst->host->fail(call, RK_E_NOMEM, "out of memory");
+    if (err)
+        return err;
     for (size_t i = 0; i < n; i++)
         of[i] = set_add(&set, seen[i].iface, true);
-    err = macsec_ifaces_load(&c, set.ifaces, set.n, why);
-    if (err)
-        inst->host->fail(call, err, "%s", why);
+    err = load(&c, &set);
     for (size_t i = 0; !err && i < n; i++)
         macsec_look(inst, of[i], &seen[i]);
     free(set.ifaces);
