@@ -349,12 +349,7 @@ def main():
         ("channels that come have the channel keys", channels_come),
         ("the journal has wrapped ones only", not_in_the_journal),
     )] + [("all ends well", w.last_case())]
-    try:
-        return rig.run_cases(cases)
-    finally:
-        if hasattr(w, "recorder"):
-            w.recorder.stop()
-        w.close()
+    return records.run_cases(w, cases)
 
 
 sys.exit(main())

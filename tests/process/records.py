@@ -8,6 +8,8 @@ import hmac
 import os
 import threading
 
+import rig
+
 POLL_S = 0.002
 
 
@@ -127,3 +129,13 @@ class Recorder:
     def stop(self):
         self.stopped.set()
         self.thread.join()
+
+
+def run_cases(w, cases):
+    """As rig.run_cases, of a world that may have a recorder; it is closed."""
+    try:
+        return rig.run_cases(cases)
+    finally:
+        if hasattr(w, "recorder"):
+            w.recorder.stop()
+        w.close()

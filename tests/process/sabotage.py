@@ -462,12 +462,7 @@ def main():
         ("a peer gone mad", mad_peer),
         ("how many were left out is told", rest_is_told),
     )] + [("all ends well", w.last_case())]
-    try:
-        return rig.run_cases(cases)
-    finally:
-        if hasattr(w, "recorder"):
-            w.recorder.stop()
-        w.close()
+    return records.run_cases(w, cases)
 
 
 sys.exit(main())
