@@ -63,6 +63,16 @@ struct jn_kept {
     int64_t read_ms;
 };
 
+/* brief.c: what the last whole look at MKA has shown, for as long as the next ones can be brief. */
+struct jn_mka;
+struct jn_shown {
+    struct jn_mka *row;       /* participants that are live, in order of interfaces; NULL: nothing is known */
+    size_t n;
+    int64_t whole_ms;         /* when, monotonic */
+    int64_t awaits_ms;        /* since when a primary key is not live yet, monotonic; 0: none is awaited */
+    bool useless;             /* a summary of this router does not tell what a whole look does (this session) */
+};
+
 /* One instance: one router. */
 struct jn_device {
     const struct rk_host *host;
@@ -75,6 +85,7 @@ struct jn_device {
     bool no_revision;         /* keep.c: it does not tell what revision is committed (this session) */
     struct jn_sealed *sealed;
     struct jn_kept kept;
+    struct jn_shown shown;
     unsigned char way[8];     /* view.c: which of the names of a request this router knows */
     int64_t encrypts_ms;      /* observe.c: when all MACsec connections were seen to encrypt, monotonic; 0 never */
 };

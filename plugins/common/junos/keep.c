@@ -30,6 +30,7 @@ jn_forget(struct jn_device *d)
 {
     jn_conf_free(d->host, &d->kept.conf);
     memset(&d->kept, 0, sizeof d->kept);
+    jn_brief_forget(d);
 }
 
 /* ---- stored forms ---- */

@@ -31,6 +31,7 @@ jn_hang_up(struct jn_device *d)
     d->model[0] = d->release[0] = d->host_name[0] = '\0';
     d->known = d->no_revision = false;
     d->encrypts_ms = 0;
+    d->shown.useless = false;
     jn_forget(d);
 }
 

@@ -412,7 +412,8 @@ add_links(struct jn_device *d, struct rk_call *call, const char *const *ifaces, 
 static unsigned
 wants(const struct jn_device *d, int64_t now_ms)
 {
-    return JN_WANT_CONF | JN_WANT_RECENT | JN_WANT_MKA | (now_ms - d->encrypts_ms >= ENCRYPTS_MS ? JN_WANT_MACSEC : 0) |
+    return JN_WANT_CONF | JN_WANT_RECENT | JN_WANT_MKA | JN_WANT_BRIEF |
+           (now_ms - d->encrypts_ms >= ENCRYPTS_MS ? JN_WANT_MACSEC : 0) |
            (d->opt.keying == JN_CHAIN ? JN_WANT_CLOCK | JN_WANT_HAKR : 0);
 }
 

@@ -103,6 +103,7 @@ struct jn_mka {
     enum jn_cak_status status;
     bool has_sak;                /* a latest SAK key identifier that is not all zero */
     char sak[40];                /* that identifier: "<24 hex>/<KN>" */
+    char member[25];             /* its member identifier, as printed; each start of a participant has another one */
     uint64_t tx, rx;             /* hellos, 0 when not told */
     unsigned peers;              /* live peers that are listed; 0 also when not told */
 };
@@ -187,6 +188,7 @@ int jn_links_read(const xmlNode *root, struct jn_link_state **out, size_t *n);
 #define JN_WANT_LINKS 0x40u
 #define JN_WANT_STORED 0x80u /* with CONF: the stored forms of keys, of the interfaces that are named and no others */
 #define JN_WANT_RECENT 0x100u /* with CONF: what this very call has just read will do, when it changed nothing since */
+#define JN_WANT_BRIEF 0x200u  /* with MKA: what brief.c puts together will do */
 
 #define JN_FEW 2           /* interfaces: so few are asked for one by one */
 

@@ -114,6 +114,13 @@ put_sak(struct jn_mka *m, const char *text)
     m->has_sak = strspn(text, "0") < 24 && kn > 0;
 }
 
+static void
+put_member(struct jn_mka *m, const char *text)
+{
+    if (strlen(text) == sizeof m->member - 1)
+        memcpy(m->member, text, sizeof m->member);
+}
+
 /* ---- rows ---- */
 
 static struct jn_mka *
@@ -178,6 +185,8 @@ put_row(struct jn_mka *m, enum jn_mka_leaf leaf, const char *value)
         m->status = status_of(value);
     else if (leaf == JN_L_SAK)
         put_sak(m, value);
+    else if (leaf == JN_L_MEMBER)
+        put_member(m, value);
     else if (leaf == JN_L_TX && jn_u64(value, &n))
         m->tx = n;
     else if (leaf == JN_L_RX && jn_u64(value, &n))
@@ -346,6 +355,8 @@ jn_mka_merge(struct jn_mka *to, const struct jn_mka *from)
         memcpy(to->sak, from->sak, sizeof to->sak);
         to->has_sak = from->has_sak;
     }
+    if (!to->member[0])
+        memcpy(to->member, from->member, sizeof to->member);
     to->tx = to->tx ? to->tx : from->tx;
     to->rx = to->rx ? to->rx : from->rx;
     to->peers = to->peers > from->peers ? to->peers : from->peers;

@@ -31,6 +31,20 @@ int jn_only_make(struct jn_only *only, const char *const *ifaces, size_t n);
 void jn_only_free(struct jn_only *only);
 size_t jn_only_keep(const struct jn_only *only, void *rows, size_t n, size_t size);
 
+/* Brief looks at MKA (brief.c); all times are monotonic [ms].
+ * jn_brief_may - may a look at these interfaces be brief, as the last whole one is recent and found all well?
+ * jn_brief_fill - put into the rows of a summary, of these interfaces only, what no summary shows
+ * ret:  false: other participants are live than then: a whole look is needed
+ * jn_brief_keep - rows[n] are what a whole look shows of all interfaces.   in_vain: NULL, or the interfaces for which a
+ * brief one was not enough just before
+ * jn_brief_looked - rows[n] were just seen, by either.   jn_brief_forget - nothing is known */
+bool jn_brief_may(const struct jn_device *d, const struct jn_only *only, int64_t now_ms);
+bool jn_brief_fill(const struct jn_device *d, const struct jn_only *only, struct jn_mka *rows, size_t n);
+void jn_brief_keep(struct jn_device *d, const struct jn_only *in_vain, const struct jn_mka *rows, size_t n,
+                   int64_t now_ms);
+void jn_brief_looked(struct jn_device *d, const struct jn_mka *rows, size_t n, int64_t now_ms);
+void jn_brief_forget(struct jn_device *d);
+
 /* jn_top - the first element of this name in a reply, the reply's root itself included; go on with nc_next unless it is
  * the root.   jn_top_next - that */
 const xmlNode *jn_top(const xmlNode *root, const char *name);

@@ -239,8 +239,35 @@ complete_names(struct ask *a)
     return err;
 }
 
+/* ret: RK_OK: the view has it, or (*enough false) it has not, and a whole look is to be taken; else a code */
 static int
-get_mka(struct ask *a)
+get_brief(struct ask *a, int64_t now_ms, bool *enough)
+{
+    struct nc_reply *reply = NULL;
+    struct jn_view *v = a->v;
+    int err = ask_way(a, K_SUMMARY, "", &reply);
+
+    if (!err && jn_mka_read(reply->root, &v->mka, &v->n_mka) == RK_OK) {
+        v->n_mka = jn_only_keep(&a->only, v->mka, v->n_mka, sizeof *v->mka);
+        *enough = jn_brief_fill(a->d, &a->only, v->mka, v->n_mka);
+    }
+    if (err == RK_E_UNSUPPORTED || err == RK_E_REJECTED) {
+        a->d->shown.useless = true;
+        err = RK_OK;
+    }
+    nc_reply_free(&reply);
+    if (*enough) {
+        jn_brief_looked(a->d, v->mka, v->n_mka, now_ms);
+        return RK_OK;
+    }
+    free(v->mka);
+    v->mka = NULL;
+    v->n_mka = 0;
+    return err;
+}
+
+static int
+get_whole(struct ask *a, bool in_vain, int64_t now_ms)
 {
     struct nc_reply *reply = NULL;
     int err = ask_way(a, K_MKA, "", &reply);
@@ -248,13 +275,29 @@ get_mka(struct ask *a)
 
     if (!err)
         err = unread(a, jn_mka_read(reply->root, &a->v->mka, &a->v->n_mka), "get-mka-session-information");
+    if (!err && !text)
+        jn_brief_keep(a->d, in_vain ? &a->only : NULL, a->v->mka, a->v->n_mka, now_ms);
     a->v->n_mka = jn_only_keep(&a->only, a->v->mka, a->v->n_mka, sizeof *a->v->mka);
     nc_reply_free(&reply);
-    if (!err && !text && lacks_sak(a->v))
+    if (!err && !text && lacks_sak(a->v)) {
         err = complete_mka(a, true);
-    else if (!err && !text && lacks_names(a->v))
+    } else if (!err && !text && lacks_names(a->v)) {
+        jn_brief_forget(a->d); /* they are to be completed each time */
         err = complete_names(a);
+    }
+    if (!err)
+        jn_brief_looked(a->d, a->v->mka, a->v->n_mka, now_ms);
     return !err && lacks_status(a->v) ? complete_mka(a, false) : err;
+}
+
+static int
+get_mka(struct ask *a, unsigned want)
+{
+    int64_t now_ms = jn_now_ms();
+    bool brief = want & JN_WANT_BRIEF && jn_brief_may(a->d, &a->only, now_ms), enough = false;
+    int err = brief ? get_brief(a, now_ms, &enough) : RK_OK;
+
+    return err || enough ? err : get_whole(a, brief, now_ms);
 }
 
 typedef int read_fn(const xmlNode *root, void **out, size_t *n);
@@ -477,7 +520,7 @@ jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const 
     if (!err && want & JN_WANT_CONF)
         err = get_conf(&a, want);
     if (!err && want & JN_WANT_MKA)
-        err = get_mka(&a);
+        err = get_mka(&a, want);
     if (!err)
         err = get_lists(&a, want);
     jn_only_free(&a.only);
