@@ -106,10 +106,21 @@ rk_kdf_salted(const struct rk_secret *key, const struct rk_kdf_label *label, siz
     return rk_secret_new(len, hkdf_fill, &h, out);
 }
 
+static EVP_MD *sha256; /* as hkdf */
+
+static void
+fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
 int
 rk_kdf_sha256(const void *data, size_t len, unsigned char out[32])
 {
-    return outcome(EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, fetch_sha256);
+    return outcome(sha256 && EVP_Digest(data, len, out, NULL, sha256, NULL) == 1);
 }
 
 /* Public bytes that go into a tag: texts with their NUL, so that no two sequences of texts look alike. */

@@ -101,11 +101,22 @@ put_ckn(struct jn_mka *m, const char *text)
         m->ckn[0] = '?';
 }
 
+/* Digits that the text has from its begin, whatever follows. */
+static size_t
+head_of(const char *text)
+{
+    size_t len = 0;
+
+    while (isxdigit((unsigned char)text[len]))
+        len++;
+    return len;
+}
+
 /* "<24 hex>/<KN>", not all zero. */
 static void
 put_sak(struct jn_mka *m, const char *text)
 {
-    size_t digits = strspn(text, "0123456789abcdefABCDEF");
+    size_t digits = head_of(text);
     uint64_t kn;
 
     if (digits != 24 || text[24] != '/' || !jn_u64(text + 25, &kn) || strlen(text) >= sizeof m->sak)
@@ -427,7 +438,7 @@ jn_mka_read(const xmlNode *root, struct jn_mka **out, size_t *n)
 static size_t
 digits_of(const char *text)
 {
-    size_t len = strspn(text, "0123456789abcdefABCDEF");
+    size_t len = head_of(text);
 
     if (text[len] || len > JN_CKN_HEX)
         return 0;
@@ -442,13 +453,6 @@ jn_ckn_same(const char *printed, const char *ckn)
     size_t a = digits_of(printed), b = digits_of(ckn);
 
     return a > 0 && a == b && strncasecmp(printed, ckn, a) == 0;
-}
-
-/* Digits that the text has from its begin, whatever follows. */
-static size_t
-head_of(const char *text)
-{
-    return strspn(text, "0123456789abcdefABCDEF");
 }
 
 bool

@@ -197,7 +197,7 @@ nc_is(const xmlNode *node, const char *name)
     if (!node || node->type != XML_ELEMENT_NODE)
         return false;
     all = (const char *)node->name;
-    if (strcmp(all, name) == 0)
+    if (all[0] == name[0] && strcmp(all, name) == 0)
         return true;
     return !node->ns && strcmp(nc_xml_local(node), name) == 0;
 }
@@ -311,6 +311,22 @@ flatten(char *text)
             *text = '?';
 }
 
+/* Most values are one short text without blanks and control characters.   ret: was it such a one? */
+static bool
+copy_word(const xmlNode *node, char *out, size_t size)
+{
+    const xmlNode *n = node->children;
+    const unsigned char *p = n && n->type == XML_TEXT_NODE && !n->next ? n->content : NULL;
+    size_t len = 0;
+
+    if (!p)
+        return false;
+    for (; p[len] > ' ' && p[len] != 0x7f && len + 1 < size; len++)
+        out[len] = (char)p[len];
+    out[len] = '\0';
+    return len > 0 && !p[len];
+}
+
 bool
 nc_text(const xmlNode *node, char *out, size_t size)
 {
@@ -319,6 +335,8 @@ nc_text(const xmlNode *node, char *out, size_t size)
     out[0] = '\0';
     if (!node || node->type != XML_ELEMENT_NODE)
         return false;
+    if (copy_word(node, out, size))
+        return true;
     put_text(&w, node);
     if (w.ink == 0 || w.ink >= size) {
         explicit_bzero(out, size);
