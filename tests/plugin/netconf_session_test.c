@@ -125,6 +125,113 @@ test_same_reply(void **state)
     assert_true(reply->repaired);
 }
 
+static struct nc_more more;
+
+/* Two requests in one run: <get-it/> as the one, <get-more/> as the other. */
+static void
+must_ask_both(int code, const char *name)
+{
+    const struct nc_part part = {.text = "<get-it/>"};
+    const struct nc_request request = {.what = "get-it", .parts = &part, .n = 1, .more = &more};
+
+    nc_reply_free(&reply);
+    assert_int_equal(nc_rpc(nc, &call, &request, &reply), code);
+    assert_int_equal(more.reply != NULL, name != NULL);
+    if (name)
+        assert_true(nc_find(more.reply->root, name) != NULL);
+    nc_reply_free(&more.reply);
+}
+
+/* Each request has its own reply, however they come; what is wrong with one of them is not the other's. */
+static void
+test_two_at_once(void **state)
+{
+    static const struct srv_step script[] = {
+        HELLO,
+        READ, ASKED, {SRV_SEND, REPLY("1", "<a/>") REPLY("2", "<b/>"), 0},
+        ASKED, {SRV_SEND, REPLY("3", "<a/>"), 0}, {SRV_SEND, REPLY("4", "<b/>"), 0},
+        ASKED, {SRV_SEND, REPLY("5", "<rpc-error/>") REPLY("6", "<b/>"), 0},
+        ASKED, {SRV_SEND, REPLY("7", "<a/>") REPLY("8", "<rpc-error/>"), 0},
+        ASKED, {SRV_SEND, REPLY("9", "<a/>") REPLY("1", "<b/>") REPLY("10", "<c/>"), 0},
+        ASKED, {SRV_SEND, REPLY("11", "<a/>") "<rpc-reply><b/></rpc-reply>]]>]]>", 0},
+        {SRV_HANG, NULL, 0}};
+
+    (void)state;
+    more = (struct nc_more){.what = "get-more", .body = "<get-more/>"};
+    start(script);
+    must_open();
+    must_ask_both(RK_OK, "b");
+    must_ask_both(RK_OK, "b");
+    must_ask_both(RK_E_REJECTED, "b");
+    must_ask_both(RK_OK, NULL);
+    must_ask_both(RK_OK, "c");
+    must_ask_both(RK_OK, NULL); /* whose reply it is nobody knows */
+    must_ask(RK_E_UNREACHABLE);
+    nc_close(&nc, NULL);
+    stop();
+    assert_non_null(strstr(srv.got, "message-id=\"2\"><get-more/></rpc>"));
+}
+
+static void
+test_two_at_once_and_one_reply(void **state)
+{
+    static const struct srv_step script[] = {HELLO, READ, ASKED, {SRV_SEND, REPLY("1", "<a/>"), 0}, {0}};
+
+    (void)state;
+    more = (struct nc_more){.what = "get-more", .body = "<get-more/>"};
+    start(script);
+    must_open();
+    must_ask_both(RK_OK, NULL);
+    must_ask(RK_E_UNREACHABLE);
+}
+
+static void
+test_two_at_once_in_chunks(void **state)
+{
+    static const struct srv_step script[] = {
+        {SRV_SEND, SRV_HELLO_1_1, 0}, READ, ASKED,
+        {SRV_BYTES, "\n#30\n<rpc-reply message-id=\"1\"><a/>\n#12\n</rpc-reply>\n##\n", 0},
+        {SRV_BYTES, "\n#42\n<rpc-reply message-id=\"2\"><b/></rpc-reply>\n##\n", 0},
+        {SRV_HANG, NULL, 0}};
+
+    (void)state;
+    more = (struct nc_more){.what = "get-more", .body = "<get-more/>"};
+    start(script);
+    must_open();
+    must_ask_both(RK_OK, "b");
+    nc_close(&nc, NULL);
+    stop();
+    assert_non_null(strstr(srv.got, "<get-it/></rpc>\n\n##\n\n#"));
+    assert_non_null(strstr(srv.got, "<get-more/></rpc>\n\n##\n"));
+}
+
+/* The second one is compared, and its secrets are wiped and not logged, as those of any. */
+static void
+test_two_at_once_and_the_same(void **state)
+{
+    static const struct srv_step script[] = {
+        HELLO,
+        READ, ASKED, {SRV_SEND, REPLY("1", "<a/>") REPLY("2", "<b>$9$secret</b>"), 0},
+        ASKED, {SRV_SEND, REPLY("3", "<a/>") REPLY("4", "<b>$9$secret</b>"), 0},
+        {SRV_HANG, NULL, 0}};
+    const struct nc_part part = {.text = "<get-it/>"};
+    const struct nc_request request = {.what = "get-it", .parts = &part, .n = 1, .more = &more};
+    struct nc_same same = {.known = false};
+
+    (void)state;
+    more = (struct nc_more){.what = "get-more", .body = "<get-more/>", .same = &same, .secret_reply = true};
+    start(script);
+    must_open();
+    for (int i = 0; i < 2; i++) {
+        nc_reply_free(&reply);
+        assert_int_equal(nc_rpc(nc, &call, &request, &reply), RK_OK);
+        assert_non_null(more.reply);
+        assert_int_equal(more.reply->same, i == 1);
+        nc_reply_free(&more.reply);
+    }
+    assert_null(strstr(fake_log(), "$9$"));
+}
+
 static void
 test_secrets_are_sent_and_not_logged(void **state)
 {
@@ -713,6 +820,10 @@ main(void)
     const struct CMUnitTest tests[] = {T(test_delimited),
                                        T(test_chunked),
                                        T(test_same_reply),
+                                       T(test_two_at_once),
+                                       T(test_two_at_once_and_one_reply),
+                                       T(test_two_at_once_in_chunks),
+                                       T(test_two_at_once_and_the_same),
                                        T(test_secrets_are_sent_and_not_logged),
                                        T(test_refused_secrets_are_not_repeated),
                                        T(test_what_cannot_be_sent),

@@ -65,6 +65,14 @@ struct nc_same {
     unsigned char digest[32];    /* SHA-256 of its bytes, without the message-id */
     bool known;                  /* there was one, it was well-formed, and without errors and warnings */
 };
+/* A second request that goes out in one run with another one; both only read, for each is answered whatever becomes of
+ * the other. */
+struct nc_more {
+    const char *what, *body;     /* as nc_request.what; the content of <rpc> */
+    struct nc_same *same;        /* as nc_request.same */
+    bool secret_reply;           /* as nc_request.secret_reply */
+    struct nc_reply *reply;      /* out: the caller's; NULL: none came, or one with errors: it may be asked for alone */
+};
 struct nc_request {
     const char *what;            /* for logs and texts: "commit-configuration" */
     const struct nc_part *parts;
@@ -72,6 +80,7 @@ struct nc_request {
     bool secret_reply;           /* the reply may hold passwords: it is wiped when freed, and never logged */
     int64_t timeout_ms;          /* wait for the reply at most so long, inside the budget of the call; 0: all of it */
     struct nc_same *same;        /* in/out: of the last reply; NULL: the reply is read whatever it says */
+    struct nc_more *more;        /* in/out: sent behind it, when this is sent at all; NULL: nothing is */
 };
 
 /* What a reply says.  Errors have severity error; warnings are counted only. */
@@ -98,6 +107,7 @@ struct nc_reply {
  *       RK_E_UNREACHABLE, RK_E_TIMEOUT, RK_E_CANCELED: certainly not sent whole; RK_E_PROTOCOL: sent, and the reply is
  *       none (what became of the request is as unknown): the session is over; RK_E_CONTRACT: a part cannot be sent, as
  *       it holds the delimiter or a secret is no text; RK_E_NOMEM: not sent.
+ * The code is that of the request itself: what becomes of its nc_more is in that alone, but that the session may be over.
  * note: texts of errors show no long run of hexadecimal digits and no word as $9$...: routers repeat what they refuse
  * SSH keepalives are sent meanwhile.   blocks: within the budget */
 int nc_rpc(struct nc_session *s, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);

@@ -123,13 +123,14 @@ frame(struct nc_session *s, struct message *m)
     add(m, "\n##\n", 4);
 }
 
+/* extra: room for what goes out behind it [bytes] */
 static int
-build(struct nc_session *s, const struct nc_request *r, struct message *m)
+build(struct nc_session *s, const struct nc_request *r, size_t extra, struct message *m)
 {
     char head[HEAD_MAX];
     int err, n;
 
-    m->room = room_for(s->host, r);
+    m->room = room_for(s->host, r) + extra;
     for (size_t i = 0; i < r->n; i++)
         m->secret |= r->parts[i].kind != NC_TEXT;
     m->bytes = m->secret ? nc_secret_memory(m->room) : malloc(m->room);
@@ -149,6 +150,19 @@ build(struct nc_session *s, const struct nc_request *r, struct message *m)
     return RK_OK;
 }
 
+/* Behind the first, in the same memory. */
+static int
+build_more(struct nc_session *s, const struct nc_request *r, struct message *m)
+{
+    struct message more = {.bytes = NULL};
+    int err = build(s, r, 0, &more);
+
+    if (!err)
+        add(m, more.bytes + more.body, more.len - more.body);
+    free(more.bytes);
+    return err;
+}
+
 /* ---- the reply ---- */
 
 struct waiting {
@@ -160,6 +174,7 @@ struct waiting {
     bool stranger;      /* a reply without an ID */
     const struct nc_same *last; /* NULL: not asked for */
     struct nc_same now;
+    struct waiting *next; /* for the reply behind this one; NULL: none */
 };
 
 /* The place of our ID in the first tag of a reply; NULL: it is not there, or written otherwise. */
@@ -204,6 +219,8 @@ take_reply(struct nc_session *s, char *text, size_t len, void *arg)
     struct nc_id id;
     int err;
 
+    if (w->reply && w->next)
+        w = w->next;
     if (!w->reply && is_same(s, w, text, len)) {
         nc_wipe_free(text, len);
         w->bytes = len;
@@ -229,12 +246,25 @@ take_reply(struct nc_session *s, char *text, size_t len, void *arg)
     return RK_OK;
 }
 
-/* ret: RK_OK, w->reply is there; else stated, as if nothing had been sent */
+/* Has libssh2 read something while it sent?  Then the socket does not tell of it. */
+static bool
+has_read(const struct nc_session *s)
+{
+    unsigned long bytes = 0;
+
+    (void)libssh2_channel_window_read_ex(s->channel, &bytes, NULL);
+    return bytes > 0 || libssh2_channel_eof(s->channel);
+}
+
+/* The request was just sent: most often nothing is there to be read before its reply comes.
+ * ret: RK_OK, w->reply is there; else stated, as if nothing had been sent */
 static int
 await(struct nc_session *s, struct waiting *w)
 {
-    int n = 0;
+    int n = has_read(s) ? RK_OK : nc_wait(s, -1, 0);
 
+    if (n)
+        return nc_gave_up(s, n);
     while (!w->reply) {
         int err = n > 0 ? nc_stop(s) : RK_OK; /* a wait looks itself */
 
@@ -313,18 +343,47 @@ catch_up(struct nc_session *s)
                    : nc_tend(s, s->call);
 }
 
+/* The reply of the second request: only one without errors is of use. */
+static void
+take_more(struct nc_session *s, const struct nc_request *r, struct waiting *w)
+{
+    nc_enter(s, s->call, r->timeout_ms);
+    s->doing = r->more->what;
+    if (!s->over && !w->reply && await(s, w) != RK_OK)
+        s->over = true;
+    if (w->reply && w->stranger)
+        s->over = true;
+    if (w->reply && (w->stranger || w->reply->n_errors))
+        nc_reply_free(&w->reply);
+    r->more->reply = w->reply;
+}
+
+static int
+build_all(struct nc_session *s, const struct nc_request *r, const struct nc_request *more, struct message *m)
+{
+    int err = build(s, r, more ? room_for(s->host, more) : 0, m);
+
+    return !err && more ? build_more(s, more, m) : err;
+}
+
 static int
 call_peer(struct nc_session *s, const struct nc_request *r, struct waiting *w)
 {
+    const struct nc_part part = {.text = r->more ? r->more->body : ""};
+    const struct nc_request more = {.what = r->more ? r->more->what : "", .parts = &part, .n = 1};
     struct message m = {.bytes = NULL};
-    int err = build(s, r, &m);
+    int err = build_all(s, r, r->more ? &more : NULL, &m);
 
     if (!err) {
-        snprintf(w->id, sizeof w->id, "%" PRIu64, s->last_id);
+        snprintf(w->id, sizeof w->id, "%" PRIu64, s->last_id - (r->more ? 1 : 0));
+        if (w->next)
+            snprintf(w->next->id, sizeof w->next->id, "%" PRIu64, s->last_id);
         err = nc_stop(s);
         err = err ? nc_gave_up(s, err) : exchange(s, r, &m, w);
     }
-    if (r->secret_reply)
+    if (w->next && (!err || err == RK_E_REJECTED))
+        take_more(s, r, w->next);
+    if (r->secret_reply || (r->more && r->more->secret_reply))
         nc_wipe_behind(s);
     if (m.secret)
         nc_secret_memory_free(m.bytes, m.room);
@@ -345,29 +404,42 @@ keep(struct nc_same *same, const struct waiting *w)
         *same = r && w->now.known ? w->now : (struct nc_same){.known = false};
 }
 
+static void
+log_rpc(struct nc_session *s, const char *what, const struct waiting *w, int64_t begun_ms, int err)
+{
+    s->host->log(s->call, RK_LOG_DEBUG,
+                 "ev=rpc host=%s what=%s id=%s sent=%zu got=%zu ms=%lld errors=%u warnings=%u repaired=%d "
+                 "same=%d code=%d",
+                 s->where, what, w->id, w->sent, w->bytes, (long long)(nc_now_ms() - begun_ms),
+                 w->reply ? w->reply->n_errors : 0, w->reply ? w->reply->n_warnings : 0,
+                 w->reply && w->reply->repaired, w->reply && w->reply->same, err);
+}
+
 int
 nc_rpc(struct nc_session *s, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply)
 {
-    struct waiting w = {.last = request->same};
+    struct waiting more = {.last = request->more ? request->more->same : NULL};
+    struct waiting w = {.last = request->same, .next = request->more ? &more : NULL};
     int64_t begun_ms = nc_now_ms();
     int err;
 
     *reply = NULL;
+    if (request->more)
+        request->more->reply = NULL;
     nc_enter(s, call, 0);
     err = catch_up(s);
     nc_enter(s, call, request->timeout_ms);
     s->doing = request->what;
     if (!err)
         err = call_peer(s, request, &w);
-    s->host->log(call, RK_LOG_DEBUG,
-                 "ev=rpc host=%s what=%s id=%s sent=%zu got=%zu ms=%lld errors=%u warnings=%u repaired=%d "
-                 "same=%d code=%d",
-                 s->where, request->what, w.id, w.sent, w.bytes, (long long)(nc_now_ms() - begun_ms),
-                 w.reply ? w.reply->n_errors : 0, w.reply ? w.reply->n_warnings : 0, w.reply && w.reply->repaired,
-                 w.reply && w.reply->same, err);
+    log_rpc(s, request->what, &w, begun_ms, err);
+    if (request->more)
+        log_rpc(s, request->more->what, &more, begun_ms, more.reply ? RK_OK : RK_E_UNKNOWN);
     nc_leave(s);
     if (request->same)
         keep(request->same, &w);
+    if (request->more && request->more->same)
+        keep(request->more->same, &more);
     *reply = w.reply;
     return err;
 }
