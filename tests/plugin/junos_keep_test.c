@@ -163,12 +163,17 @@ test_recent(void **state)
     assert_int_equal(rule[0].asked, 1);
     get(&call, plain, &b);
     assert_int_equal(rule[0].asked, 2);
-    get(&other, recent, &b); /* another call asks itself */
+    d.kept.read_ms = jn_now_ms();
+    get(&other, recent, &b); /* another call that follows at once */
+    assert_ptr_equal(a, b);
+    assert_int_equal(rule[0].asked, 2);
+    d.kept.read_ms -= 51; /* or later */
+    get(&other, recent, &b);
     assert_int_equal(rule[0].asked, 3);
-    d.kept.read_ms -= 60000; /* or much later */
+    d.kept.read_ms = 0; /* an edit was begun */
     get(&other, recent, &b);
     assert_int_equal(rule[0].asked, 4);
-    d.kept.call = NULL; /* an edit was begun */
+    jn_forget(&d);
     get(&other, recent, &b);
     assert_int_equal(rule[0].asked, 5);
 }

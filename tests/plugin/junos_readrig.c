@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 bool rig_secret;
+unsigned rig_ahead;
 static struct rig_rule *rules_now;
 static size_t n_rules;
 
@@ -139,6 +140,19 @@ compare(struct nc_same *same, struct nc_reply *reply)
     same->known = true;
 }
 
+static void
+answer_more(struct nc_more *more)
+{
+    int err = answer(more->body, &more->reply);
+
+    rig_secret = more->secret_reply;
+    rig_ahead++;
+    if (err || more->reply->n_errors)
+        nc_reply_free(&more->reply);
+    if (more->same)
+        compare(more->same, more->reply);
+}
+
 int
 jn_rpc(struct jn_device *d, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply)
 {
@@ -150,6 +164,8 @@ jn_rpc(struct jn_device *d, struct rk_call *call, const struct nc_request *reque
     err = answer(request->parts[0].text, reply);
     if (request->same)
         compare(request->same, err ? NULL : *reply);
+    if (request->more && (!err || err == RK_E_REJECTED))
+        answer_more(request->more);
     return err;
 }
 

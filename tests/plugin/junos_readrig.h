@@ -22,6 +22,7 @@ struct rig_rule {
 };
 /* rig_rules - answer with these from now on, the first that fits */
 void rig_rules(struct rig_rule *rules, size_t n);
-extern bool rig_secret; /* the last request asked for a reply that is wiped */
+extern bool rig_secret;    /* the last request asked for a reply that is wiped */
+extern unsigned rig_ahead; /* requests that went out together with another one */
 
 #endif

@@ -59,8 +59,7 @@ struct jn_kept {
     int64_t whole_ms;         /* when the configuration was sent whole, monotonic */
     struct jn_conf *conf;     /* NULL: none */
     int32_t zone_s;           /* that its start times were read with */
-    const struct rk_call *call; /* that read it last, and when: monotonic */
-    int64_t read_ms;
+    int64_t read_ms;          /* when the router last said that it is conf, monotonic; 0: not since the last edit */
 };
 
 /* brief.c: what the last whole look at MKA has shown, for as long as the next ones can be brief. */

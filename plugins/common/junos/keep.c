@@ -2,7 +2,8 @@
  *
  * The router is asked each time: for the identifier of the revision that is committed, which each commit changes,
  * whoever makes it, and for the configuration unless that is still the one that was read.  The identifier is asked for
- * first, so that what is read behind it is that revision or a newer one.   src: "show system commit revision"; "network
+ * first, so that what is read behind it is that revision or a newer one; with it goes out what is asked for next, as
+ * each round trip costs more than what is sent.   src: "show system commit revision"; "network
  * management systems can use the configuration revision identifier to determine if the known configuration is identical
  * to the device's" (Junos XML protocol, commit-revision-information)
  * A router that does not tell it sends all of the configuration, and only to read the same bytes again is spared.
@@ -20,10 +21,11 @@
     "<interfaces><interface><name/><description/></interface></interfaces>" \
     "</configuration></get-configuration>"
 
+#define WHAT "get-configuration"
 #define REVISION "get-commit-revision-information"
 
 #define WHOLE_MS 60000 /* all of it is read again after so long, whatever the router says of its revision */
-#define RECENT_MS 50 /* as long as a reply may be under way: what looks after a change is in the same call at once */
+#define RECENT_MS 50 /* as long as a reply may be under way: a look follows the one before, or a change, at once */
 
 void
 jn_forget(struct jn_device *d)
@@ -68,13 +70,14 @@ names_revision(const struct nc_reply *reply)
     return reply->root && nc_text(nc_find(reply->root, "revision"), id, sizeof id) && id[0];
 }
 
-/* out:  *same: it is the one that the configuration was read with, by the same words.   ret: RK_OK, also when it is not
+/* more: goes out with it, when it is asked for; NULL: nothing does
+ * out:  *same: it is the one that the configuration was read with, by the same words.   ret: RK_OK, also when it is not
  * told; else as jn_rpc */
 static int
-ask_revision(struct jn_device *d, struct rk_call *call, bool *same)
+ask_revision(struct jn_device *d, struct rk_call *call, struct nc_more *more, bool *same)
 {
     struct nc_part part = {.kind = NC_TEXT, .text = "<" REVISION "/>"};
-    struct nc_request request = {.what = REVISION, .parts = &part, .n = 1, .same = &d->kept.revision};
+    struct nc_request request = {.what = REVISION, .parts = &part, .n = 1, .same = &d->kept.revision, .more = more};
     struct nc_reply *reply = NULL;
     int err = RK_OK;
 
@@ -118,18 +121,16 @@ read_reply(struct jn_device *d, const struct jn_conf_ask *ask, const struct nc_r
     return err;
 }
 
-/* What is kept is what the router has now, by this call. */
+/* What is kept is what the router has now. */
 static void
-looked(struct jn_device *d, struct rk_call *call)
+looked(struct jn_device *d)
 {
-    d->kept.call = call;
     d->kept.read_ms = jn_now_ms();
 }
 
 /* ret: RK_OK, or why the reply is not one that can be read */
 static int
-take_reply(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, const struct nc_reply *reply,
-           struct jn_conf **out)
+take_reply(struct jn_device *d, const struct jn_conf_ask *ask, const struct nc_reply *reply, struct jn_conf **out)
 {
     int err = RK_OK;
 
@@ -138,7 +139,7 @@ take_reply(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *
     else
         err = read_reply(d, ask, reply, out);
     if (!err && d->kept.conf && *out == d->kept.conf) {
-        looked(d, call);
+        looked(d);
         d->kept.whole_ms = d->kept.read_ms;
     } else {
         jn_forget(d);
@@ -146,17 +147,18 @@ take_reply(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *
     return err;
 }
 
+/* came: the reply, when it was asked for with the revision; NULL: it is asked for now.   own: came is taken */
 static int
-read_whole(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, struct jn_conf **out)
+read_whole(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, struct nc_reply *came,
+           struct jn_conf **out)
 {
     struct nc_part part = {.kind = NC_TEXT, .text = CONF_BODY};
-    struct nc_request request = {.what = "get-configuration", .parts = &part, .n = 1, .secret_reply = true,
-                                 .same = &d->kept.same};
-    struct nc_reply *reply = NULL;
-    int err = jn_rpc(d, call, &request, &reply);
+    struct nc_request request = {.what = WHAT, .parts = &part, .n = 1, .secret_reply = true, .same = &d->kept.same};
+    struct nc_reply *reply = came;
+    int err = came ? RK_OK : jn_rpc(d, call, &request, &reply);
 
     if (!err) {
-        err = take_reply(d, call, ask, reply, out);
+        err = take_reply(d, ask, reply, out);
         if (err)
             jn_conf_free(d->host, out);
     } else {
@@ -166,14 +168,22 @@ read_whole(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *
     return err;
 }
 
+/* Will the revision be another one, so that both are asked for at once? */
+static bool
+is_due(const struct jn_device *d, bool stands)
+{
+    return !stands || !d->kept.read_ms || jn_now_ms() - d->kept.whole_ms > WHOLE_MS;
+}
+
 int
 jn_conf_get(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, struct jn_conf **out)
 {
-    bool stands = may_stand(d, ask), same;
+    struct nc_more conf = {.what = WHAT, .body = CONF_BODY, .secret_reply = true, .same = &d->kept.same};
+    bool stands = may_stand(d, ask), due = is_due(d, stands), same;
     int err;
 
     *out = NULL;
-    if (ask->recent && stands && d->kept.call == call && jn_now_ms() - d->kept.read_ms <= RECENT_MS) {
+    if (ask->recent && stands && d->kept.read_ms && jn_now_ms() - d->kept.read_ms <= RECENT_MS) {
         *out = jn_conf_use(d->kept.conf);
         return RK_OK;
     }
@@ -181,14 +191,15 @@ jn_conf_get(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask 
         d->kept.revision.known = false; /* whatever it is, all is read */
     if (!stands)
         jn_forget(d);
-    err = ask_revision(d, call, &same);
+    err = ask_revision(d, call, due ? &conf : ask->more, &same);
     if (err) {
+        nc_reply_free(&conf.reply);
         jn_forget(d);
         return err;
     }
-    if (!same || !d->kept.conf)
-        return read_whole(d, call, ask, out);
-    looked(d, call);
+    if (!same || !d->kept.conf || conf.reply)
+        return read_whole(d, call, ask, conf.reply, out);
+    looked(d);
     *out = jn_conf_use(d->kept.conf);
     return RK_OK;
 }

@@ -524,7 +524,7 @@ jn_plan_free(const struct rk_host *host, struct jn_plan **plan)
 unsigned
 jn_plan_wants(const struct jn_device *d, const struct rk_dev_op *ops, size_t n)
 {
-    unsigned want = JN_WANT_CONF | (d->opt.keying == JN_CHAIN ? JN_WANT_CLOCK : 0);
+    unsigned want = JN_WANT_CONF | JN_WANT_RECENT | (d->opt.keying == JN_CHAIN ? JN_WANT_CLOCK : 0);
 
     for (size_t i = 0; i < n; i++) {
         bool stage = ops[i].kind == RK_OP_STAGE;

@@ -187,7 +187,7 @@ int jn_links_read(const xmlNode *root, struct jn_link_state **out, size_t *n);
 #define JN_WANT_CLOCK 0x20u
 #define JN_WANT_LINKS 0x40u
 #define JN_WANT_STORED 0x80u /* with CONF: the stored forms of keys, of the interfaces that are named and no others */
-#define JN_WANT_RECENT 0x100u /* with CONF: what this very call has just read will do, when it changed nothing since */
+#define JN_WANT_RECENT 0x100u /* with CONF: what was read just now will do, when nothing was changed since */
 #define JN_WANT_BRIEF 0x200u  /* with MKA: what brief.c puts together will do */
 
 #define JN_FEW 2           /* interfaces: so few are asked for one by one */
@@ -200,6 +200,7 @@ struct jn_conf_ask {
     size_t n;
     int32_t zone_s;              /* as jn_conf_read */
     bool stored, recent;         /* as JN_WANT_STORED, JN_WANT_RECENT */
+    struct nc_more *more;        /* goes out with it, when there is room for it; NULL: nothing does */
 };
 int jn_conf_get(struct jn_device *d, struct rk_call *call, const struct jn_conf_ask *ask, struct jn_conf **out);
 

@@ -54,6 +54,7 @@ struct ask {
     size_t n;
     struct jn_only only;
     struct jn_view *v;
+    struct nc_more ahead; /* what is asked for behind the configuration, and its reply when that came already */
 };
 
 /* ---- requests ---- */
@@ -70,6 +71,16 @@ is_unknown(const struct nc_reply *reply)
             return true;
     }
     return false;
+}
+
+static int
+ask_plain(struct ask *a, const char *what, const char *body, struct nc_reply **reply)
+{
+    if (!a->ahead.reply || strcmp(body, a->ahead.body) != 0)
+        return jn_ask(a->d, a->call, what, body, reply);
+    *reply = a->ahead.reply;
+    a->ahead.reply = NULL;
+    return RK_OK;
 }
 
 /* The request in the words that the router knows.   ret: RK_E_UNSUPPORTED: it knows none of them */
@@ -92,7 +103,7 @@ ask_way(struct ask *a, enum kind kind, const char *iface, struct nc_reply **repl
         } else {
             snprintf(body, sizeof body, "%s", w->body);
         }
-        err = jn_ask(a->d, a->call, w->what, body, reply);
+        err = ask_plain(a, w->what, body, reply);
         if (err == RK_E_REJECTED && is_unknown(*reply)) {
             nc_reply_free(reply);
             err = RK_E_UNSUPPORTED;
@@ -143,12 +154,21 @@ get_clock(struct ask *a)
     return err;
 }
 
+static bool
+is_brief(const struct ask *a, unsigned want)
+{
+    return want & JN_WANT_BRIEF && jn_brief_may(a->d, &a->only, jn_now_ms());
+}
+
 static int
 get_conf(struct ask *a, unsigned want)
 {
+    enum kind next = is_brief(a, want) ? K_SUMMARY : K_MKA;
     struct jn_conf_ask ask = {.ifaces = a->ifaces, .n = a->n, .zone_s = a->v->clock.zone_s,
-                              .stored = want & JN_WANT_STORED, .recent = want & JN_WANT_RECENT};
+                              .stored = want & JN_WANT_STORED, .recent = want & JN_WANT_RECENT,
+                              .more = want & JN_WANT_MKA ? &a->ahead : NULL};
 
+    a->ahead = (struct nc_more){.what = ways[next][a->d->way[next]].what, .body = ways[next][a->d->way[next]].body};
     return unread(a, jn_conf_get(a->d, a->call, &ask, &a->v->conf), "get-configuration");
 }
 
@@ -294,7 +314,7 @@ static int
 get_mka(struct ask *a, unsigned want)
 {
     int64_t now_ms = jn_now_ms();
-    bool brief = want & JN_WANT_BRIEF && jn_brief_may(a->d, &a->only, now_ms), enough = false;
+    bool brief = is_brief(a, want), enough = false;
     int err = brief ? get_brief(a, now_ms, &enough) : RK_OK;
 
     return err || enough ? err : get_whole(a, brief, now_ms);
@@ -524,6 +544,7 @@ jn_view_get_for(struct jn_device *d, struct rk_call *call, unsigned want, const 
     if (!err)
         err = get_lists(&a, want);
     jn_only_free(&a.only);
+    nc_reply_free(&a.ahead.reply);
     if (err)
         jn_view_free(d->host, out);
     return err;
