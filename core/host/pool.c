@@ -19,16 +19,23 @@
 /* Enough for libcurl, OpenSSL and libxml2; 64 of them are 16 MiB of address space, and touched pages only. */
 #define STACK_BYTES (256 * 1024)
 
+struct worker {
+    struct rk_pool *pool;
+    pthread_t id;
+    pthread_cond_t wake;
+    struct rk_job *job;    /* what it is to do next; NULL: it waits, or is at one */
+    struct worker *before; /* while it is idle: who was idle before it */
+};
+
 struct rk_pool {
     pthread_mutex_t lock;
-    pthread_cond_t work;
-    struct rk_job *todo;             /* submitted; each has an idle thread that will take it */
+    struct worker *idle;             /* who was busy last comes first: its stack and its heap are in the caches */
     struct rk_job *done, **done_end; /* finished, oldest first */
     bool ending;
     int fd;                          /* eventfd: something is in done */
     /* the owner's alone: */
     unsigned max, threads, busy;
-    pthread_t ids[];
+    struct worker workers[];
 };
 
 /* Outside of the lock, as is every wake-up here: who is woken wants the lock next, and would wait for it. */
@@ -42,8 +49,9 @@ tell(const struct rk_pool *p)
         abort();
 }
 
+/* Idle it is as soon as its job is seen to be done, so that who takes that can give it the next one. */
 static void
-finish(struct rk_pool *p, struct rk_job *job)
+finish(struct rk_pool *p, struct worker *w, struct rk_job *job)
 {
     bool first;
 
@@ -52,6 +60,8 @@ finish(struct rk_pool *p, struct rk_job *job)
     first = !p->done;
     *p->done_end = job;
     p->done_end = &job->next;
+    w->before = p->idle;
+    p->idle = w;
     pthread_mutex_unlock(&p->lock);
     if (first) /* else who came first tells of both */
         tell(p);
@@ -60,22 +70,23 @@ finish(struct rk_pool *p, struct rk_job *job)
 static void *
 work(void *arg)
 {
-    struct rk_pool *p = arg;
+    struct worker *w = arg;
+    struct rk_pool *p = w->pool;
 
     pthread_mutex_lock(&p->lock);
     for (;;) {
-        struct rk_job *job = p->todo;
+        struct rk_job *job = w->job;
 
+        w->job = NULL;
         if (job) {
-            p->todo = job->next;
             pthread_mutex_unlock(&p->lock);
             job->run(job);
-            finish(p, job);
+            finish(p, w, job);
             pthread_mutex_lock(&p->lock);
         } else if (p->ending) {
             break;
         } else {
-            pthread_cond_wait(&p->work, &p->lock);
+            pthread_cond_wait(&w->wake, &p->lock);
         }
     }
     pthread_mutex_unlock(&p->lock);
@@ -85,7 +96,7 @@ work(void *arg)
 int
 rk_pool_new(unsigned max, struct rk_pool **out)
 {
-    struct rk_pool *p = calloc(1, sizeof *p + max * sizeof p->ids[0]);
+    struct rk_pool *p = calloc(1, sizeof *p + max * sizeof p->workers[0]);
 
     *out = NULL;
     if (!p)
@@ -96,7 +107,10 @@ rk_pool_new(unsigned max, struct rk_pool **out)
         return RK_E_IO;
     }
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->work, NULL);
+    for (unsigned i = 0; i < max; i++) {
+        p->workers[i].pool = p;
+        pthread_cond_init(&p->workers[i].wake, NULL);
+    }
     p->done_end = &p->done;
     p->max = max;
     *out = p;
@@ -112,21 +126,24 @@ rk_pool_free(struct rk_pool **pool)
         return;
     pthread_mutex_lock(&p->lock);
     p->ending = true;
-    pthread_cond_broadcast(&p->work);
+    for (unsigned i = 0; i < p->threads; i++)
+        pthread_cond_signal(&p->workers[i].wake);
     pthread_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < p->threads; i++)
-        pthread_join(p->ids[i], NULL);
-    pthread_cond_destroy(&p->work);
+        pthread_join(p->workers[i].id, NULL);
+    for (unsigned i = 0; i < p->max; i++)
+        pthread_cond_destroy(&p->workers[i].wake);
     pthread_mutex_destroy(&p->lock);
     close(p->fd);
     free(p);
     *pool = NULL;
 }
 
-/* One more thread, with all signals blocked: they are the main thread's. */
+/* One more thread for this job, with all signals blocked: they are the main thread's. */
 static int
-add_thread(struct rk_pool *p)
+add_thread(struct rk_pool *p, struct rk_job *job)
 {
+    struct worker *w = &p->workers[p->threads];
     pthread_attr_t attr;
     sigset_t all, old;
     size_t stack = STACK_BYTES;
@@ -138,9 +155,10 @@ add_thread(struct rk_pool *p)
         return RK_E_NOMEM;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
+    w->job = job;
     failed = pthread_attr_setstacksize(&attr, stack);
     if (!failed)
-        failed = pthread_create(&p->ids[p->threads], &attr, work, p);
+        failed = pthread_create(&w->id, &attr, work, w);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     if (failed)
@@ -152,20 +170,24 @@ add_thread(struct rk_pool *p)
 int
 rk_pool_submit(struct rk_pool *p, struct rk_job *job)
 {
-    struct rk_job **end;
+    struct worker *w;
 
     if (p->busy == p->max)
         return RK_E_BUSY;
-    if (p->busy == p->threads && add_thread(p) != RK_OK)
-        return RK_E_NOMEM;
-    p->busy++;
     job->next = NULL;
+    if (p->busy == p->threads) {
+        if (add_thread(p, job) != RK_OK)
+            return RK_E_NOMEM;
+        p->busy++;
+        return RK_OK;
+    }
+    p->busy++;
     pthread_mutex_lock(&p->lock);
-    for (end = &p->todo; *end; end = &(*end)->next)
-        ;
-    *end = job;
+    w = p->idle; /* there is one: all that are not busy are idle */
+    p->idle = w->before;
+    w->job = job;
     pthread_mutex_unlock(&p->lock);
-    pthread_cond_signal(&p->work);
+    pthread_cond_signal(&w->wake);
     return RK_OK;
 }
 
