@@ -39,7 +39,8 @@
 #define BEGUN_SHORT REPLY(SHORT(MI_NEW, NEW, "primary", "in-progress") SHORT(MI_OLD, OLD, "preceding", "active"))
 #define LIVE_SHORT REPLY(SHORT(MI_NEW, NEW, "primary", "live") SHORT(MI_OLD, OLD, "fallback", "live"))
 #define LIVE \
-    REPLY(WHOLE("Primary", MI_NEW, NEW, "primary", "live", SAK) WHOLE("Primary", MI_OLD, OLD, "fallback", "live", NO_SAK))
+    REPLY(WHOLE("Primary", MI_NEW, NEW, "primary", "live", SAK) \
+          WHOLE("Primary", MI_OLD, OLD, "fallback", "live", NO_SAK))
 
 #define BRIEF (JN_WANT_MKA | JN_WANT_BRIEF)
 enum { SUMMARY, DETAIL, TEXT, RULES };
@@ -219,7 +220,8 @@ test_not_well(void **state)
         REPLY(WHOLE("Suspended", MI_OLD, OLD, "primary", "live", SAK)),
         REPLY(WHOLE("Primary", MI_OLD, OLD, "primary", "in-progress", SAK)),
         REPLY(WHOLE("Primary", "", OLD, "primary", "live", SAK)),
-        REPLY(WHOLE("Primary", MI_OLD, OLD, "primary", "live", SAK) WHOLE("Primary", MI_NEW, NEW, "primary", "live", SAK)),
+        REPLY(WHOLE("Primary", MI_OLD, OLD, "primary", "live", SAK)
+              WHOLE("Primary", MI_NEW, NEW, "primary", "live", SAK)),
         REPLY(OTHER_PORT),
     };
 
@@ -257,6 +259,44 @@ test_useless(void **state)
     }
 }
 
+/* A look that follows another at once is answered by that one: of the same interfaces, and nothing was edited since. */
+static void
+test_at_once(void **state)
+{
+    static const char *const two[] = {"ge-0/0/1", "ge-0/0/2"};
+    const unsigned want = BRIEF | JN_WANT_RECENT;
+
+    (void)state;
+    d.shown.last_ms = jn_now_ms();
+    look(want, NULL, NULL);
+    asked(0, 0);
+    assert_int_equal(v->n_mka, 2);
+    assert_true(part(OLD)->has_sak && part(OLD)->state == JN_MKA_PRIMARY);
+    d.shown.last_ms -= 51;
+    look(want, BEGUN_SHORT, WELL);
+    asked(1, 0);
+    d.shown.last_ms = jn_now_ms();
+    look(want, NULL, NULL);
+    assert_true(part(OLD)->state == JN_MKA_PRECEDING && part(NEW)->status == JN_CAK_IN_PROGRESS);
+    d.shown.last_ms = jn_now_ms();
+    look(BRIEF, BEGUN_SHORT, WELL); /* who does not want it does not get it */
+    asked(1, 0);
+    look(JN_WANT_MKA | JN_WANT_RECENT, BEGUN_SHORT, WELL);
+    asked(0, 1);
+    d.shown.last_ms = 0; /* an edit was begun */
+    look(want, WELL_SHORT, WELL);
+    asked(1, 0);
+    jn_view_free(&fake_host, &v);
+    d.shown.last_ms = jn_now_ms();
+    assert_int_equal(jn_view_get_for(&d, &call, want, two, 2, &v), RK_OK);
+    assert_int_equal(v->n_mka, 3);
+    d.shown.last_ms = jn_now_ms();
+    d.shown.useless = false; /* there was nothing of the other one in this summary */
+    look(want, WELL_SHORT, WELL);
+    asked(1, 0);
+    assert_int_equal(v->n_mka, 2);
+}
+
 static void
 test_lost(void **state)
 {
@@ -280,6 +320,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_for_a_while, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_well, setup, teardown),
         cmocka_unit_test_setup_teardown(test_useless, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost, setup, teardown),
     };
 

@@ -354,6 +354,7 @@ test_asks_no_more_than_needed(void **state)
         assert_false(seen.state & RK_IF_PROTECTED);
     }
     rules[1].reply = MKA("<interface-name>ge-0/0/1</interface-name>"); /* nobody is heard */
+    d.shown.last_ms = 0;
     assert_int_equal(jn_observe(&d, &c, &seen, 1), RK_OK);
     assert_int_equal(rules[3].asked, 1);
     fake_call_end(&c);
@@ -395,6 +396,7 @@ test_cut_names(void **state)
     for (int i = 0; i < 80; i++) {
         struct rk_dev_seen seen = {.iface = "ge-0/0/1", .key_ids = {"key-new"}};
 
+        d.shown.last_ms = 0; /* later */
         rules[2].reply = text[i >= 40];
         assert_int_equal(jn_observe(&d, &c, &seen, 1), RK_OK);
         assert_int_equal(seen.held[0], i < 40 ? HELD | USED : HELD);

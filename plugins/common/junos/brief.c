@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define WHOLE_MS 9000  /* a whole look is taken so often: less than the usual interval, more than those of a rotation */
+#define RECENT_MS 50   /* as long as a reply may be under way */
 #define AWAITS_MS 1500 /* from then on a new key may be live, as hellos are 2 s apart: a summary would be in vain */
 
 void
@@ -20,6 +21,8 @@ jn_brief_forget(struct jn_device *d)
     bool useless = d->shown.useless;
 
     free(d->shown.row);
+    free(d->shown.last);
+    free(d->shown.iface);
     d->shown = (struct jn_shown){.useless = useless};
 }
 
@@ -217,12 +220,59 @@ jn_brief_keep(struct jn_device *d, const struct jn_only *in_vain, const struct j
     s->whole_ms = now_ms;
 }
 
+/* ---- any look ---- */
+
+static void
+keep_last(struct jn_shown *s, const struct jn_only *only, const struct jn_mka *rows, size_t n, int64_t now_ms)
+{
+    free(s->last);
+    free(s->iface);
+    s->last = calloc(n + 1, sizeof *s->last);
+    s->iface = calloc(only->n + 1, sizeof *s->iface);
+    s->n_last = n;
+    s->n_iface = only->n;
+    s->last_ms = s->last && s->iface && !only->all ? now_ms : 0;
+    if (!s->last_ms)
+        return;
+    if (n)
+        memcpy(s->last, rows, n * sizeof *rows);
+    if (only->n)
+        memcpy(s->iface, only->name, only->n * sizeof *only->name);
+}
+
 void
-jn_brief_looked(struct jn_device *d, const struct jn_mka *rows, size_t n, int64_t now_ms)
+jn_brief_looked(struct jn_device *d, const struct jn_only *only, const struct jn_mka *rows, size_t n, int64_t now_ms)
 {
     bool awaits = false;
 
     for (size_t i = 0; i < n; i++)
         awaits |= rows[i].type == JN_CAK_PRIMARY && !is_live(&rows[i]);
     d->shown.awaits_ms = !awaits ? 0 : d->shown.awaits_ms ? d->shown.awaits_ms : now_ms;
+    keep_last(&d->shown, only, rows, n, now_ms);
+}
+
+bool
+jn_brief_is_recent(const struct jn_device *d, const struct jn_only *only, int64_t now_ms)
+{
+    const struct jn_shown *s = &d->shown;
+
+    if (!s->last_ms || now_ms - s->last_ms > RECENT_MS || only->all || only->n != s->n_iface)
+        return false;
+    for (size_t i = 0; i < only->n; i++)
+        if (strcmp(only->name[i], s->iface[i]) != 0)
+            return false;
+    return true;
+}
+
+bool
+jn_brief_again(const struct jn_device *d, const struct jn_only *only, int64_t now_ms, struct jn_mka **rows, size_t *n)
+{
+    if (!jn_brief_is_recent(d, only, now_ms))
+        return false;
+    *rows = calloc(d->shown.n_last + 1, sizeof **rows);
+    if (!*rows)
+        return false;
+    memcpy(*rows, d->shown.last, d->shown.n_last * sizeof **rows);
+    *n = d->shown.n_last;
+    return true;
 }

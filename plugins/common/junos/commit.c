@@ -77,7 +77,7 @@ jn_edit_open(struct jn_device *d, struct rk_call *call)
     const char *what = private ? "open-configuration" : "lock-configuration";
     int err;
 
-    d->kept.read_ms = 0; /* what was read until now is from before the change */
+    d->kept.read_ms = d->shown.last_ms = 0; /* what was read until now is from before the change */
     err = jn_ask(d, call, what, private ? "<open-configuration><private/></open-configuration>"
                                         : "<lock-configuration/>", &reply);
 

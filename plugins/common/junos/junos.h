@@ -70,6 +70,10 @@ struct jn_shown {
     int64_t whole_ms;         /* when, monotonic */
     int64_t awaits_ms;        /* since when a primary key is not live yet, monotonic; 0: none is awaited */
     bool useless;             /* a summary of this router does not tell what a whole look does (this session) */
+    struct jn_mka *last;      /* what the last look told, of these interfaces, and when, monotonic; 0: not since the */
+    size_t n_last, n_iface;   /* last edit */
+    char (*iface)[RK_IFACE_MAX + 1];
+    int64_t last_ms;
 };
 
 /* One instance: one router. */

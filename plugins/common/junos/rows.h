@@ -37,12 +37,19 @@ size_t jn_only_keep(const struct jn_only *only, void *rows, size_t n, size_t siz
  * ret:  false: other participants are live than then: a whole look is needed
  * jn_brief_keep - rows[n] are what a whole look shows of all interfaces.   in_vain: NULL, or the interfaces for which a
  * brief one was not enough just before
- * jn_brief_looked - rows[n] were just seen, by either.   jn_brief_forget - nothing is known */
+ * jn_brief_looked - rows[n] were just seen of these interfaces, by either
+ * jn_brief_again - what the last look told, when that was of the same interfaces and so short ago that its reply could
+ * be on its way still;  rows: malloced.   ret: false: look at them
+ * jn_brief_forget - nothing is known */
 bool jn_brief_may(const struct jn_device *d, const struct jn_only *only, int64_t now_ms);
 bool jn_brief_fill(const struct jn_device *d, const struct jn_only *only, struct jn_mka *rows, size_t n);
 void jn_brief_keep(struct jn_device *d, const struct jn_only *in_vain, const struct jn_mka *rows, size_t n,
                    int64_t now_ms);
-void jn_brief_looked(struct jn_device *d, const struct jn_mka *rows, size_t n, int64_t now_ms);
+void jn_brief_looked(struct jn_device *d, const struct jn_only *only, const struct jn_mka *rows, size_t n,
+                     int64_t now_ms);
+bool jn_brief_is_recent(const struct jn_device *d, const struct jn_only *only, int64_t now_ms);
+bool jn_brief_again(const struct jn_device *d, const struct jn_only *only, int64_t now_ms, struct jn_mka **rows,
+                    size_t *n);
 void jn_brief_forget(struct jn_device *d);
 
 /* jn_top - the first element of this name in a reply, the reply's root itself included; go on with nc_next unless it is

@@ -160,13 +160,21 @@ is_brief(const struct ask *a, unsigned want)
     return want & JN_WANT_BRIEF && jn_brief_may(a->d, &a->only, jn_now_ms());
 }
 
+/* Will MKA be asked for next? */
+static bool
+goes_ahead(const struct ask *a, unsigned want)
+{
+    return want & JN_WANT_MKA &&
+           !(want & JN_WANT_RECENT && want & JN_WANT_BRIEF && jn_brief_is_recent(a->d, &a->only, jn_now_ms()));
+}
+
 static int
 get_conf(struct ask *a, unsigned want)
 {
     enum kind next = is_brief(a, want) ? K_SUMMARY : K_MKA;
     struct jn_conf_ask ask = {.ifaces = a->ifaces, .n = a->n, .zone_s = a->v->clock.zone_s,
                               .stored = want & JN_WANT_STORED, .recent = want & JN_WANT_RECENT,
-                              .more = want & JN_WANT_MKA ? &a->ahead : NULL};
+                              .more = goes_ahead(a, want) ? &a->ahead : NULL};
 
     a->ahead = (struct nc_more){.what = ways[next][a->d->way[next]].what, .body = ways[next][a->d->way[next]].body};
     return unread(a, jn_conf_get(a->d, a->call, &ask, &a->v->conf), "get-configuration");
@@ -277,7 +285,7 @@ get_brief(struct ask *a, int64_t now_ms, bool *enough)
     }
     nc_reply_free(&reply);
     if (*enough) {
-        jn_brief_looked(a->d, v->mka, v->n_mka, now_ms);
+        jn_brief_looked(a->d, &a->only, v->mka, v->n_mka, now_ms);
         return RK_OK;
     }
     free(v->mka);
@@ -305,9 +313,11 @@ get_whole(struct ask *a, bool in_vain, int64_t now_ms)
         jn_brief_forget(a->d); /* they are to be completed each time */
         err = complete_names(a);
     }
+    if (!err && lacks_status(a->v))
+        err = complete_mka(a, false);
     if (!err)
-        jn_brief_looked(a->d, a->v->mka, a->v->n_mka, now_ms);
-    return !err && lacks_status(a->v) ? complete_mka(a, false) : err;
+        jn_brief_looked(a->d, &a->only, a->v->mka, a->v->n_mka, now_ms);
+    return err;
 }
 
 static int
@@ -315,7 +325,12 @@ get_mka(struct ask *a, unsigned want)
 {
     int64_t now_ms = jn_now_ms();
     bool brief = is_brief(a, want), enough = false;
-    int err = brief ? get_brief(a, now_ms, &enough) : RK_OK;
+    int err;
+
+    if (want & JN_WANT_RECENT && want & JN_WANT_BRIEF &&
+        jn_brief_again(a->d, &a->only, now_ms, &a->v->mka, &a->v->n_mka))
+        return RK_OK;
+    err = brief ? get_brief(a, now_ms, &enough) : RK_OK;
 
     return err || enough ? err : get_whole(a, brief, now_ms);
 }

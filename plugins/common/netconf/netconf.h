@@ -107,7 +107,8 @@ struct nc_reply {
  *       RK_E_UNREACHABLE, RK_E_TIMEOUT, RK_E_CANCELED: certainly not sent whole; RK_E_PROTOCOL: sent, and the reply is
  *       none (what became of the request is as unknown): the session is over; RK_E_CONTRACT: a part cannot be sent, as
  *       it holds the delimiter or a secret is no text; RK_E_NOMEM: not sent.
- * The code is that of the request itself: what becomes of its nc_more is in that alone, but that the session may be over.
+ * The code is that of the request itself.  What becomes of its nc_more is in that alone, but that the session may be
+ * over.
  * note: texts of errors show no long run of hexadecimal digits and no word as $9$...: routers repeat what they refuse
  * SSH keepalives are sent meanwhile.   blocks: within the budget */
 int nc_rpc(struct nc_session *s, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
