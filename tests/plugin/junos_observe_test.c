@@ -408,6 +408,47 @@ test_cut_names(void **state)
     jn_forget(&d);
 }
 
+static unsigned digests;
+
+static int
+count_digest(const void *data, size_t len, unsigned char out[32])
+{
+    digests++;
+    return fake_host.sha256(data, len, out);
+}
+
+/* A CKN is made once for each of a few key IDs, and is that of its ID whatever was asked for before. */
+static void
+test_names(void **state)
+{
+    struct rk_host host = fake_host;
+    struct jn_named names = {.n = 0};
+    struct jn_device plain = {.host = &fake_host}, d = {.host = &host, .names = &names};
+    char id[80], a[JN_CKN_HEX + 1], b[JN_CKN_HEX + 1];
+
+    (void)state;
+    host.sha256 = count_digest;
+    for (int i = 0; i < 3000; i++) {
+        snprintf(id, sizeof id, "%036d", i * i % 997);
+        assert_int_equal(jn_ckn(&plain, id, a), RK_OK);
+        assert_int_equal(jn_ckn(&d, id, b), RK_OK);
+        assert_string_equal(a, b);
+    }
+    digests = 0;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(jn_ckn(&d, id, b), RK_OK);
+    assert_int_equal(digests, 0);
+    memset(id, 'x', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    assert_int_equal(jn_ckn(&d, id, b), jn_ckn(&plain, id, a)); /* longer than any */
+    assert_int_equal(jn_ckn(&d, "", b), jn_ckn(&plain, "", a));
+    assert_string_equal(a, b);
+    assert_int_equal(jn_ckn(&d, "", b), RK_OK);
+    assert_string_equal(a, b);
+    jn_names_forget(&names);
+    assert_true(!names.at && names.n == 0);
+}
+
 static void
 test_offset(void **state)
 {
@@ -577,7 +618,7 @@ main(void)
         cmocka_unit_test(test_scenes), cmocka_unit_test(test_protection), cmocka_unit_test(test_preceding_alone),
         cmocka_unit_test(test_chain),
         cmocka_unit_test(test_view), cmocka_unit_test(test_asks_no_more_than_needed),
-        cmocka_unit_test(test_cut_names), cmocka_unit_test(test_offset),
+        cmocka_unit_test(test_cut_names), cmocka_unit_test(test_names), cmocka_unit_test(test_offset),
         cmocka_unit_test(test_big),
     };
 

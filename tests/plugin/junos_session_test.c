@@ -87,6 +87,12 @@ nc_reply_free(struct nc_reply **reply)
 }
 
 void
+jn_names_forget(struct jn_named *names)
+{
+    (void)names;
+}
+
+void
 jn_forget(struct jn_device *device)
 {
     (void)device;

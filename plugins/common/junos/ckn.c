@@ -1,12 +1,13 @@
 /* ckn.c - names and bytes of CAKs: what both ends make of a key and its ID.
  *
- * Any thread; pure but for the host's secrets.
+ * On the thread of the call; pure but for the host's secrets, and CKNs that are remembered.
  *
  * Form "digest": the CKN is a digest of the key ID, the CAK is derived from the key, bound to link and key ID.  Form
  * "offbox", as the script that this plugin takes the place of: a constant prefix and the UUID, a key's first bytes. */
 #include "junos.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../keytext.h"
@@ -71,16 +72,62 @@ offbox_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 
     return RK_OK;
 }
 
-int
-jn_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1])
+/* ---- names that were made already ---- */
+
+/* Each look asks for the same few: of a place by the ID, the one that was made last for it. */
+struct jn_name {
+    char key_id[RK_KEY_ID_MAX + 1], ckn[JN_CKN_HEX + 1];
+};
+
+#define NAMES_FIRST 4
+#define NAMES_MOST 128
+
+void
+jn_names_forget(struct jn_named *names)
+{
+    free(names->at);
+    *names = (struct jn_named){.n = 0};
+}
+
+static struct jn_name *
+place_of(const struct jn_named *names, const char *key_id)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+
+    for (const char *p = key_id; *p; p++)
+        h = (h ^ (unsigned char)*p) * 16777619u;
+    return names->n ? &names->at[(h ^ h >> 16) % names->n] : NULL;
+}
+
+/* Where there is another one already, all of them get more room, and are made anew. */
+static void
+put_name(struct jn_named *names, const char *key_id, const char *ckn)
+{
+    struct jn_name *at = place_of(names, key_id);
+
+    if (strlen(key_id) >= sizeof at->key_id)
+        return;
+    if (!at || (at->key_id[0] && names->n < NAMES_MOST)) {
+        size_t n = names->n ? 2 * names->n : NAMES_FIRST;
+        struct jn_name *more = calloc(n, sizeof *more);
+
+        if (!more)
+            return;
+        free(names->at);
+        *names = (struct jn_named){.at = more, .n = n};
+        at = place_of(names, key_id);
+    }
+    strcpy(at->key_id, key_id);
+    memcpy(at->ckn, ckn, sizeof at->ckn);
+}
+
+static int
+digest_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1])
 {
     struct info info = {.len = 0};
     unsigned char digest[32];
     int err;
 
-    ckn[0] = '\0';
-    if (d->opt.ckn == JN_CKN_OFFBOX)
-        return offbox_ckn(d, key_id, ckn);
     add(&info, CKN_LABEL);
     add_id(&info, key_id);
     if (info.over)
@@ -88,6 +135,25 @@ jn_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1])
     err = d->host->sha256(info.bytes, info.len, digest);
     if (!err)
         rkp_hex_put(digest, sizeof digest, ckn);
+    return err;
+}
+
+int
+jn_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1])
+{
+    const struct jn_name *made = d->names ? place_of(d->names, key_id) : NULL;
+    int err;
+
+    ckn[0] = '\0';
+    if (d->opt.ckn == JN_CKN_OFFBOX)
+        return offbox_ckn(d, key_id, ckn);
+    if (made && made->key_id[0] && strcmp(made->key_id, key_id) == 0) {
+        memcpy(ckn, made->ckn, sizeof made->ckn);
+        return RK_OK;
+    }
+    err = digest_ckn(d, key_id, ckn);
+    if (!err && d->names)
+        put_name(d->names, key_id, ckn);
     return err;
 }
 

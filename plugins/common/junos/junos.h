@@ -40,7 +40,7 @@ struct jn_device;
 
 /* How requests get to a router.  One session of it at a time; an edit of a candidate is within one session. */
 struct jn_line {
-    /* rpc - one request, over a session that is opened when need be.   rpc_here - over the one that is open, or not at
+    /* rpc - one request, over a session that is opened when need be; its nc_more may be left out.   rpc_here - over the one that is open, or not at
      * all: a new one would not have the candidate.   ret: as jn_rpc, jn_rpc_here */
     int (*rpc)(struct jn_device *d, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
     int (*rpc_here)(struct jn_device *d, struct rk_call *call, const struct nc_request *request,
@@ -76,6 +76,13 @@ struct jn_shown {
     int64_t last_ms;
 };
 
+/* ckn.c: CKNs by their key IDs; the router and whoever listens sees them, and nothing is secret of them. */
+struct jn_name;
+struct jn_named {
+    struct jn_name *at;
+    size_t n;
+};
+
 /* One instance: one router. */
 struct jn_device {
     const struct rk_host *host;
@@ -89,6 +96,7 @@ struct jn_device {
     struct jn_sealed *sealed;
     struct jn_kept kept;
     struct jn_shown shown;
+    struct jn_named *names;   /* NULL: none is remembered */
     unsigned char way[8];     /* view.c: which of the names of a request this router knows */
     int64_t encrypts_ms;      /* observe.c: when all MACsec connections were seen to encrypt, monotonic; 0 never */
 };
@@ -124,6 +132,8 @@ void jn_forget(struct jn_device *d);
 /* jn_ckn - the CKN of a key ID: 64 lower-case hexadecimal digits, the same at both ends
  * ret:  RK_OK, RK_E_CONFIG (offbox form and the key ID is no UUID, or ckn-prefix is none), RK_E_FATAL */
 int jn_ckn(const struct jn_device *d, const char *key_id, char ckn[JN_CKN_HEX + 1]);
+/* jn_names_forget - free what is remembered of them */
+void jn_names_forget(struct jn_named *names);
 /* jn_cak - the CAK of a key for a cipher suite: 16 or 32 bytes
  * digest form: HKDF-SHA-256(key, "rekey cak v1" | link | key ID); offbox form: the key's first bytes, as the old script
  * out:  *cak, owned by the caller.   ret: RK_OK, RK_E_KEY_SIZE (offbox, too short), RK_E_NOMEM, RK_E_FATAL */

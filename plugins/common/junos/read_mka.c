@@ -450,16 +450,25 @@ digits_of(const char *text)
 bool
 jn_ckn_same(const char *printed, const char *ckn)
 {
-    size_t a = digits_of(printed), b = digits_of(ckn);
+    size_t a, b;
 
+    if (tolower((unsigned char)printed[0]) != tolower((unsigned char)ckn[0])) /* so are most */
+        return false;
+    a = digits_of(printed);
+    b = digits_of(ckn);
     return a > 0 && a == b && strncasecmp(printed, ckn, a) == 0;
 }
 
 bool
 jn_ckn_cut(const char *printed, const char *ckn)
 {
-    size_t head = head_of(printed), len = strlen(ckn), dots = strspn(printed + head, "."), tail;
+    size_t head, len, dots, tail;
 
+    if (tolower((unsigned char)printed[0]) != tolower((unsigned char)ckn[0]))
+        return false;
+    head = head_of(printed);
+    len = strlen(ckn);
+    dots = strspn(printed + head, ".");
     tail = strlen(printed + head + dots);
     if (head_of(ckn) != len) /* it is cut itself */
         return false;

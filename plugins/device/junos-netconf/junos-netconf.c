@@ -16,6 +16,7 @@ fini(void *inst)
     struct jn_router *r = inst;
 
     jn_hang_up(&r->d);
+    jn_names_forget(&r->names);
     jn_sealed_free(&r->d);
     jn_router_free(r);
     free(r);
@@ -31,6 +32,7 @@ init(const struct rk_host *host, struct rk_call *call, const struct rk_conf *con
         return host->fail(call, RK_E_NOMEM, "out of memory");
     r->d.host = host;
     r->d.line = &jn_ssh;
+    r->d.names = &r->names;
     err = jn_router_read(r, call, conf);
     if (err) {
         fini(r);

@@ -142,8 +142,10 @@ jn_tend(void *inst, struct rk_call *call)
         end_session(&r->d, call);
         return RK_OK;
     }
-    if (idle_ms >= KEPT_MS)
+    if (idle_ms >= KEPT_MS) {
         jn_forget(&r->d);
+        jn_names_forget(&r->names);
+    }
     err = nc_tend(r->d.session, call);
     if (err)
         jn_hang_up(&r->d);

@@ -7,6 +7,7 @@
 /* One instance: one router.  Its first member is what the operations that all plugins for Junos share know of it. */
 struct jn_router {
     struct jn_device d;       /* session: its struct nc_session */
+    struct jn_named names;    /* of d */
     char *known_hosts, *agent, *key_value, *passphrase_value;
     uint16_t port;
     bool trust_first_use;
