@@ -40,8 +40,8 @@ struct jn_device;
 
 /* How requests get to a router.  One session of it at a time; an edit of a candidate is within one session. */
 struct jn_line {
-    /* rpc - one request, over a session that is opened when need be; its nc_more may be left out.   rpc_here - over the one that is open, or not at
-     * all: a new one would not have the candidate.   ret: as jn_rpc, jn_rpc_here */
+    /* rpc - one request, over a session that is opened when need be; its nc_more may be left out.   rpc_here - over the
+     * one that is open, or not at all: a new one would not have the candidate.   ret: as jn_rpc, jn_rpc_here */
     int (*rpc)(struct jn_device *d, struct rk_call *call, const struct nc_request *request, struct nc_reply **reply);
     int (*rpc_here)(struct jn_device *d, struct rk_call *call, const struct nc_request *request,
                     struct nc_reply **reply);
