@@ -41,6 +41,8 @@ EXIT_CONFIG = 78     # somebody has to mend something: a file, a mode, a certifi
 
 BODY_MAX = 4 << 20       # of a request, of an answer, and of a message of the router [bytes]
 WORK_MAX = 256           # items of work in one run
+FACTS_MAX = 32           # requests of one look; rekeyd takes no more
+LOADS_MAX = 12           # loads of one edit; rekeyd takes no more than 16 steps
 LOG_MAX = 100            # text for the log of a commit [characters]
 ANSWER_S = 15            # for an answer that is not waited for, connection and TLS included
 HELLO_S = 30             # for the router's hello
@@ -317,14 +319,32 @@ def safe_look(rpc):
     return written(root)
 
 
+def allowed_look(rpc):
+    """None: this one is answered here, by an error, and is no reason to leave the rest undone."""
+    try:
+        return safe_look(rpc)
+    except Refused as why:
+        Log.line("warning", "a look is refused: %s" % why)
+        return None
+
+
 # ---- the router: NETCONF in one local session ----
 
 DELIMITER = b"]]>]]>"
 HELLO = ('<hello xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"><capabilities><capability>'
          "urn:ietf:params:netconf:base:1.0</capability></capabilities></hello>")
+NOT_ALLOWED = ('<rpc-reply xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"><rpc-error>'
+               "<error-type>application</error-type><error-tag>access-denied</error-tag>"
+               "<error-severity>error</error-severity>"
+               "<error-message>permission denied by rekey-shim.py</error-message></rpc-error></rpc-reply>")
 # Tags only: text of a reply has no "<".  Regular expressions, as replies to a commit are not always well-formed.
 IS_ERROR = re.compile(r"<(?:\w+:)?error-severity>\s*error\s*<|<xnm:error\b")
 IS_SUCCESS = re.compile(r"<(?:\w+:)?(?:ok|load-success|commit-success|commit-check-success)\s*/>")
+
+
+def decoded(message):
+    """As text that JSON can carry to any reader."""
+    return message.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 class Pipe:
@@ -379,7 +399,7 @@ class Pipe:
                 message = bytes(self.bytes[:at])
                 del self.bytes[:at + len(DELIMITER)]
                 self.scanned = 0
-                return message.decode("utf-8", "replace")
+                return decoded(message)
             self.scanned = len(self.bytes)
             self.wait(False, end)
             self.take()
@@ -414,7 +434,7 @@ class Pyez:
 
         class Listener(probe("ncclient.transport.session").SessionListener):
             def callback(self, root, raw):
-                got.put(raw if isinstance(raw, str) else raw.decode("utf-8", "replace"))
+                got.put(raw if isinstance(raw, str) else decoded(raw))
 
             def errback(self, why):
                 got.put(None)
@@ -707,7 +727,7 @@ class Deed:
     def do(self):
         """Everything of the item is checked before anything of it is begun."""
         try:
-            self.wanted = [(rpc, safe_look(rpc)) for rpc in texts(self.work.get("facts"), 64)]
+            self.wanted = [(rpc, allowed_look(rpc)) for rpc in texts(self.work.get("facts"), FACTS_MAX)]
             if self.work.get("kind") == "look":
                 self.session.open()
                 self.look(self.end)
@@ -725,7 +745,7 @@ class Deed:
         work, loads = self.work, self.work.get("load")
         if work.get("kind") != "edit" or work.get("mode") not in ("private", "exclusive"):
             raise Refused("a kind or a mode that is not known")
-        if not isinstance(loads, list) or not 1 <= len(loads) <= 64:
+        if not isinstance(loads, list) or not 1 <= len(loads) <= LOADS_MAX:
             raise Refused("nothing to load, or too much")
         log, txn = work.get("log"), "txn=" + work["id"]
         if not isinstance(log, str) or txn not in log or not re.match(r"[ -~]{1,%d}\Z" % LOG_MAX, log):
@@ -828,11 +848,11 @@ def texts(value, most):
 
 
 def read_facts(session, wanted, end):
-    """wanted: (as it is told, as it is sent) each.  What has no answer is left out."""
+    """wanted: (as it is told, as it is sent, or None) each.  What has no answer is left out."""
     facts = []
     for told, sent in wanted:
         try:
-            reply = session.rpc(sent, min(end, time.monotonic() + RPC_S))
+            reply = session.rpc(sent, min(end, time.monotonic() + RPC_S)) if sent else NOT_ALLOWED
         except Lost as why:
             Log.line("warning", "the router's session ended after %d of %d facts: %s" % (len(facts), len(wanted), why))
             break
@@ -927,7 +947,7 @@ def look_at_file(path, what, secret=False):
         raise Stop(EXIT_CONFIG, "%s %s: others than its owner may write it; chmod go-w" % (what, path))
     if secret and s.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Stop(EXIT_CONFIG, "%s %s: others than its owner may read it; chmod 600" % (what, path))
-    if s.st_uid not in (0, os.geteuid()):
+    if secret and s.st_uid not in (0, os.geteuid()):  # of the script Junos itself asks that a super-user has it
         raise Stop(EXIT_CONFIG, "%s %s: belongs to another user" % (what, path))
     d = os.stat(os.path.dirname(os.path.abspath(path)))
     if d.st_mode & stat.S_IWOTH and not d.st_mode & stat.S_ISVTX:

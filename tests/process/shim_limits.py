@@ -229,11 +229,9 @@ def hostile_work(w):
     good = in_macsec(PAIR)
     items = [edit(text) for text in BAD_LOADS[:4] if isinstance(text, str)] + [
         edit(macsec('<interfaces delete="delete"><name>xe-0/0/0</name></interfaces>')),
-        look("<request-system-reboot/>"),
         edit(good, BAD_LOADS[0]), edit(good, mode="shared"), edit(good, kind="run"), edit(good, log="no transaction"),
-        edit(good, log=None), edit(good, facts=["<request-system-reboot/>"]), edit(good, facts="x"),
-        edit(good, load={}),
-        edit(good, load=[]), edit(good, load=[None]), look(*["<get-commit-information/>"] * 65)]
+        edit(good, log=None), look(7), edit(good, facts="x"), edit(good, load={}), edit(good, load=[]),
+        edit(good, load=[None]), edit(*[good] * 13), look(*["<get-commit-information/>"] * 33)]
     items.append(edit(good, log=items[0]["log"]))  # another one's transaction
     items.append(dict(edit(good), log="rekeyd txn=%s \n" % items[0]["id"]))
     w.daemon.forget()
@@ -260,6 +258,23 @@ def answers_that_are_wrong(w):
         expect(status == TEMPORARY and "rekeyd's answer" in text and "internal" not in text, "%s: %d %s", said, status,
                text)
         expect(len(w.daemon.requests) == 1, "%s", w.daemon.requests)
+
+
+def hostile_looks(w):
+    """Each is answered by the script itself; what is asked beside it is read, and an edit is made."""
+    bad = [text for text in BAD_LOOKS if isinstance(text, str)]
+    ckn, cak = new_key()
+    w.daemon.forget()
+    w.daemon.give(look(*bad[:30] + [HISTORY]), edit(in_macsec(key(ckn, cak)), facts=bad[30:] + [HISTORY]))
+    status, said = w.box.run()
+    expect(status == 0 and "a look is refused: " in said, "%d %s", status, said)
+    for report in w.daemon.of("report"):
+        expect(report["outcome"] == "done" and "<commit-history>" in report["facts"].pop()["reply"], "%s", report)
+        for fact in report["facts"]:
+            expect(fact["rpc"] in bad and "denied by rekey-shim" in fact["reply"], "%s", fact)
+    expect(sum(len(r["facts"]) for r in w.daemon.of("report")) == len(bad), "%s", w.daemon.of("report"))
+    for name in ("request-", "kill-session", "file-", "command", "rollback-information", "core-dumps"):
+        expect("name=" + name not in w.lab.log(), "the router was asked: %s", name)
 
 
 # ---- a server that is not well ----
@@ -554,7 +569,8 @@ def last():
 
 
 PURE = [what_may_be_loaded, what_may_not_be_loaded, what_may_be_read, what_may_not_be_read]
-CASES = [hostile_work, answers_that_are_wrong, bad_answers, slow_answers, nobody_there, work_that_is_forgotten,
+CASES = [hostile_work, hostile_looks, answers_that_are_wrong, bad_answers, slow_answers, nobody_there,
+         work_that_is_forgotten,
          certificates,
          old_tls, modes, options, no_key_is_shown]
 

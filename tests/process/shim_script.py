@@ -234,12 +234,7 @@ def a_look(w):
     work = look(REVISION, '<get-mka-session-information><detail/></get-mka-session-information>',
                 '<command format="text">show security mka sessions</command>',
                 "<get-interface-information><interface-name>xe-0/0/0</interface-name></get-interface-information>",
-                "<get-no-such-thing/>")
-    w.daemon.give(work)
-    tick(w, says="refused: a request that may not be made")
-    reported(w, "not-begun")
-    w.daemon.forget()
-    work["facts"].pop()
+                "<get-mka-no-such-thing/>")
     w.daemon.give(work)
     tick(w)
     report = reported(w, "done")
