@@ -1,7 +1,7 @@
 # bench.py - what rekeyd costs, as a table.  It prints and never judges: times depend on the machine.
 #
-# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources, junos, lldp, peer; and callgrind, only when
-# named.
+# BENCH=NAME[,NAME...] chooses: start, memory, links, cpu, peers, check, sources, junos, lldp, peer, shim; and callgrind, only
+# when named.
 # Devices are sim with no latency, keys come from static, those of "sources" from KMEs, links are local: both ends are
 # driven by the one rekeyd, and one rotation is all of it, at both ends.  doc/performance.md says how to read the
 # figures.
@@ -16,6 +16,7 @@ import junos
 import peer
 import peers
 import rig
+import shim
 import sources
 
 RUN_S = float(os.environ.get("BENCH_SECONDS", "8"))  # length of one measurement under load
@@ -392,6 +393,24 @@ def channel(folder):
     channel_row(folder, 100, 10000)
 
 
+# ---- the script on routers ----
+
+def script(folder):
+    title("rekey-shim.py: processor time of a tick with nothing due, cli included; median of %d" % shim.TURNS)
+    found = shim.measure()
+    if "why" in found:
+        row("rekey-shim.py", "-", found["why"])
+        return
+    row("a tick", "%.0f ms" % (1000 * found["tick"]), "%g request, %d replies of the router in %.0f KiB" % (
+        found["requests"], found["facts"], found["bytes"] / 1024))
+    if "pyez" in found:
+        row("import jnpr.junos, and no more", "%.0f ms" % (1000 * found["pyez"]), "a tick costs %.2f of it" % (
+            found["tick"] / found["pyez"]))
+    else:
+        row("import jnpr.junos", "-", "python3-junos-eznc is not installed")
+    row("start of Python", "%.0f ms" % (1000 * found["bare"]))
+
+
 # ---- configuration ----
 
 def check(folder):
@@ -442,7 +461,8 @@ def callgrind(folder):
 
 
 CHOICES = {"start": start, "memory": memory, "links": links, "cpu": cpu, "peers": compare, "check": check,
-           "sources": source, "junos": routers, "lldp": lldp, "peer": channel, "callgrind": callgrind}
+           "sources": source, "junos": routers, "lldp": lldp, "peer": channel, "shim": script,
+           "callgrind": callgrind}
 
 
 def main():
