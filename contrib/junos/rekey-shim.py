@@ -155,7 +155,7 @@ def on_exception(kind, value, trace):
 # ---- what rekeyd may ask for ----
 
 TEXT = r"[^\x00-\x1f\x7f]{0,255}"
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.:/@+ -]{0,127}"  # no wildcards
+NAME = r"(?! )[^\x00-\x1f\x7f*?<>\[\]{}|;\\\"']{1,128}"  # no wildcards
 PORT = r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}"
 HEX = r"[0-9A-Fa-f]{2,64}"
 SECRET = r"[!-~]{1,512}"
@@ -780,7 +780,7 @@ class Deed:
         if self.end <= time.monotonic():
             self.why = "the budget is used up"
             return False
-        reply = self.step(name, body)
+        reply = self.step(name, body, self.end)
         if IS_ERROR.search(reply) or not IS_SUCCESS.search(reply):
             self.outcome, self.why = "refused", "the router refused to %s" % name
             return False

@@ -1,6 +1,7 @@
 # shim_rig.py - contrib/junos/rekey-shim.py for tests: a router of junos-sim that it runs on, certificates, and what
 # stands in for rekeyd's listener: it says what a test tells it to, and remembers what it was told.
 import http.server
+import importlib.util
 import json
 import os
 import shutil
@@ -39,6 +40,14 @@ basicConstraints = critical,CA:FALSE
 basicConstraints = critical,CA:FALSE
 subjectAltName = DNS:rekeyd.example,IP:127.0.0.1
 """
+
+
+def module():
+    """The script as a module, for what needs no router."""
+    spec = importlib.util.spec_from_file_location("rekey_shim", SCRIPT)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 class Pki:

@@ -108,6 +108,26 @@ def version_of_the_package():
         expect('VERSION = "%s"' % wanted in f.read(), "the script is not of version %s", wanted)
 
 
+def literals(path):
+    """The strings of a C file; those that follow each other are one."""
+    with open(path) as f:
+        for found in re.findall(r'(?:"(?:[^"\\\n]|\\.)*"(?:\s|\\\n)*)+', f.read()):
+            yield "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', found)).replace('\\"', '"')
+
+
+def what_the_daemon_asks():
+    """Its words are those that a tick begins with, and none of them is refused."""
+    folder = rig.SOURCE + "/plugins/common/junos"
+    asked = {text for name in ("keep.c", "view.c", "commit.c") for text in literals("%s/%s" % (folder, name))
+             if re.match("<(get-|command).*>$", text)}
+    shim = shim_rig.module()
+    expect(len(asked) > 10 and shim.DEFAULT_FACTS[0] in asked, "%s", asked)
+    for text in asked:
+        shim.safe_look(text.replace("%s", "xe-0/0/0"))
+    known = asked | {"<get-software-information/>", "<get-commit-revision-information/>"}
+    expect(set(shim.DEFAULT_FACTS) <= known, "%s", set(shim.DEFAULT_FACTS) - known)
+
+
 def run_by_3_7(w):
     python = shutil.which("python3.7")
     if not python or subprocess.run([python, "-c", ""], capture_output=True).returncode:
@@ -125,11 +145,11 @@ def run_by_3_7(w):
 
 def idle(w):
     """One request with all that the router shows, and it is over."""
-    tick(w, linger=3)
+    tick(w, linger=10)
     expect([what for what, _ in w.daemon.requests] == ["ask"], "%s", w.daemon.requests)
     ask = w.daemon.of("ask")[0]
     expect(ask["n"] == 1 and ask["v"] == 1 and re.match("[0-9a-f]{16}$", ask["run"]) and ask["tick_s"] == 60, "%s", ask)
-    expect(1000 < ask["wait_ms"] <= 3000, "%s", ask["wait_ms"])
+    expect(1000 < ask["wait_ms"] <= 10000, "%s", ask["wait_ms"])
     facts = {f["rpc"]: f["reply"] for f in ask["facts"]}
     for rpc, part in (("<get-configuration ", "<macsec>"), ("<get-mka-session-information>", "mka-session-information"),
                       (HISTORY, "<commit-history>"), ("<get-system-uptime-information/>", "<current-time>"),
@@ -328,7 +348,7 @@ def an_answer_that_lies(w):
 def not_known(w):
     """A commit without an answer: unknown, and what the router shows then goes with the report."""
     cases = (("commit-dead:1", True), ("commit-lost:1", False), ("commit-mute:1", True))
-    items = [(word, change(facts=[HISTORY], budget_ms=1500)) for word, _ in cases]
+    items = [(word, change(facts=[HISTORY], budget_ms=3000)) for word, _ in cases]
     before = commits(w)
     for (word, committed), report in zip(cases, batch(w, *items)):
         last = report["steps"][-1]
@@ -344,10 +364,11 @@ def not_begun(w):
     """A session that is lost before the commit; and a commit for which there is no time left."""
     before = commits(w)
     lost = batch(w, ("dead:1@load-configuration", change()), ("dead:1@open-configuration", change()),
-                   ("slow:1200ms:1@open-configuration", change(budget_ms=1500)))
+                   ("slow:1700ms:1@open-configuration", change(budget_ms=2500)))
     for report in lost:
         expect(report["outcome"] == "not-begun" and "commit" not in steps(report), "%s", report)
-    expect(lost[0]["steps"][-1]["lost"] and lost[1]["steps"][-1]["lost"] and "budget" in lost[2]["why"], "%s", lost)
+    expect(lost[0]["steps"][-1]["lost"] and lost[1]["steps"][-1]["lost"], "%s", lost)
+    expect(re.search("budget|in time", lost[2]["why"]), "%s", lost)
     expect(commits(w) == before, "%d commits", commits(w) - before)
 
 
@@ -564,7 +585,8 @@ def last():
     world.last_case()()
 
 
-PURE = [("syntax of Python 3.7", syntax_of_3_7), ("the version is the package's", version_of_the_package)]
+PURE = [("syntax of Python 3.7", syntax_of_3_7), ("the version is the package's", version_of_the_package),
+        ("what the daemon asks", what_the_daemon_asks)]
 CASES = [idle, double_dashes, from_the_configuration, change_of_keys, all_that_a_rotation_needs, exclusive_mode,
          check_only,
          a_look, long_poll, ask_again, many_items, refused_changes, changes_that_are_done, an_answer_that_lies,
