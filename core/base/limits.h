@@ -107,6 +107,8 @@
 /* A device or source in whose calls its host has died so often is left alone: at first so long [ms], doubled up to the
  * last.  Once may be bad luck; a second time costs all others of the plugin another restart. */
 #define RK_QUARANTINE_DEATHS 2
+/* Calls like that one which must come back until it is trusted again: some die in every second one. */
+#define RK_QUARANTINE_GOOD 8
 #define RK_QUARANTINE_MIN_MS 5000
 #define RK_QUARANTINE_MAX_MS 600000
 

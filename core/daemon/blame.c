@@ -1,7 +1,8 @@
 /* blame.c - whose call it was that ended a host.
  *
  * When several calls are under way each of them may be to blame.  From then on those are called one at a time, until
- * the call of each has come back once: so the next death is that of one of them, and the others are not held for it.
+ * such calls of each have come back a few times: so the next death is that of one of them, and the others are not held
+ * for it.
  * A channel is never blamed, for it always has a call under way.
  */
 #include "daemon.h"
@@ -56,6 +57,7 @@ accuse(struct inst *inst, uint32_t verb)
     struct blame *b = &inst->blame;
 
     b->verb = verb;
+    b->good = 0;
     if (++b->deaths >= RK_QUARANTINE_DEATHS)
         quarantine(inst);
     else
@@ -84,7 +86,7 @@ blame_answered(struct inst *inst, uint32_t verb)
 
     if (b->deaths == 0)
         return;
-    if (b->verb == verb)
+    if (b->verb == verb && ++b->good >= RK_QUARANTINE_GOOD)
         *b = (struct blame){0};
     for (struct inst *i = inst->d->insts; i; i = i->next) /* the next of them may be called */
         if (i->host == inst->host && i->blame.deaths)

@@ -15,7 +15,8 @@ struct host;
 struct inst;
 
 struct blame { /* of an instance */
-    unsigned deaths;  /* of its host in a call of it, since that call came back the last time */
+    unsigned deaths;  /* of its host in a call of it, since it was found to be good */
+    unsigned good;    /* such calls that came back since the last death */
     uint32_t verb;    /* of that call */
     unsigned times;   /* that it was in quarantine since then */
     int64_t until_ns; /* in quarantine until then; 0: it is not */

@@ -1,6 +1,6 @@
 /* source.h - a small key source that keeps its contract, for modules that break it in one way each
  *
- * Each key is a byte again and again, and its ID is a number: it is no source for anything but tests.
+ * Each key is the digest of its ID: it is no source for anything but tests.
  */
 #ifndef KIT_BAD_SOURCE_H
 #define KIT_BAD_SOURCE_H
@@ -15,6 +15,7 @@
 
 struct source {
     const struct rk_host *host;
+    unsigned mark; /* of this life: no ID is given twice */
     atomic_uint given;
 };
 
@@ -27,6 +28,10 @@ source_init(const struct rk_host *host, struct rk_call *call, const struct rk_co
     if (!s)
         return host->fail(call, RK_E_NOMEM, "out of memory");
     s->host = host;
+    if (host->random(&s->mark, sizeof s->mark) != RK_OK) {
+        free(s);
+        return host->fail(call, RK_E_IO, "no random numbers");
+    }
     *out = s;
     return RK_OK;
 }
@@ -37,45 +42,57 @@ source_fini(void *inst)
     free(inst);
 }
 
+struct source_of {
+    const struct rk_host *host;
+    const char *id;
+};
+
+/* Whoever knows the ID knows the key. */
 static inline int
 source_fill(unsigned char *bytes, size_t len, void *arg)
 {
-    const struct source *s = arg;
+    const struct source_of *of = arg;
+    unsigned char digest[32];
+    int err = of->host->sha256(of->id, strlen(of->id), digest);
 
-    return s->host->random(bytes, len);
+    for (size_t i = 0; !err && i < len; i++)
+        bytes[i] = digest[i % sizeof digest];
+    explicit_bzero(digest, sizeof digest);
+    return err;
 }
 
 static inline int
-source_make(struct source *s, uint32_t bits, struct rk_key *key)
+source_make(struct source *s, struct rk_call *call, uint32_t bits, struct rk_key *key)
 {
-    return s->host->secret_new(bits / 8, source_fill, s, &key->secret);
+    struct source_of of = {s->host, key->id};
+
+    key->err = s->host->secret_new(bits / 8, source_fill, &of, &key->secret);
+    return key->err ? s->host->fail(call, key->err, "no key can be made") : RK_OK;
 }
 
 static inline int
 source_new(void *arg, struct rk_call *call, const char *peer, uint32_t bits, struct rk_key *keys, size_t n)
 {
     struct source *s = arg;
+    int err = RK_OK;
 
     (void)peer;
-    for (size_t i = 0; i < n; i++) {
-        snprintf(keys[i].id, sizeof keys[i].id, "k-%u", ++s->given);
-        keys[i].err = source_make(s, bits, &keys[i]);
-        if (keys[i].err)
-            (void)s->host->fail(call, keys[i].err, "out of memory");
+    for (size_t i = 0; !err && i < n; i++) {
+        snprintf(keys[i].id, sizeof keys[i].id, "k-%u-%u", s->mark, ++s->given);
+        err = source_make(s, call, bits, &keys[i]);
     }
-    return keys[0].err;
+    return err;
 }
 
 static inline int
 source_by_id(void *arg, struct rk_call *call, const char *peer, uint32_t bits, struct rk_key *keys, size_t n)
 {
-    struct source *s = arg;
+    int err = RK_OK;
 
     (void)peer;
-    (void)bits;
-    for (size_t i = 0; i < n; i++)
-        keys[i].err = RK_E_KEY_GONE;
-    return s->host->fail(call, RK_E_KEY_GONE, "it keeps no keys");
+    for (size_t i = 0; !err && i < n; i++)
+        err = source_make(arg, call, bits, &keys[i]);
+    return err;
 }
 
 #define SOURCE(symbol, name_, caps_, get_new_) \
