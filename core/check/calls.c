@@ -64,8 +64,8 @@ rk_check_get_some(struct rk_check *ck, struct rk_check_host *h, size_t n)
 int
 rk_check_get_ids(struct rk_check *ck, struct rk_check_host *h, const char *const *ids, size_t n)
 {
-    struct rk_call_msg m = {.verb = RK_V_GET_BY_ID, .budget_ms = (uint32_t)ck->conf.budget_ms, .bits = (uint32_t)ck->conf.bits,
-                            .n = n};
+    struct rk_call_msg m = {.verb = RK_V_GET_BY_ID, .budget_ms = (uint32_t)ck->conf.budget_ms,
+                            .bits = (uint32_t)ck->conf.bits, .n = n};
     int err;
 
     rk_copy(m.peer_sae, sizeof m.peer_sae, ck->conf.peer_sae);
@@ -159,7 +159,8 @@ fill_op(const struct rk_check *ck, const struct rk_check_op *op, struct rk_item 
 }
 
 int
-rk_check_apply(struct rk_check *ck, struct rk_check_host *h, const struct rk_check_op *ops, size_t n, uint32_t budget_ms)
+rk_check_apply(struct rk_check *ck, struct rk_check_host *h, const struct rk_check_op *ops, size_t n,
+               uint32_t budget_ms)
 {
     struct rk_call_msg m = {.verb = RK_V_APPLY, .budget_ms = budget_ms, .items = rk_items_new(n), .n = n};
     int err = m.items ? RK_OK : RK_E_NOMEM;
@@ -273,6 +274,26 @@ round_of_source(struct rk_check *ck, struct rk_check_host *h, const char **what)
     return RK_OK;
 }
 
+/* One operation; key NULL: it has none. */
+static int
+one(struct rk_check *ck, struct rk_check_host *h, uint32_t op, const struct rk_check_key *key)
+{
+    return rk_check_apply(ck, h, &(struct rk_check_op){.op = op, .key = key}, 1, (uint32_t)ck->conf.budget_ms);
+}
+
+/* As what the interface is driven: learnt once. */
+static int
+learn_class(struct rk_check *ck, struct rk_check_host *h, const struct rk_check_key *const *keys)
+{
+    int err = ck->device_class ? RK_OK : rk_check_observe(ck, h, keys, 1, (uint32_t)ck->conf.budget_ms);
+
+    if (!err && !ck->device_class)
+        ck->device_class = RK_IF_CLASS_OF(h->reply.items->state);
+    if (!err && !ck->device_class)
+        ck->device_class = RK_CAP_CLASS(ck->caps);
+    return err;
+}
+
 static int
 round_of_device(struct rk_check *ck, struct rk_check_host *h, const char **what)
 {
@@ -284,20 +305,18 @@ round_of_device(struct rk_check *ck, struct rk_check_host *h, const char **what)
     rk_copy(old.id, sizeof old.id, ck->cur);
     rk_check_key_new(ck, &key);
     *what = "observe";
-    if (!ck->device_class && (err = rk_check_observe(ck, h, keys, 1, (uint32_t)ck->conf.budget_ms)) != RK_OK)
+    err = learn_class(ck, h, keys);
+    if (err)
         return err;
-    if (!ck->device_class)
-        ck->device_class = RK_IF_CLASS_OF(h->reply.items->state) ? RK_IF_CLASS_OF(h->reply.items->state)
-                                                                 : RK_CAP_CLASS(ck->caps);
     *what = "apply STAGE";
-    err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_STAGE, .key = &key}, 1, (uint32_t)ck->conf.budget_ms);
+    err = one(ck, h, RK_OP_STAGE, &key);
     if (!err && rk_check_class_a(ck)) {
         *what = "apply ACTIVATE";
-        err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_ACTIVATE, .key = &key}, 1, (uint32_t)ck->conf.budget_ms);
+        err = one(ck, h, RK_OP_ACTIVATE, &key);
     }
     if (!err && rk_check_class_a(ck) && had) {
         *what = "apply RETIRE";
-        err = rk_check_apply(ck, h, &(struct rk_check_op){.op = RK_OP_RETIRE, .key = &old}, 1, (uint32_t)ck->conf.budget_ms);
+        err = one(ck, h, RK_OP_RETIRE, &old);
     }
     if (err)
         return err;

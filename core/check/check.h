@@ -46,12 +46,14 @@ struct rk_check {
     char text[RK_CHECK_SEEN_MAX];      /* what a row has seen */
 };
 
+typedef enum rk_check_result rk_check_row_fn(struct rk_check *ck, struct rk_check_host *h);
+
 /* One behaviour. */
 struct rk_check_row {
     const char *name, *what;
     uint32_t kinds;                    /* bits 1 << RK_SOURCE ... that have it; 0: all */
     bool needs_instance, needs_calls;
-    enum rk_check_result (*run)(struct rk_check *ck, struct rk_check_host *h);
+    rk_check_row_fn *run;
 };
 extern const struct rk_check_row rk_check_rows[]; /* ends with name == NULL */
 
@@ -122,25 +124,11 @@ int rk_check_round(struct rk_check *ck, struct rk_check_host *h, const char **wh
 
 /* ---- rows ---- */
 
-enum rk_check_result rk_check_row_load(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_schema(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_documented(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_init(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_calls(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_results(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_idempotent(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_truthful(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_errors(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_budget(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_cancel(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_concurrent(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_allocations(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_output(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_secrets(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_fds(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_threads(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_children(struct rk_check *ck, struct rk_check_host *h);
-enum rk_check_result rk_check_row_memory(struct rk_check *ck, struct rk_check_host *h);
+/* rk_check_row_* - what a row does, in a host that was just started; the end of the row, and in ck->text what was seen */
+rk_check_row_fn rk_check_row_load, rk_check_row_schema, rk_check_row_documented, rk_check_row_init, rk_check_row_calls,
+    rk_check_row_results, rk_check_row_idempotent, rk_check_row_truthful, rk_check_row_errors, rk_check_row_budget,
+    rk_check_row_cancel, rk_check_row_concurrent, rk_check_row_allocations, rk_check_row_output, rk_check_row_secrets,
+    rk_check_row_fds, rk_check_row_threads, rk_check_row_children, rk_check_row_memory;
 
 /* ---- report ---- */
 

@@ -118,8 +118,9 @@ read_key(struct rk_conf_errors *e, const struct rk_node *node, struct rk_check_c
             return;
         }
     if (!o)
-        rk_conf_error(e, node->key_line, node->key_col, "unknown key \"%s\" (known here: options, slow, link, interface, "
-                      "peer-facts, sae, peer-sae, bits, budget, allocations)", rk_opt_shown(node->key, &shown));
+        rk_conf_error(e, node->key_line, node->key_col, "unknown key \"%s\" (known here: options, slow, link, "
+                      "interface, peer-facts, sae, peer-sae, bits, budget, allocations)",
+                      rk_opt_shown(node->key, &shown));
     else if (is_text(e, node) && rk_opt_value(o, node->text, &v, why, sizeof why) != RK_OK)
         rk_conf_error(e, node->line, node->col, "%s: %s", o->name, why);
     else if (o == &bits)

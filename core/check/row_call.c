@@ -47,7 +47,8 @@ results_of_device(struct rk_check *ck, struct rk_check_host *h)
 static enum rk_check_result
 results_of_source(struct rk_check *ck, struct rk_check_host *h)
 {
-    static const char *const unknown[] = {"00000000-0000-4000-8000-00000000dead", "00000000-0000-4000-8000-00000000beef"};
+    static const char *const unknown[] = {"00000000-0000-4000-8000-00000000dead",
+                                          "00000000-0000-4000-8000-00000000beef"};
     size_t good = 0;
     int err = rk_check_get_some(ck, h, 3);
 
@@ -194,6 +195,7 @@ look(struct rk_check *ck, struct rk_check_host *h, const struct rk_check_key *co
 }
 
 #define RX RK_HELD_RX
+#define STAGED (RK_HELD_RX | RK_HELD_TX)
 #define SENDS (RK_HELD_RX | RK_HELD_TX | RK_SENDING)
 #define ANY (RK_HELD_RX | RK_HELD_TX | RK_SENDING)
 
@@ -204,9 +206,9 @@ truth_of_class_a(struct rk_check *ck, struct rk_check_host *h, const struct rk_c
         uint32_t op, key;
         struct truth truth;
     } steps[] = {
-        {RK_OP_STAGE, 0, {"STAGE", {RX, 0}, {RK_SENDING, ANY}}},
+        {RK_OP_STAGE, 0, {"STAGE", {STAGED, 0}, {RK_SENDING, ANY}}},
         {RK_OP_ACTIVATE, 0, {"ACTIVATE", {SENDS, 0}, {0, ANY}}},
-        {RK_OP_STAGE, 1, {"STAGE of a second key", {SENDS, RX}, {0, RK_SENDING}}},
+        {RK_OP_STAGE, 1, {"STAGE of a second key", {SENDS, STAGED}, {0, RK_SENDING}}},
         {RK_OP_ACTIVATE, 1, {"ACTIVATE of the second key", {RX, SENDS}, {RK_SENDING, 0}}},
         {RK_OP_RETIRE, 0, {"RETIRE", {0, SENDS}, {ANY, 0}}},
     };

@@ -99,8 +99,10 @@ not_now(const struct rk_check *ck, const struct rk_check_row *row, const struct 
         return NULL;
     missing = rk_check_missing(ck, h);
     if (missing) {
-        snprintf(text, sizeof text, "%s%.60s%s", ck->conf.given ? "the configuration does not give " : "no --config, and ",
-                 missing, ck->conf.given ? "" : " must be given");
+        if (ck->conf.given)
+            snprintf(text, sizeof text, "the configuration does not give %.60s", missing);
+        else
+            snprintf(text, sizeof text, "no --config, and %.60s must be given", missing);
         return text;
     }
     return row->needs_calls && !ck->works ? "calls do not work: see row calls" : NULL;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const words[] = {[RK_CHECK_PASSED] = "pass", [RK_CHECK_FAILED] = "FAIL", [RK_CHECK_SKIPPED] = "skip"};
+static const char *const words[] = {[RK_CHECK_PASSED] = "pass", [RK_CHECK_FAILED] = "FAIL",
+                                    [RK_CHECK_SKIPPED] = "skip"};
 static const char *const json_words[] = {[RK_CHECK_PASSED] = "passed", [RK_CHECK_FAILED] = "failed",
                                          [RK_CHECK_SKIPPED] = "skipped"};
 

@@ -44,8 +44,9 @@ quarantine(struct inst *inst)
     b->deaths = RK_QUARANTINE_DEATHS - 1; /* when it is tried again once is enough */
     b->until_ns = rk_now_ns() + ms * RK_NS_PER_MS;
     inst->err = RK_E_UNREACHABLE;
-    snprintf(inst->error, sizeof inst->error, "in quarantine: its calls have ended the process of plugin %s %d times; it "
-             "is tried again after %lld s, or by rekeyctl enable %s", inst->conf->plugin, RK_QUARANTINE_DEATHS,
+    snprintf(inst->error, sizeof inst->error,
+             "in quarantine: its calls have ended the process of plugin %s %d times; it is tried "
+             "again after %lld s, or by rekeyctl enable %s", inst->conf->plugin, RK_QUARANTINE_DEATHS,
              (long long)ms / 1000, inst->conf->name);
     rk_log(RK_LOG_ERR, "ev=quarantine inst=%s plugin=%s pause_ms=%lld why=\"%s\"", inst->conf->name, inst->conf->plugin,
            (long long)ms, inst->error);
@@ -61,7 +62,8 @@ accuse(struct inst *inst, uint32_t verb)
     if (++b->deaths >= RK_QUARANTINE_DEATHS)
         quarantine(inst);
     else
-        rk_log(RK_LOG_NOTICE, "ev=suspect inst=%s plugin=%s deaths=%u", inst->conf->name, inst->conf->plugin, b->deaths);
+        rk_log(RK_LOG_NOTICE, "ev=suspect inst=%s plugin=%s deaths=%u", inst->conf->name, inst->conf->plugin,
+               b->deaths);
 }
 
 void
@@ -122,8 +124,8 @@ blame_module(struct host *h, const char *why)
     if (++h->deaths < RK_DEATHS_MAX)
         return false;
     snprintf(last, sizeof last, "%s", why);
-    snprintf(h->error, sizeof h->error, "stopped, for its process died %u times in a row, the last time: %s; to start it: "
-             "rekeyctl enable %s", h->deaths, last, h->plugin);
+    snprintf(h->error, sizeof h->error,
+             "stopped, for its process died %u times in a row, the last time: %s; to start it: rekeyctl enable %s", h->deaths, last, h->plugin);
     rk_log(RK_LOG_ERR, "ev=plugin-stopped plugin=%s deaths=%u why=\"%s\"", h->plugin, h->deaths, h->error);
     return true;
 }

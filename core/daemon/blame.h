@@ -1,7 +1,7 @@
 /* blame.h - whose call it was that ended a host, and what comes of it; private to core/daemon
  *
- * A device or source whose calls end the process of its plugin again and again would take all others of that plugin with
- * it.  It is left alone for a while, and a plugin that dies whatever it is asked is not started any more.
+ * A device or source whose calls end the process of its plugin again and again would take all others of that plugin
+ * with it.  It is left alone for a while, and a plugin that dies whatever it is asked is not started any more.
  */
 #ifndef RK_BLAME_H
 #define RK_BLAME_H

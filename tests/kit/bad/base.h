@@ -116,7 +116,7 @@ base_held(const struct inst *inst, const char *id, uint64_t seq)
 
     if (!id || strcmp(inst->id[slot], id) != 0)
         return 0;
-    return RK_HELD_RX | (inst->sending == slot ? RK_HELD_TX | RK_SENDING | RK_PEER_USES : 0);
+    return RK_HELD_RX | RK_HELD_TX | (inst->sending == slot ? RK_SENDING | RK_PEER_USES : 0);
 }
 
 static inline int
