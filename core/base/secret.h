@@ -1,6 +1,6 @@
 /* secret.h - implementation side of include/rekey/secret.h
  *
- * Used in rekey-host and in tests, never in rekeyd: rekeyd moves descriptors of sealed memfds and
+ * Used in rekey-host, rekey-plugin-check and tests, never in rekeyd: rekeyd moves descriptors of sealed memfds and
  * wipes those that it drops (rk_secret_fd_wipe), but never maps or reads one.
  */
 #ifndef RK_BASE_SECRET_H

@@ -124,7 +124,8 @@ int rk_check_round(struct rk_check *ck, struct rk_check_host *h, const char **wh
 
 /* ---- rows ---- */
 
-/* rk_check_row_* - what a row does, in a host that was just started; the end of the row, and in ck->text what was seen */
+/* rk_check_row_* - what a row does, in a host that was just started
+ * out: ck->text, what was seen.   ret: the end of the row */
 rk_check_row_fn rk_check_row_load, rk_check_row_schema, rk_check_row_documented, rk_check_row_init, rk_check_row_calls,
     rk_check_row_results, rk_check_row_idempotent, rk_check_row_truthful, rk_check_row_errors, rk_check_row_budget,
     rk_check_row_cancel, rk_check_row_concurrent, rk_check_row_allocations, rk_check_row_output, rk_check_row_secrets,

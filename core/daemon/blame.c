@@ -125,7 +125,8 @@ blame_module(struct host *h, const char *why)
         return false;
     snprintf(last, sizeof last, "%s", why);
     snprintf(h->error, sizeof h->error,
-             "stopped, for its process died %u times in a row, the last time: %s; to start it: rekeyctl enable %s", h->deaths, last, h->plugin);
+             "stopped, for its process died %u times in a row, the last time: %s; to start it: rekeyctl enable %s",
+             h->deaths, last, h->plugin);
     rk_log(RK_LOG_ERR, "ev=plugin-stopped plugin=%s deaths=%u why=\"%s\"", h->plugin, h->deaths, h->error);
     return true;
 }

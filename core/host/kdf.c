@@ -20,7 +20,8 @@ struct hkdf {
     size_t len;
 };
 
-/* What failed after it had worked before has found no memory; else there is no SHA-256, and the process cannot go on. */
+/* What fails after it had worked before has found no memory; else
+ * there is no SHA-256, and the process cannot go on. */
 static int
 outcome(bool ok)
 {

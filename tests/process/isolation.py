@@ -71,6 +71,7 @@ def make_site(w, bad):
         source = "bad-keys"
     else:
         site.conf["devices"]["bad"] = {"plugin": "bad-" + bad}
+        del site.conf["devices"]["beside"]["peer-check-dir"]  # a bad one writes nothing there for the oracle to compare
         if bad == "late":
             site.conf["devices"]["bad"]["delay"] = "4s"
     for i in range(4 if bad in SOURCES else 1):

@@ -537,17 +537,18 @@ static void
 serve_explain(int sock, const struct rk_ask *ask, int n)
 {
     bool adopt = strcmp(ask->command, "adopt") == 0, known = strcmp(ask->arg, "x") == 0;
+    bool enable = strcmp(ask->command, "enable") == 0;
 
     (void)n;
     if (!known) {
         fake_done(sock, 1, "no link \"y\"; did you mean \"x\"?");
         return;
     }
-    if (!adopt) {
+    if (!adopt && !enable) {
         fake_row(sock, EXPLAIN_A);
         fake_row(sock, EXPLAIN_B);
     }
-    fake_done(sock, 0, adopt ? "x: given up" : "");
+    fake_done(sock, 0, adopt ? "x: given up" : enable ? "x: tried again now" : "");
 }
 
 static void
@@ -609,6 +610,22 @@ adopt_says_what_happens(void **state)
     assert_string_equal(run.err, "rekeyctl: no link \"y\"; did you mean \"x\"?\n");
     assert_string_equal(run.out, "");
     assert_int_equal(run.code, 1);
+}
+
+static void
+enable_says_what_was_done(void **state)
+{
+    (void)state;
+    fake_start(serve_explain);
+    fake_ctl(&run, "enable x --json --socket @");
+    assert_non_null(strstr(run.out, "\"text\": \"x: tried again now\""));
+    assert_int_equal(run.code, 0);
+    fake_run_free(&run);
+    fake_ctl(&run, "enable y --socket @");
+    assert_int_equal(run.code, 1);
+    fake_run_free(&run);
+    fake_ctl(&run, "enable");
+    assert_int_equal(run.code, 2);
 }
 
 /* A link with each policy, as rekeyd shows it. */
@@ -861,6 +878,7 @@ main(void)
         cmocka_unit_test_teardown(explain_is_folded_to_the_width, fake_end),
         cmocka_unit_test_teardown(explain_as_json_is_an_array, fake_end),
         cmocka_unit_test_teardown(adopt_says_what_happens, fake_end),
+        cmocka_unit_test_teardown(enable_says_what_was_done, fake_end),
         cmocka_unit_test_teardown(status_tells_the_policy, fake_end),
         cmocka_unit_test_teardown(status_tells_the_sources, fake_end),
         cmocka_unit_test_teardown(rotate_can_wait, fake_end),
