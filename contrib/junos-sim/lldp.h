@@ -28,7 +28,7 @@ struct lldp_port {
     char text[LLDP_TEXT_MAX];                /* to be said; "": the port's name */
     struct lldp_frame said;                  /* last; ttl_s 0: nothing yet */
     int64_t sent_ms, send_ms;                /* send_ms: the next one; 0: none */
-    uint64_t frames, changes;                /* that it has said; changes: those with another text than the one before */
+    uint64_t frames, changes;                /* that it has said; changes: with another text than the one before */
     struct lldp_heard heard[LLDP_HEARD_MAX]; /* the oldest first */
     size_t n_heard;
 };

@@ -826,7 +826,7 @@ help_is_for_each_command(void **state)
     (void)state;
     fake_ctl(&run, "--help");
     assert_int_equal(run.code, 0);
-    assert_non_null(strstr(run.out, "rotate      LINK "));
+    assert_non_null(strstr(run.out, "rotate        LINK "));
     fake_run_free(&run);
     fake_ctl(&run, "rotate --help");
     assert_int_equal(run.code, 0);
