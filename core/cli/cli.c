@@ -25,6 +25,8 @@ static const struct rk_cli_command commands[] = {
     {"peer test", "NAME", "go the way to the peers of a channel step by step, and say what is wrong", rk_cli_peer_test},
     {"discover", "DEVICE", "print the links that a device finds, for the configuration", rk_cli_discover},
     {"prepare", "DEVICE", "print, or do, what a device needs before keys can be installed", rk_cli_prepare},
+    {"shim install", "DEVICE", "print, or do, what a router needs that is to ask rekeyd itself", rk_cli_shim_install},
+    {"shim remove", "DEVICE", "print, or do, what takes that away again", rk_cli_shim_remove},
     {"import-offbox", "FILE|DEVICE", "print rekeyd's configuration for a router that runs the script offbox.py",
      rk_cli_import_offbox},
     {"keygen", "", "make a pool of keys for each of two sites", rk_cli_keygen},

@@ -23,6 +23,10 @@
 /* Exit codes, documented in rekeyctl(8). */
 enum rk_cli_exit { RK_CLI_OK = 0, RK_CLI_FAILED = 1, RK_CLI_USAGE = 2, RK_CLI_NO_DAEMON = 3, RK_CLI_ALARM = 4 };
 
+/* Options of shim install and remove that are words of the plugin. */
+enum rk_cli_shim { RK_CLI_SHIM_URL, RK_CLI_SHIM_ADDRESS, RK_CLI_SHIM_USER, RK_CLI_SHIM_NAME, RK_CLI_SHIM_CERT,
+                   RK_CLI_SHIM_KEY, RK_CLI_SHIM_CA, RK_CLI_SHIM_LINGER, RK_CLI_SHIM_WORDS };
+
 enum rk_cli_color { RK_CLI_COLOR_AUTO, RK_CLI_COLOR_ALWAYS, RK_CLI_COLOR_NEVER };
 
 /* Where and how to write. */
@@ -56,6 +60,8 @@ struct rk_cli_opts {
     uint32_t limit;          /* 0: not given */
     uint32_t budget_ms;      /* of the daemon, for source test, discover and prepare */
     int columns;             /* -1: not given */
+    const char *shim[RK_CLI_SHIM_WORDS], *through; /* shim; NULL: not given */
+    bool both;                 /* shim --both-engines */
     char words[RK_WORDS_MAX];  /* of prepare, for what it is: a newline between them; not an option */
     const char *out_a, *out_b; /* keygen */
     long keys, bits;         /* keygen; 0: not given */
@@ -80,6 +86,7 @@ void rk_cli_usage(const struct rk_cli_command *command, const struct rk_cli_comm
 /* The commands; each returns enum rk_cli_exit.   src: rekeyctl(8) */
 rk_cli_run_fn rk_cli_status, rk_cli_rotate, rk_cli_history, rk_cli_plugins, rk_cli_reload, rk_cli_version,
     rk_cli_check, rk_cli_plugin, rk_cli_explain, rk_cli_adopt, rk_cli_enable, rk_cli_source_test, rk_cli_peer_test,
-    rk_cli_keygen, rk_cli_sources, rk_cli_discover, rk_cli_prepare, rk_cli_metrics, rk_cli_import_offbox;
+    rk_cli_keygen, rk_cli_sources, rk_cli_discover, rk_cli_prepare, rk_cli_metrics, rk_cli_import_offbox,
+    rk_cli_shim_install, rk_cli_shim_remove;
 
 #endif

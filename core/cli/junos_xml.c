@@ -174,13 +174,14 @@ attribute(struct reader *r, struct element *e)
     return true;
 }
 
-/* Words that Junos writes in XML only: those of an apply-macro's pairs, and of an argument's value. */
+/* Words that Junos writes in XML only: those of an apply-macro's pairs, of an argument's value, and of an interface. */
 static bool
 is_silent(const struct reader *r, const char *what)
 {
     const struct element *parent = r->depth > 1 ? &r->open[r->depth - 2] : NULL;
 
     return parent && ((strcmp(what, "data") == 0 && strcmp(parent->name, "apply-macro") == 0) ||
+                      (strcmp(what, "interface") == 0 && strcmp(parent->name, "interfaces") == 0) ||
                       (strcmp(what, "value") == 0 && parent->named));
 }
 

@@ -246,6 +246,21 @@ is_known(const struct rk_junos_line *l)
     return false;
 }
 
+/* interfaces NAME description "TEXT|{\"key_ID\": ...}": the name that the script gives the key ID. */
+static bool
+take_description(json_t *model, const char *text)
+{
+    const char *at = strstr(text, "|{"), *name;
+    json_t *said = at ? json_loads(at + 1, 0, NULL) : NULL, *value;
+    bool ok = true;
+
+    json_object_foreach(said, name, value)
+        if (json_is_string(value))
+            ok = ok && put(model, "member", name);
+    json_decref(said);
+    return ok;
+}
+
 static bool
 take_system(json_t *model, const struct rk_junos_line *l)
 {
@@ -278,6 +293,8 @@ rk_offbox_take(void *arg, const struct rk_junos_line *l)
         return take_iface(model, l);
     if (has(l, 0, "security", "macsec", "connectivity-association", NULL) && l->n > 3)
         return l->off || take_ca(model, l);
+    if (has(l, 0, "interfaces", NULL) && has(l, 2, "description", NULL))
+        return l->off || take_description(model, word(l, 3));
     if (has(l, 0, "protocols", "lldp", "interface", NULL) && !l->off && !has(l, 4, "disable", NULL) &&
         iface_name(word(l, 3), iface))
         return flag(json_object_get(model, "lldp"), iface);

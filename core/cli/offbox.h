@@ -11,6 +11,7 @@
  *   generate           {EVENT: {interval, set: [...]}}
  *   policies           {NAME: {events: [...], scripts: {NAME: true}, more: bool, set: [...]}}
  *   files              {NAME: {user, set: [...]}}  of event-script
+ *   member             of the JSON in a description that has the key ID; not there: none was seen
  *   groups             true: something of this is in a group, which is not read
  * Used in rekeyctl.
  */

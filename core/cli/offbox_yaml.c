@@ -196,14 +196,23 @@ put_device(FILE *out, const json_t *model, const char *name)
 }
 
 static void
-put_channel(FILE *out)
+put_channel(FILE *out, const json_t *model)
 {
+    const char *member = rk_row_text(model, "member", "");
+    bool good = member[0] && strlen(member) <= 32 &&
+                !member[strspn(member, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")];
+
     fputs("\nchannels:\n"
           "  # key IDs in descriptions, by LLDP, as the script has them\n"
           "  lldp:\n"
           "    plugin: lldp\n"
-          "    format: offbox\n"
-          "    # the script signs nothing; the file is for the day when both ends are rekeyd's\n"
+          "    format: offbox\n", out);
+    if (good)
+        value(out, "    ", "offbox-key", member);
+    else
+        fputs("    # offbox-key: the name before the key ID in the descriptions, as |{\"key_id\": \"...\"}: show lldp "
+              "neighbors\n", out);
+    fputs("    # the script signs nothing; the file is for the day when both ends are rekeyd's\n"
           "    auth-key: \"file:/etc/rekey/lldp.auth\"\n", out);
 }
 
@@ -294,6 +303,6 @@ rk_offbox_yaml(FILE *out, const json_t *model, const struct rk_offbox_want *want
     put_sources(out, model, &with);
     if (!want->device)
         put_device(out, model, device);
-    put_channel(out);
+    put_channel(out, model);
     put_links(out, model, &with);
 }

@@ -16,10 +16,12 @@
 
 enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALARMS, O_WAIT, O_LIMIT, O_REKEYD, O_HOST,
        O_PLUGIN_DIR, O_HELP,
-       O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND, O_APPLY, O_YES, O_SCRIPT };
+       O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND, O_APPLY, O_YES, O_SCRIPT, O_THROUGH, O_BOTH,
+       O_SHIM, O_SHIM_END = O_SHIM + RK_CLI_SHIM_WORDS };
 
 #define ASKING " status rotate explain adopt enable history plugins sources metrics reload version source test " \
-    "peer test discover prepare import-offbox "
+    "peer test discover prepare import-offbox shim install shim remove "
+#define SHIM " shim install shim remove "
 #define TABLES " status explain history plugins sources source test peer test "
 
 static const struct option_row {
@@ -41,22 +43,33 @@ static const struct option_row {
     {"peer", "SAE", required_argument, O_PEER, " source test import-offbox ",
      "the SAE at the other end (source test: those of the links)"},
     {"fetch", NULL, no_argument, O_FETCH, " source test ", "take a key with each peer at the end, and drop it"},
-    {"config", "FILE", required_argument, O_CONFIG, " source test peer test discover prepare import-offbox ",
+    {"config", "FILE", required_argument, O_CONFIG, " source test peer test discover prepare import-offbox " SHIM,
      "as in this file, without the running rekeyd"},
-    {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test peer test discover prepare import-offbox ",
+    {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test peer test discover prepare import-offbox " SHIM,
      "program to run (" RK_SBINDIR "/rekeyd)"},
-    {"host", "PATH", required_argument, O_HOST, " check plugin source test peer test discover prepare import-offbox ",
+    {"host", "PATH", required_argument, O_HOST, " check plugin source test peer test discover prepare import-offbox " SHIM,
      "program to run (" RK_LIBEXECDIR "/rekey-host)"},
-    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test peer test discover prepare import-offbox ",
+    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test peer test discover prepare import-offbox " SHIM,
      "plugins (" RK_PLUGINDIR ")"},
     {"keys", "N", required_argument, O_KEYS, " keygen ", "how many keys, 1..1000000"},
     {"bits", "N", required_argument, O_BITS, " keygen ", "size of each (256)"},
     {"out-a", "PATH", required_argument, O_OUT_A, " keygen ", "pool of the one site: a new file, or directory/"},
     {"out-b", "PATH", required_argument, O_OUT_B, " keygen ", "pool of the other site"},
     {"append", NULL, no_argument, O_APPEND, " keygen ", "add the keys to files that are there"},
-    {"apply", NULL, no_argument, O_APPLY, " prepare ", "commit it on the device, not only print it"},
-    {"yes", NULL, no_argument, O_YES, " prepare ", "with --apply: do not ask first"},
-    {"script", "NAME", required_argument, O_SCRIPT, " import-offbox ", "the old script, as event-options names it"},
+    {"apply", NULL, no_argument, O_APPLY, " prepare " SHIM, "commit it on the device, not only print it"},
+    {"yes", NULL, no_argument, O_YES, " prepare " SHIM, "with --apply: do not ask first"},
+    {"script", "NAME", required_argument, O_SCRIPT, " import-offbox shim install ",
+     "the old script, as event-options names it; of shim: the path of rekey-shim.py"},
+    {"through", "DEVICE", required_argument, O_THROUGH, SHIM, "of plugin junos-netconf, that reaches the same router"},
+    {"url", "URL", required_argument, O_SHIM + RK_CLI_SHIM_URL, SHIM, "https://HOST[:PORT], as the router reaches rekeyd"},
+    {"address", "ADDRESS", required_argument, O_SHIM + RK_CLI_SHIM_ADDRESS, SHIM, "of HOST, for static-host-mapping"},
+    {"name", "NAME", required_argument, O_SHIM + RK_CLI_SHIM_NAME, SHIM, "in rekeyd's certificate (HOST)"},
+    {"user", "USER", required_argument, O_SHIM + RK_CLI_SHIM_USER, SHIM, "of the router, that the script runs as"},
+    {"cert", "FILE", required_argument, O_SHIM + RK_CLI_SHIM_CERT, SHIM, "the router's certificate"},
+    {"key", "FILE", required_argument, O_SHIM + RK_CLI_SHIM_KEY, SHIM, "its private key"},
+    {"ca", "FILE", required_argument, O_SHIM + RK_CLI_SHIM_CA, SHIM, "who signed rekeyd's certificate"},
+    {"linger", "N", required_argument, O_SHIM + RK_CLI_SHIM_LINGER, SHIM, "seconds that a run waits for work (tick - 10)"},
+    {"both-engines", NULL, no_argument, O_BOTH, SHIM, "the router has two routing engines"},
     {"help", NULL, no_argument, O_HELP, NULL, "show this help"},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
@@ -143,6 +156,10 @@ take_value(struct rk_cli_opts *o, int code, const char *value)
 {
     long n;
 
+    if (code >= O_SHIM && code < O_SHIM_END) {
+        o->shim[code - O_SHIM] = value;
+        return value[0] ? NULL : "wants a value";
+    }
     switch (code) {
     case O_TIMEOUT:
         return read_time(value, &o->timeout_ms) ? NULL : "wants a time as 10s, 500ms or 2m";
@@ -193,6 +210,8 @@ take_option(struct rk_cli_opts *o, int code, const char *value)
     case O_FETCH: o->fetch = true; return NULL;
     case O_CONFIG: o->config = value; return NULL;
     case O_SCRIPT: o->script = value; return NULL;
+    case O_THROUGH: o->through = value; return NULL;
+    case O_BOTH: o->both = true; return NULL;
     case O_REKEYD: o->rekeyd = value; return NULL;
     case O_HOST: o->host = value; return NULL;
     case O_PLUGIN_DIR: o->plugin_dir = value; return NULL;

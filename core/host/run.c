@@ -141,8 +141,9 @@ wrong_item(const struct rk_call *c, const struct rk_item *item)
         return "terms that are none";
     if (c->verb == RK_V_GET_BY_ID && !rk_key_id_ok(item->key_id))
         return "no key ID";
-    if ((c->verb == RK_V_APPLY || c->verb == RK_V_OBSERVE || c->verb == RK_V_PREPARE || c->verb == RK_V_NEIGHBOURS) &&
-        !item->iface[0])
+    if (c->verb == RK_V_PREPARE && !item->iface[0] == !item->text[0])
+        return "neither an interface nor a word, or both";
+    if ((c->verb == RK_V_APPLY || c->verb == RK_V_OBSERVE || c->verb == RK_V_NEIGHBOURS) && !item->iface[0])
         return "no interface";
     return NULL;
 }

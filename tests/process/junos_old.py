@@ -1,107 +1,23 @@
 # junos_old.py - one end of a link is a router of rekeyd's (ckn: offbox, class E), the other one is driven by the old
 # script, in either role: both use the same keys, also after either stopped for a while, and MKA is never without one.
 #
-# The script is played here, as it was known to work: a tick without memory but for the last key ID, the key ID in the
-# description of its interface that LLDP carries, one merge and one commit, no answer and no look at what became of it.
-# It ticks as slave each 61 s, and as master each 127 s: a tick as slave takes TICK_S here, and an hour as many ticks.
-import base64
-import json
-import os
+# The script is played by offbox_script.py.  It ticks as slave each 61 s, and as master each 127 s: a tick as slave takes
+# TICK_S here, and an hour as many ticks.
 import re
-import ssl
 import sys
 import time
-import urllib.error
-import urllib.request
 
 sys.dont_write_bytecode = True
 import junos_rig  # noqa: E402
 import rig  # noqa: E402
+from offbox_script import PREFIX, Script, key_id_in, neighbour, put  # noqa: E402
 from rig import expect  # noqa: E402
 
-PREFIX = "abcd1234abcd5678abcd1234abcd5678"
 LEADS, FOLLOWS = "we-lead", "we-follow"  # what rekeyd does on the link
 LINKS = (LEADS, FOLLOWS)
 TICK_S = 0.3
 HOUR = (3600 // 61, 3600 // 127)  # ticks as slave, and as master
-LLDP = "<get-lldp-neighbors-information/>"
 TEXT = "to the lab"  # an operator's, before the "|"
-
-
-def put(description, key_id):
-    """The description with a key ID in it."""
-    return "%s|%s" % (description.split("|")[0], json.dumps({"key_ID": key_id}))
-
-
-def key_id_in(description):
-    found = re.search(r"\|(\{.*\})\s*$", description)
-    return json.loads(found.group(1)).get("key_ID") if found else None
-
-
-def neighbour(lab, router, port):
-    """The description that this port hears of its neighbour, "" none."""
-    said = lab.netconf(router, LLDP)
-    rows = re.findall(r"<lldp-neighbor-information>(.*?)</lldp-neighbor-information>", said, re.S)
-    for row in rows:
-        local = re.search(r"<lldp-local-(?:port-id|interface)>\s*([^<\s]+)", row).group(1)
-        text = re.search(r"<lldp-remote-port-description>([^<]*)<", row)
-        if local.removesuffix(".0") == port and text:
-            return text.group(1).replace("&quot;", '"').replace("&#34;", '"').strip()
-    return ""
-
-
-class Script:
-    """The old script on one router, for one link."""
-
-    def __init__(self, w, link, master):
-        self.w, self.master, self.router, self.port = w, master, *w.lab.link_ports[link][1]
-        self.last, self.next_tick, self.stopped, self.skipped, self.ticks = None, 0, False, 0, 0
-        pki = w.kmes.dir + "/pki/"
-        context = ssl.create_default_context(cafile=pki + "ca.crt")
-        context.load_cert_chain(pki + "SAE_B.crt", pki + "SAE_B.key")
-        self.kme = urllib.request.build_opener(urllib.request.ProxyHandler({}),
-                                               urllib.request.HTTPSHandler(context=context))
-
-    def ask(self, what):
-        url = "https://127.0.0.1:%d/api/v1/keys/SAE_A/%s" % (self.w.kmes.b.port, what)
-        with self.kme.open(url, timeout=rig.PATIENCE_S) as answer:
-            return json.load(answer)
-
-    def key(self, what):
-        """(key ID, CKN, CAK): the prefix and the UUID, and the first 32 bytes of what the KME gave"""
-        key = self.ask(what)["keys"][0]
-        return key["key_ID"], PREFIX + key["key_ID"].replace("-", ""), base64.b64decode(key["key"])[:32].hex()
-
-    def commit(self, key_id, ckn, cak):
-        ca = "set security macsec connectivity-association %s " % self.w.ca_of(self.router, self.port)
-        lines = [ca + "pre-shared-key ckn " + ckn, ca + "pre-shared-key cak " + cak, ca + "security-mode static-cak"]
-        if self.master:
-            lines.append('set interfaces %s description "%s"' % (self.port, put(TEXT, key_id).replace('"', '\\"')))
-        load = ('<load-configuration action="set" format="text"><configuration-set>%s</configuration-set>'
-                "</load-configuration>" % "\n".join(lines))
-        said = self.w.lab.netconf(self.router, load, "<commit-configuration/>")
-        expect("rpc-error" not in said and "<commit-success/>" in said, "the script's commit: %s", said)
-        self.last = key_id
-
-    def fetch(self):
-        """What its next commit would bring; None: there is nothing to do."""
-        self.ask("status")
-        if self.master:
-            return self.key("enc_keys")
-        key_id = key_id_in(neighbour(self.w.lab, self.router, self.port))
-        if not key_id or key_id == self.last:
-            self.skipped += 1
-            return None
-        return self.key("dec_keys?key_ID=" + key_id)
-
-    def tick(self):
-        self.ticks += 1
-        try:
-            key = self.fetch()
-        except urllib.error.HTTPError:  # as for a key that it had already: the tick ends, the next one tries again
-            return
-        if key:
-            self.commit(*key)
 
 
 class Lab(rig.World):
@@ -130,7 +46,8 @@ def set_up(w):
         w.lab.routers[name].lines.append("set protocols lldp interface all")
     w.lab.start()
     w.lab.routers["ours"].device(w.a, ckn="offbox")
-    w.lead, w.follow = Script(w, FOLLOWS, True), Script(w, LEADS, False)
+    w.lead, w.follow = (Script(w.lab, w.kmes, w.lab.link_ports[link][1], master=link == FOLLOWS,
+                               ca=w.ca_of(*w.lab.link_ports[link][1])) for link in (FOLLOWS, LEADS))
     w.a.save()
     w.a.start()
 

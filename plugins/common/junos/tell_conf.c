@@ -12,7 +12,7 @@
 #define BODY \
     "<get-configuration database=\"committed\" inherit=\"inherit\" format=\"xml\"><configuration>" \
     "<system><host-name/><domain-name/><static-host-mapping/></system><security><macsec/></security><event-options/>" \
-    "<protocols><lldp/></protocols></configuration></get-configuration>"
+    "<protocols><lldp/></protocols><interfaces><interface><name/><description/></interface></interfaces></configuration></get-configuration>"
 #define DEPTH_MAX 24
 
 struct teller {
@@ -82,6 +82,7 @@ is_silent(const xmlNode *n)
     const xmlNode *parent = n->parent;
 
     return (strcmp(local(n), "data") == 0 && nc_is(parent, "apply-macro")) ||
+           (strcmp(local(n), "interface") == 0 && nc_is(parent, "interfaces")) ||
            (strcmp(local(n), "value") == 0 && nc_child(parent, "name"));
 }
 

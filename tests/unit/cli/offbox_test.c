@@ -273,6 +273,31 @@ several_links(void **state)
     says("back: deactivate security macsec interfaces et-0/0/5 apply-macro qkd\n");
 }
 
+/* Descriptions tell how the script calls the key ID. */
+static void
+member_of_descriptions(void **state)
+{
+    static const char *const texts[] = {
+        "set interfaces ge-0/0/0 description \"to B|{\\\"keyId\\\": \\\"eb54c2cc-4419-bf37-4910-79dcf59d9c4a\\\"}\"\n"
+        "set security macsec interfaces ge-0/0/0 apply-macro qkd kme-host k\n",
+        "interfaces { ge-0/0/0 { description \"to B|{\\\"keyId\\\": \\\"x\\\"}\"; } }\n"
+        "security { macsec { interfaces { ge-0/0/0 { apply-macro qkd { kme-host k; } } } } }\n",
+        "<configuration><interfaces><interface><name>ge-0/0/0</name><description>to B|{&quot;keyId&quot;: &quot;x&quot;}"
+        "</description></interface></interfaces><security><macsec><interfaces><name>ge-0/0/0</name><apply-macro>"
+        "<name>qkd</name><data><name>kme-host</name><value>k</value></data></apply-macro></interfaces></macsec>"
+        "</security></configuration>",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        import("", texts[i]);
+        says("    offbox-key: keyId\n");
+    }
+    import("", "set interfaces ge-0/0/0 description \"|{\"\n"
+               "set security macsec interfaces ge-0/0/0 apply-macro qkd kme-host k\n");
+    says("    # offbox-key: ");
+}
+
 static void
 no_script(void **state)
 {
@@ -425,6 +450,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         T(both_forms_of_one_end), T(the_other_end_in_xml), T(xml_and_set_are_one), T(several_links), T(no_script),
+        T(member_of_descriptions),
         T(hostile_names),         T(bad_files),            T(bad_braces),          T(bad_xml),       T(cut_anywhere),
         T(too_much),
     };
