@@ -78,7 +78,7 @@ lengths(void **state)
     (void)state;
     memset(link, 'l', RK_LINK_MAX);
     start_a();
-    start_b("sae-b");
+    site_start_b("sae-b");
     for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
         memset(record, 'a' + (int)i, sizeof record);
         record[lens[i]] = '\0';
