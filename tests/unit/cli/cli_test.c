@@ -618,7 +618,7 @@ enable_says_what_was_done(void **state)
     (void)state;
     fake_start(serve_explain);
     fake_ctl(&run, "enable x --json --socket @");
-    assert_non_null(strstr(run.out, "\"text\": \"x: tried again now\""));
+    assert_non_null(strstr(run.out, "\"text\":\"x: tried again now\""));
     assert_int_equal(run.code, 0);
     fake_run_free(&run);
     fake_ctl(&run, "enable y --socket @");
