@@ -1,4 +1,4 @@
-/* cli.c - what a router has as "cli", for programs that run "on" a box of junos-sim: "cli xml-mode netconf need-trailer"
+/* cli.c - what a router has as "cli", for what runs "on" a box of junos-sim: "cli xml-mode netconf need-trailer"
  *
  * Connects its stdin and stdout to the socket of the box, which JUNOS_SIM_SOCKET names, until the box ends the session.
  * It is never installed: tests and labs put it, or a script that calls it, where a router has its own.
