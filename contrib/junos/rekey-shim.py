@@ -48,7 +48,8 @@ ANSWER_S = 15            # for an answer that is not waited for, connection and 
 HELLO_S = 30             # for the router's hello
 RPC_S = 30               # for one request to the router that is no commit
 FACTS_S = 45             # for all facts
-AFTER_S = 10             # for looking after an edit, even when its budget is used up
+REPORT_S = 2             # of a budget, for the report: at most this, and a tenth of it
+CLOSE_S = 2              # for closing an edit, even when its budget is used up
 COMMIT_MIN_S = 1         # a commit is not begun with less time than this, or than a quarter of the budget
 
 # What the router is asked at the beginning of a run.  The configuration is asked for in the words of rekeyd.
@@ -706,7 +707,7 @@ class Deed:
         self.begun = time.monotonic()
         self.steps, self.facts, self.outcome, self.why, self.clock_ms = [], [], "not-begun", "", now_ms()
         self.budget = number(work.get("budget_ms"), 1, 3600000) / 1000.0
-        self.end = self.begun + self.budget
+        self.end = self.begun + self.budget - min(REPORT_S, self.budget / 10)
 
     def step(self, name, body, end=None):
         """One request of the edit.  Its reply is true when it is a success and not an error."""
@@ -747,14 +748,14 @@ class Deed:
             raise Refused("a kind or a mode that is not known")
         if not isinstance(loads, list) or not 1 <= len(loads) <= LOADS_MAX:
             raise Refused("nothing to load, or too much")
-        log, txn = work.get("log"), "txn=" + work["id"]
-        if not isinstance(log, str) or txn not in log or not re.match(r"[ -~]{1,%d}\Z" % LOG_MAX, log):
-            raise Refused("a text for the log without the transaction")
         bodies = [safe_load(item) for item in loads]
+        log, txn = work.get("log"), "txn=" + work["id"]
         if work.get("check_only") is True:
             commit = ("check", "<commit-configuration><check/></commit-configuration>")
-        else:
+        elif isinstance(log, str) and txn in log and re.match(r"[ -~]{1,%d}\Z" % LOG_MAX, log):
             commit = ("commit", "<commit-configuration><log>%s</log></commit-configuration>" % escaped(log))
+        else:
+            raise Refused("a text for the log without the transaction")
         self.session.open()
         if commit[0] == "commit" and is_committed(self.step("look", HISTORY), txn):
             self.outcome, self.why = "done", "committed before"
@@ -802,7 +803,7 @@ class Deed:
 
     def discard(self, private):
         """Nothing that was not committed stays; when that is not confirmed, the session goes, and all with it."""
-        end = max(self.end, time.monotonic() + 5)
+        end = max(self.end, time.monotonic() + CLOSE_S)
         try:
             for body in (("<close-configuration/>",) if private
                          else ("<discard-changes/>", "<unlock-configuration/>")):
@@ -811,10 +812,15 @@ class Deed:
             Log.line("warning", "the session ended while the edit was closed")
 
     def look_after(self):
-        """In the same session; after a lost one in a new one, so that rekeyd learns at once what became of it."""
+        """In the same session; after a lost one in a new one, so that rekeyd learns at once what became of it.
+
+        Not beyond the budget: a report that comes in time is worth more.
+        """
+        if time.monotonic() >= self.end:
+            return
         try:
             self.session.open()
-            self.look(max(self.end, time.monotonic() + AFTER_S))
+            self.look(self.end)
         except (Stop, Lost) as why:
             Log.line("warning", "no look after work %s: %s" % (self.work["id"], why))
 
