@@ -207,9 +207,9 @@ print(const struct rk_cli_opts *o, const struct rk_cli_io *io, const json_t *mod
         print_changes(out, changes, stays);
     if (out && o->json) {
         fclose(out);
-        whole = json_pack("{s:b, s:s, s:s?, s:s, s:s?, s:s, s:O, s:O}", "ok", 1, "from", o->arg, "device", device, "sae",
-                          rk_row_text(model, "host", ""), "script", script, "yaml", yaml, "changes", changes, "stays",
-                          stays);
+        whole = json_pack("{s:b, s:s, s:s?, s:s, s:s?, s:s, s:O, s:O}", "ok", 1, "from", o->arg, "device", device,
+                          "sae", rk_row_text(model, "host", ""), "script", script, "yaml", yaml, "changes", changes,
+                          "stays", stays);
         rk_cli_json(io, whole);
         putc('\n', io->out);
         json_decref(whole);

@@ -451,7 +451,8 @@ first_line(struct rk_junos_in *in, unsigned *line)
 
         while (skip < len && is_blank(at[skip]))
             skip++;
-        if (skip < len && at[skip] != '#' && !rk_junos_noise(at + skip, in->end) && !begins(at + skip, len - skip, "/*"))
+        if (skip < len && at[skip] != '#' && !rk_junos_noise(at + skip, in->end) &&
+            !begins(at + skip, len - skip, "/*"))
             return at + skip;
         at += len < (size_t)(in->end - at) ? len + 1 : len;
     }

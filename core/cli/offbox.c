@@ -236,9 +236,10 @@ take_events(json_t *model, const struct rk_junos_line *l)
 static bool
 is_known(const struct rk_junos_line *l)
 {
-    static const char *const names[] = {"version", "groups", "apply-groups", "system", "chassis", "security", "interfaces",
-                                        "protocols", "routing-options", "event-options", "snmp", "vlans", "policy-options",
-                                        "forwarding-options", "routing-instances", "class-of-service", "firewall", NULL};
+    static const char *const names[] = {
+        "version", "groups", "apply-groups", "system", "chassis", "security", "interfaces", "protocols", "routing-options",
+        "event-options", "snmp", "vlans", "policy-options", "forwarding-options", "routing-instances",
+        "class-of-service", "firewall", NULL};
 
     for (size_t i = 0; names[i]; i++)
         if (strcmp(names[i], l->word[0]) == 0)
@@ -314,7 +315,8 @@ rk_offbox_check(const json_t *model, struct rk_junos_why *why)
         if (json_object_get(i, "macro"))
             return true;
     if (!json_is_true(json_object_get(model, "known")))
-        snprintf(why->text, sizeof why->text, "none of its %lld statements is one of Junos: is it of another vendor?", n);
+        snprintf(why->text, sizeof why->text, "none of its %lld statements is one of Junos: is it of another vendor?",
+                 n);
     else if (json_is_true(json_object_get(model, "groups")))
         snprintf(why->text, sizeof why->text, "MACsec is in a group: save show configuration | display inheritance | "
                  "display set");

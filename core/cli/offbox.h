@@ -32,8 +32,8 @@ bool rk_offbox_take(void *arg, const struct rk_junos_line *l);
  * ret:  false: what is missing is in why.   src: rekeyctl(8) */
 bool rk_offbox_check(const json_t *model, struct rk_junos_why *why);
 
-/* rk_offbox_script - the name of the old script's file, that an event policy runs: the given one, or one that has offbox
- * or qkd in its name
+/* rk_offbox_script - the name of the old script's file, that an event policy runs: the given one, or one that has
+ * offbox or qkd in its name
  * ret:  borrowing the model; NULL: there is none.   src: rekeyctl(8) */
 const char *rk_offbox_script(const json_t *model, const char *given);
 

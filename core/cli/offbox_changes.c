@@ -180,7 +180,8 @@ static void
 of_files(const json_t *model, json_t *steps, const char *script)
 {
     const char *user = rk_row_text(json_object_get(json_object_get(model, "files"), script), "user", "USER");
-    json_t *s = step(steps, "all of it has worked for long enough", "there is no way back without a copy of these files"),
+    json_t *s = step(steps, "all of it has worked for long enough",
+                     "there is no way back without a copy of these files"),
            *list = json_object_get(s, "do");
 
     add(list, "run file delete /var/db/scripts/event/%s%s", script, "");
@@ -222,11 +223,15 @@ static void
 look_at_ca(json_t *texts, const char *name, const json_t *ca)
 {
     if (is_public(rk_row_text(ca, "ckn", "")))
-        add(texts, "%s has the key of the script's manual, which is public: what it protects until the first rotation is "
-            "not secret%s", name, "");
+        add(texts,
+            "%s has the key of the script's manual, which is public: what it protects until the first rotation is "
+            "not secret%s",
+            name, "");
     if (json_object_get(ca, "chain"))
-        add(texts, "%s has a key chain, which the script did not use: rekeyd needs keying: key-chain for it, and then no "
-            "end of the link can run the script%s", name, "");
+        add(texts,
+            "%s has a key chain, which the script did not use: rekeyd needs keying: key-chain for it, and then no "
+            "end of the link can run the script%s",
+            name, "");
     if (json_object_get(ca, "should_secure"))
         add(texts, "%s has mka should-secure: traffic goes in clear when MKA fails, and rekeyd refuses it unless "
             "force-should-secure is set%s", name, "");
@@ -273,11 +278,15 @@ rk_offbox_stays(const json_t *model, const char *script)
     json_object_foreach(json_object_get(model, "cas"), name, value)
         look_at_ca(texts, name, value);
     json_object_foreach(json_object_get(model, "mapping"), host, value)
-        add(texts, "system static-host-mapping %s stays: delete it when nothing else of the router needs it%s", host, "");
-    add(texts, "connectivity associations, bindings, exclude-protocol lldp and protocols lldp stay as they are%s%s", "", "");
+        add(texts, "system static-host-mapping %s stays: delete it when nothing else of the router needs it%s", host,
+            "");
+    add(texts, "connectivity associations, bindings, exclude-protocol lldp and protocols lldp stay as they are%s%s", "",
+        "");
     if (!script)
-        add(texts, "no event policy runs a script with offbox or qkd in its name: name the old one with --script, or its "
-            "event-options are yours to remove%s%s", "", "");
+        add(texts,
+            "no event policy runs a script with offbox or qkd in its name: name the old one with --script, or its "
+            "event-options are yours to remove%s%s",
+            "", "");
     if (json_is_true(json_object_get(model, "groups")))
         add(texts, "something of security macsec or event-options is in a group, which is not read: save show "
             "configuration | display inheritance | display set%s%s", "", "");

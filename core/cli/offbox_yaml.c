@@ -263,7 +263,8 @@ put_link(FILE *out, const json_t *model, const char *iface, const json_t *i, con
     fputs("    channel: lldp\n", out);
     fprintf(out, "    interval: %llds\n", interval_s(model, want->script));
     fputs("    # role: the smaller SAE ID is master; the other end's script decides for itself, and its log says it\n"
-          "    # (\"... is Master\", \"... is Slave\"): where that is not as here, write role: master or role: slave\n", out);
+          "    # (\"... is Master\", \"... is Slave\"): where that is not as here, write role: master or role: slave\n",
+          out);
 }
 
 static void

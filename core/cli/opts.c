@@ -16,8 +16,8 @@
 
 enum { O_SOCKET = 256, O_TIMEOUT, O_JSON, O_COLOR, O_WIDTH, O_WATCH, O_CHECK_ALARMS, O_WAIT, O_LIMIT, O_REKEYD, O_HOST,
        O_PLUGIN_DIR, O_HELP,
-       O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND, O_APPLY, O_YES, O_SCRIPT, O_THROUGH, O_BOTH,
-       O_SHIM, O_SHIM_END = O_SHIM + RK_CLI_SHIM_WORDS };
+       O_PEER, O_FETCH, O_CONFIG, O_KEYS, O_BITS, O_OUT_A, O_OUT_B, O_APPEND, O_APPLY, O_YES, O_SCRIPT, O_THROUGH,
+       O_BOTH, O_SHIM, O_SHIM_END = O_SHIM + RK_CLI_SHIM_WORDS };
 
 #define ASKING " status rotate explain adopt enable history plugins sources metrics reload version source test " \
     "peer test discover prepare import-offbox shim install shim remove "
@@ -47,10 +47,11 @@ static const struct option_row {
      "as in this file, without the running rekeyd"},
     {"rekeyd", "PATH", required_argument, O_REKEYD, " check source test peer test discover prepare import-offbox " SHIM,
      "program to run (" RK_SBINDIR "/rekeyd)"},
-    {"host", "PATH", required_argument, O_HOST, " check plugin source test peer test discover prepare import-offbox " SHIM,
+    {"host", "PATH", required_argument, O_HOST,
+     " check plugin source test peer test discover prepare import-offbox " SHIM,
      "program to run (" RK_LIBEXECDIR "/rekey-host)"},
-    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR, " check plugin source test peer test discover prepare import-offbox " SHIM,
-     "plugins (" RK_PLUGINDIR ")"},
+    {"plugin-dir", "DIR", required_argument, O_PLUGIN_DIR,
+     " check plugin source test peer test discover prepare import-offbox " SHIM, "plugins (" RK_PLUGINDIR ")"},
     {"keys", "N", required_argument, O_KEYS, " keygen ", "how many keys, 1..1000000"},
     {"bits", "N", required_argument, O_BITS, " keygen ", "size of each (256)"},
     {"out-a", "PATH", required_argument, O_OUT_A, " keygen ", "pool of the one site: a new file, or directory/"},
@@ -61,14 +62,16 @@ static const struct option_row {
     {"script", "NAME", required_argument, O_SCRIPT, " import-offbox shim install ",
      "the old script, as event-options names it; of shim: the path of rekey-shim.py"},
     {"through", "DEVICE", required_argument, O_THROUGH, SHIM, "of plugin junos-netconf, that reaches the same router"},
-    {"url", "URL", required_argument, O_SHIM + RK_CLI_SHIM_URL, SHIM, "https://HOST[:PORT], as the router reaches rekeyd"},
+    {"url", "URL", required_argument, O_SHIM + RK_CLI_SHIM_URL, SHIM,
+     "https://HOST[:PORT], as the router reaches rekeyd"},
     {"address", "ADDRESS", required_argument, O_SHIM + RK_CLI_SHIM_ADDRESS, SHIM, "of HOST, for static-host-mapping"},
     {"name", "NAME", required_argument, O_SHIM + RK_CLI_SHIM_NAME, SHIM, "in rekeyd's certificate (HOST)"},
     {"user", "USER", required_argument, O_SHIM + RK_CLI_SHIM_USER, SHIM, "of the router, that the script runs as"},
     {"cert", "FILE", required_argument, O_SHIM + RK_CLI_SHIM_CERT, SHIM, "the router's certificate"},
     {"key", "FILE", required_argument, O_SHIM + RK_CLI_SHIM_KEY, SHIM, "its private key"},
     {"ca", "FILE", required_argument, O_SHIM + RK_CLI_SHIM_CA, SHIM, "who signed rekeyd's certificate"},
-    {"linger", "N", required_argument, O_SHIM + RK_CLI_SHIM_LINGER, SHIM, "seconds that a run waits for work (tick - 10)"},
+    {"linger", "N", required_argument, O_SHIM + RK_CLI_SHIM_LINGER, SHIM,
+     "seconds that a run waits for work (tick - 10)"},
     {"both-engines", NULL, no_argument, O_BOTH, SHIM, "the router has two routing engines"},
     {"help", NULL, no_argument, O_HELP, NULL, "show this help"},
 };

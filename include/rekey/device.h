@@ -128,8 +128,8 @@ struct rk_prepare {
     const char *const *ifaces;   /* interfaces of the links, NULL-ended */
     uint32_t carries;            /* 1: the device itself shows and hears records of these links (RK_OP_DESCRIBE,
                                   * neighbours), and should be quick to tell of changes */
-    const char *const *words;    /* NULL: for its links.  Else for something else, which the first word names, NULL-ended,
-                                  * and then there are no ifaces; RK_E_UNSUPPORTED: it does not know that word */
+    const char *const *words;    /* NULL: for its links.  Else for something else, which the first word names,
+                                  * NULL-ended, without ifaces; RK_E_UNSUPPORTED: it does not know that word */
 };
 typedef void rk_line_fn(void *arg, const char *line); /* one line for a person, or of the device's own configuration */
 

@@ -1,5 +1,5 @@
-/* fuzz_offbox.c - configurations that somebody saved: statements are bounded and have words, what is refused says where,
- * and what is understood is written without a line of its own choice. */
+/* fuzz_offbox.c - configurations that somebody saved: statements are bounded and have words, what is refused says
+ * where, and what is understood is written without a line of its own choice. */
 #include "core/cli/offbox.h"
 
 #include "text.h"

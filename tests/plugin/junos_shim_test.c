@@ -1,5 +1,5 @@
-/* junos_shim_test.c - what the shim needs on a router: statements, by the vendor's models; and bringing and removing it,
- * against a router with files that is played here: what was sent as a key is in nothing that is shown or logged */
+/* junos_shim_test.c - what the shim needs on a router: statements, by the vendor's models; and bringing and removing
+ * it, against a router with files that is played here: what was sent as a key is in nothing that is shown or logged */
 #include "plugins/common/keytext.h"
 #include "plugins/common/netconf/reply.h"
 #include "plugins/device/junos-netconf/prepare.h"
@@ -169,7 +169,8 @@ take(void *arg, const char *text)
 static int
 ask(bool apply, const char *const *words)
 {
-    struct rk_prepare want = {.size = sizeof want, .apply = apply, .ifaces = (const char *const[]){NULL}, .words = words};
+    struct rk_prepare want = {
+        .size = sizeof want, .apply = apply, .ifaces = (const char *const[]){NULL}, .words = words};
 
     lines[0] = '\0';
     return jn_prepare(&device, &call, &want, take, NULL);
@@ -194,7 +195,8 @@ begin(void **state)
     fake_call(&call, 10000);
     fake_log_clear();
     for (size_t i = 0; i < 3; i++)
-        snprintf(words_of_files[i], sizeof words_of_files[i], "%s=%s", names[i], scratch_text(&scratch, names[i], texts[i]));
+        snprintf(words_of_files[i], sizeof words_of_files[i], "%s=%s", names[i],
+                 scratch_text(&scratch, names[i], texts[i]));
     return 0;
 }
 
@@ -249,8 +251,9 @@ assert_valid(const struct jn_need *need)
 static void
 statements(void **state)
 {
-    const char *const words[] = {"shim-install", URL, "address=192.0.2.7", "user=shim", "name=rekeyd.site-a", "linger=45",
-                                 "both-engines", script_word(), NULL};
+    const char *const words[] = {
+        "shim-install", URL, "address=192.0.2.7", "user=shim", "name=rekeyd.site-a", "linger=45", "both-engines",
+        script_word(),  NULL};
     struct jn_need need;
     struct jn_shim s;
 
@@ -276,8 +279,9 @@ statements(void **state)
     assert_valid(&need);
     lines[0] = '\0';
     jn_need_tell(&need, take, NULL);
-    assert_string_equal(lines, "delete event-options generate-event rekey-shim\ndelete event-options policy rekey-shim\n"
-                               "delete event-options event-script file rekey-shim.py\n");
+    assert_string_equal(lines,
+                        "delete event-options generate-event rekey-shim\ndelete event-options policy rekey-shim\n"
+                        "delete event-options event-script file rekey-shim.py\n");
     jn_need_free(&need);
 }
 
@@ -419,7 +423,8 @@ wrong_files(void **state)
     assert_int_equal(install(true), RK_E_IO);
     nothing_shown();
     /* files would belong to another user than the script's */
-    assert_int_equal(ask(true, (const char *const[]){"shim-install", URL, "user=other", script_word(), NULL}), RK_E_CONFIG);
+    assert_int_equal(ask(true, (const char *const[]){"shim-install", URL, "user=other", script_word(), NULL}),
+                     RK_E_CONFIG);
     assert_non_null(strstr(call.text, "files would belong to rekey, and the script runs as other"));
 }
 
@@ -434,7 +439,8 @@ removes(void **state)
     assert_int_equal(ask(true, words), RK_OK);
     has("delete event-options generate-event rekey-shim\n");
     assert_null(strstr(lines, "policy"));
-    assert_non_null(strstr(router.payload, "<generate-event delete=\"delete\"><name>rekey-shim</name></generate-event>"));
+    assert_non_null(
+        strstr(router.payload, "<generate-event delete=\"delete\"><name>rekey-shim</name></generate-event>"));
     assert_int_equal(router.deletes, 4);
     router.refuse = "file-delete";
     assert_int_equal(ask(true, words), RK_OK);
@@ -447,7 +453,8 @@ static void
 a_device_that_dials_out(void **state)
 {
     const struct jn_shim_own own = {"SAE_A", 90};
-    const char *const words[] = {"shim-install", URL, "user=shim", script_word(), NULL}, *const set[] = {"shim-settings", NULL};
+    const char *const words[] = {"shim-install", URL, "user=shim", script_word(), NULL}, *const set[] = {
+                                                                                             "shim-settings", NULL};
     struct rk_prepare want = {.size = sizeof want, .words = words};
 
     (void)state;
@@ -471,11 +478,16 @@ tells_statements(void **state)
 {
     (void)state;
     router.conf =
-        "<configuration><system><host-name>A</host-name></system><security><macsec><connectivity-association><name>CA</name>"
-        "<pre-shared-key><ckn>aa</ckn><cak>MARKER</cak></pre-shared-key><fallback-key><ckn>$9$MARKER</ckn></fallback-key>"
-        "</connectivity-association><interfaces inactive=\"inactive\"><name>ge-0/0/1</name><apply-macro><name>qkd</name><data>"
-        "<name>kme-host</name><value>a \"b\"</value></data></apply-macro></interfaces></macsec></security><event-options>"
-        "<policy><name>qkd</name><events>e</events><then><event-script><name>offbox.py</name></event-script></then></policy>"
+        "<configuration><system><host-name>A</host-name></system><security><macsec><connectivity-association><name>CA</"
+        "name>"
+        "<pre-shared-key><ckn>aa</ckn><cak>MARKER</cak></pre-shared-key><fallback-key><ckn>$9$MARKER</ckn></"
+        "fallback-key>"
+        "</connectivity-association><interfaces "
+        "inactive=\"inactive\"><name>ge-0/0/1</name><apply-macro><name>qkd</name><data>"
+        "<name>kme-host</name><value>a "
+        "\"b\"</value></data></apply-macro></interfaces></macsec></security><event-options>"
+        "<policy><name>qkd</name><events>e</events><then><event-script><name>offbox.py</name></event-script></then></"
+        "policy>"
         "</event-options><interfaces><interface><name>ge-0/0/1</name><description>x|{&quot;k&quot;: &quot;v&quot;}"
         "</description></interface></interfaces></configuration>";
     assert_int_equal(ask(false, (const char *const[]){"offbox", NULL}), RK_OK);

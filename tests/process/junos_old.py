@@ -1,8 +1,8 @@
 # junos_old.py - one end of a link is a router of rekeyd's (ckn: offbox, class E), the other one is driven by the old
 # script, in either role: both use the same keys, also after either stopped for a while, and MKA is never without one.
 #
-# The script is played by offbox_script.py.  It ticks as slave each 61 s, and as master each 127 s: a tick as slave takes
-# TICK_S here, and an hour as many ticks.
+# The script is played by offbox_script.py.  It ticks as slave each 61 s, and as master each 127 s: a tick as slave
+# takes TICK_S here, and an hour as many ticks.
 import re
 import sys
 import time

@@ -1,6 +1,6 @@
-# offbox_script.py - the old script, played as it was known to work, for tests: a tick without memory but for the last key
-# ID, the key ID in the description of its interface that LLDP carries, one merge and one commit, no answer and no look at
-# what became of it.
+# offbox_script.py - the old script, played as it was known to work, for tests: a tick without memory but for the last
+# key ID, the key ID in the description of its interface that LLDP carries, one merge and one commit, no answer and no
+# look at what became of it.
 import base64
 import json
 import re

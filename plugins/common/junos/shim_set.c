@@ -49,7 +49,8 @@ host_of(const char *url, char host[254])
         end = at + strcspn(at, ":/");
         port = end;
     }
-    if (!end || end == at || end - at > 253 || (*port && (*port != ':' || !is_of(port + 1, DIGITS) || strlen(port) > 6)))
+    if (!end || end == at || end - at > 253 ||
+        (*port && (*port != ':' || !is_of(port + 1, DIGITS) || strlen(port) > 6)))
         return false;
     snprintf(host, 254, "%.*s", (int)(end - at), at);
     return is_of(host, at[-1] == '[' ? DIGITS "abcdefABCDEF:." : LETTERS DIGITS "-.");
@@ -93,7 +94,8 @@ take(const struct rk_host *host, struct rk_call *call, const char *word, struct 
     }
     if (strcmp(name, "name") == 0 && strlen(value) < sizeof s->name) {
         strcpy(s->name, value);
-        return is_of(value, LETTERS DIGITS "-._:") ? RK_OK : wrong(host, call, name, "the name in rekeyd's certificate");
+        return is_of(value, LETTERS DIGITS "-._:") ? RK_OK
+                                                   : wrong(host, call, name, "the name in rekeyd's certificate");
     }
     if (strcmp(name, "user") == 0 && strlen(value) < sizeof s->user) {
         strcpy(s->user, value);
@@ -369,7 +371,8 @@ both_remarks(const struct jn_shim *s, struct jn_need *need)
     for (int i = JN_SHIM_CERT; i < JN_SHIM_FILES; i++) {
         char text[JN_REMARK_MAX];
 
-        snprintf(text, sizeof text, "# file copy %s re1:%s   (on the master re0; from re1: re0:)", s->there[i], s->there[i]);
+        snprintf(text, sizeof text, "# file copy %s re1:%s   (on the master re0; from re1: re0:)", s->there[i],
+                 s->there[i]);
         jn_need_remark(need, "%s", text);
     }
 }
@@ -390,7 +393,8 @@ jn_shim_remarks(const struct jn_shim *s, const char *at, const bool todo[JN_SHIM
     jn_need_remark(need, "# user %s is a login user of the router with the rights that rekeyctl prepare prints; the "
                    "script's owner must be root or of class super-user", s->user);
     if (s->router[0])
-        jn_need_remark(need, "# the router's certificate must name it %s, as option router of the device does", s->router);
+        jn_need_remark(need, "# the router's certificate must name it %s, as option router of the device does",
+                       s->router);
     jn_need_remark(need, "# after the commit: request system scripts event-scripts reload; what goes wrong is in "
                    "/var/log/escript.log%s", "");
 }

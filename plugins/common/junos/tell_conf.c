@@ -9,10 +9,11 @@
 
 #include <string.h>
 
-#define BODY \
-    "<get-configuration database=\"committed\" inherit=\"inherit\" format=\"xml\"><configuration>" \
-    "<system><host-name/><domain-name/><static-host-mapping/></system><security><macsec/></security><event-options/>" \
-    "<protocols><lldp/></protocols><interfaces><interface><name/><description/></interface></interfaces></configuration></get-configuration>"
+#define BODY                                                                                                           \
+    "<get-configuration database=\"committed\" inherit=\"inherit\" format=\"xml\"><configuration>"                     \
+    "<system><host-name/><domain-name/><static-host-mapping/></system><security><macsec/></security><event-options/>"  \
+    "<protocols><lldp/></protocols><interfaces><interface><name/><description/></interface></interfaces></"            \
+    "configuration></get-configuration>"
 #define DEPTH_MAX 24
 
 struct teller {

@@ -43,8 +43,10 @@ need_class(struct jn_need *need, const struct jn_device *d, const struct jn_syst
         jn_word_put(st, JN_LEAF, leaves[i].name, leaves[i].value);
     }
     if (strcmp(s->user_class, CLASS) != 0)
-        jn_need_remark(need, "# rekeyd's user needs no more rights than class " CLASS " has: set system login user %.64s class "
-               CLASS, d->opt.user);
+        jn_need_remark(need,
+                       "# rekeyd's user needs no more rights than class " CLASS
+                       " has: set system login user %.64s class " CLASS,
+                       d->opt.user);
 }
 
 static void
@@ -177,13 +179,18 @@ old_ca(struct jn_need *need, const struct jn_device *d, const struct jn_conf *c,
     bool chain = d->opt.keying == JN_CHAIN;
 
     if (users_of(c, ca->name) > 1) {
-        jn_need_remark(need, "# several interfaces share one connectivity association, %.64s among them: give each one of its "
-               "own by hand, for that changes how they are protected now", iface);
+        jn_need_remark(
+            need,
+            "# several interfaces share one connectivity association, %.64s among them: give each one of its "
+            "own by hand, for that changes how they are protected now",
+            iface);
         return;
     }
     if (chain && !ca->chain[0] && has_keys(ca))
-        jn_need_remark(need, "# %.64s has a pre-shared-key, so it gets no key chain here: use keying: pre-shared-key, or "
-               "replace the key by hand", iface);
+        jn_need_remark(need,
+                       "# %.64s has a pre-shared-key, so it gets no key chain here: use keying: pre-shared-key, or "
+                       "replace the key by hand",
+                       iface);
     else if (chain && !ca->chain[0]) {
         need_chain(need, c, ca->name, ca->name);
         if (!ca->mode[0])
@@ -231,7 +238,8 @@ look_at_clock(struct jn_need *need, const struct jn_view *v, const struct jn_sys
     if (!s->ntp)
         jn_need_remark(need, "# warning: it has no NTP server%s: key chains need one", "");
     if (v->clock.zone_s != 0)
-        jn_need_remark(need, "# warning: its time zone is not UTC%s: start times of key chains move with daylight saving", "");
+        jn_need_remark(
+            need, "# warning: its time zone is not UTC%s: start times of key chains move with daylight saving", "");
 }
 
 int

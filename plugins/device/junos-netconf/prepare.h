@@ -34,6 +34,7 @@ int jn_need_apply(struct jn_device *d, struct rk_call *call, const struct jn_nee
  * its files and commit, or take them away (shim_do.c)
  * ret:  as jn_prepare; when it failed midway the files that were brought stay, and do nothing.   blocks: within the
  * budget */
-int jn_shim_prepare(struct jn_device *d, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line, void *arg);
+int jn_shim_prepare(struct jn_device *d, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line,
+                    void *arg);
 
 #endif

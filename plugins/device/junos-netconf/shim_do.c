@@ -107,7 +107,8 @@ look(struct job *j, const char *path, const unsigned char digest[32])
     if (err && err != RK_E_REJECTED)
         there = THERE_NOT_TOLD;
     else if (err)
-        there = reply && reply->n_errors && strstr(reply->errors[0].message, "syntax error") ? THERE_NOT_TOLD : THERE_NOT;
+        there =
+            reply && reply->n_errors && strstr(reply->errors[0].message, "syntax error") ? THERE_NOT_TOLD : THERE_NOT;
     else if (nc_text(nc_find(reply->root, "checksum"), told, sizeof told))
         there = strcmp(told, hex) == 0 ? THERE_SAME : THERE_NOT;
     nc_reply_free(&reply);
@@ -323,8 +324,10 @@ check_user(struct job *j)
 {
     if (strcmp(j->shim.user, j->d->opt.user) == 0)
         return RK_OK;
-    return j->d->host->fail(j->call, RK_E_CONFIG, "files would belong to %s, and the script runs as %s: go through a "
-                            "device whose user is %s, or copy them by hand", j->d->opt.user, j->shim.user, j->shim.user);
+    return j->d->host->fail(j->call, RK_E_CONFIG,
+                            "files would belong to %s, and the script runs as %s: go through a "
+                            "device whose user is %s, or copy them by hand",
+                            j->d->opt.user, j->shim.user, j->shim.user);
 }
 
 static int

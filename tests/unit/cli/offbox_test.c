@@ -1,5 +1,5 @@
-/* offbox_test.c - rekeyctl import-offbox of files: the example of the script's manual in all three forms, both ends, and
- * files that are cut, of others, or nothing at all
+/* offbox_test.c - rekeyctl import-offbox of files: the example of the script's manual in all three forms, both ends,
+ * and files that are cut, of others, or nothing at all
  *
  * Whether rekeyctl check accepts what is written, and it rotates, is in tests/process/import_offbox.py.
  */
@@ -51,38 +51,42 @@ static const char braces_a[] =
     "    }\n}\n"
     "security {\n    macsec {\n        connectivity-association CA_basic {\n"
     "            cipher-suite gcm-aes-xpn-256;\n            security-mode static-cak;\n"
-    "            pre-shared-key {\n                ckn " PUBLIC ";\n                cak \"$9$" CAK "\"; ## SECRET-DATA\n"
+    "            pre-shared-key {\n                ckn " PUBLIC ";\n                cak \"$9$" CAK
+    "\"; ## SECRET-DATA\n"
     "            }\n            exclude-protocol lldp;\n        }\n"
-    "        interfaces {\n            ge-0/0/0 {\n                apply-macro qkd {\n                    kme-ca false;\n"
+    "        interfaces {\n            ge-0/0/0 {\n                apply-macro qkd {\n                    kme-ca "
+    "false;\n"
     "                    kme-host etsi14-alice.keequant.com;\n                    kme-port 443;\n"
     "                    kme-keyid-check false;\n                }\n"
     "                connectivity-association CA_basic;\n            }\n        }\n    }\n}\n"
     "event-options {\n    generate-event {\n        every1min time-interval 60;\n    }\n"
-    "    policy qkd {\n        events every1min;\n        then {\n            event-script offbox.py;\n        }\n    }\n"
+    "    policy qkd {\n        events every1min;\n        then {\n            event-script offbox.py;\n        }\n    "
+    "}\n"
     "    event-script {\n        file offbox.py {\n            python-script-user remote;\n        }\n    }\n"
     "    traceoptions {\n        file script.log size 10m;\n    }\n}\n"
     "/* LLDP\n crosses the link in clear */\n"
     "protocols {\n    lldp {\n        interface all;\n    }\n}\n\n{master}\n";
 
 /* The other end, as display xml prints it: as the manual's, with another KME, and its method. */
-#define XML_B(host) \
-    "<rpc-reply xmlns:junos=\"http://xml.juniper.net/junos/20.4R0/junos\">\n" \
-    "<configuration junos:commit-seconds=\"1625646000\" junos:commit-user='lab'>\n" \
-    "<system><host-name>\n" host "\n</host-name><static-host-mapping><name>etsi14-bob.keequant.com</name>" \
-    "<inet><name>78.46.89.178</name></inet></static-host-mapping></system>\n" \
-    "<security><macsec><connectivity-association><name>CA_basic</name><cipher-suite>gcm-aes-xpn-256</cipher-suite>" \
-    "<security-mode>static-cak</security-mode><pre-shared-key><ckn>" PUBLIC "</ckn><cak>$9$" CAK "&lt;</cak>" \
-    "</pre-shared-key><exclude-protocol><name>lldp</name></exclude-protocol></connectivity-association>\n" \
-    "<interfaces><name>ge-0/0/0</name><apply-macro><name>qkd</name>" \
-    "<data><name>kme-ca</name><value>false</value></data>" \
-    "<data><name>kme-host</name><value>etsi14-bob.keequant.com</value></data>" \
-    "<data><name>kme-port</name><value>8443</value></data><data><name>kme-method</name><value>post</value></data>" \
-    "</apply-macro><connectivity-association>CA_basic</connectivity-association></interfaces></macsec></security>\n" \
-    "<event-options><generate-event><name>every1min</name><time-interval>60</time-interval></generate-event>" \
-    "<policy><name>qkd</name><events>every1min</events><then><event-script><name>offbox.py</name></event-script></then>" \
-    "</policy><event-script><file><name>offbox.py</name><python-script-user>remote</python-script-user></file>" \
-    "</event-script><traceoptions><file><filename>script.log</filename><size>10m</size></file></traceoptions>" \
-    "</event-options><protocols><lldp><interface><name>all</name></interface></lldp></protocols>\n" \
+#define XML_B(host)                                                                                                    \
+    "<rpc-reply xmlns:junos=\"http://xml.juniper.net/junos/20.4R0/junos\">\n"                                          \
+    "<configuration junos:commit-seconds=\"1625646000\" junos:commit-user='lab'>\n"                                    \
+    "<system><host-name>\n" host "\n</host-name><static-host-mapping><name>etsi14-bob.keequant.com</name>"             \
+    "<inet><name>78.46.89.178</name></inet></static-host-mapping></system>\n"                                          \
+    "<security><macsec><connectivity-association><name>CA_basic</name><cipher-suite>gcm-aes-xpn-256</cipher-suite>"    \
+    "<security-mode>static-cak</security-mode><pre-shared-key><ckn>" PUBLIC "</ckn><cak>$9$" CAK "&lt;</cak>"          \
+    "</pre-shared-key><exclude-protocol><name>lldp</name></exclude-protocol></connectivity-association>\n"             \
+    "<interfaces><name>ge-0/0/0</name><apply-macro><name>qkd</name>"                                                   \
+    "<data><name>kme-ca</name><value>false</value></data>"                                                             \
+    "<data><name>kme-host</name><value>etsi14-bob.keequant.com</value></data>"                                         \
+    "<data><name>kme-port</name><value>8443</value></data><data><name>kme-method</name><value>post</value></data>"     \
+    "</apply-macro><connectivity-association>CA_basic</connectivity-association></interfaces></macsec></security>\n"   \
+    "<event-options><generate-event><name>every1min</name><time-interval>60</time-interval></generate-event>"          \
+    "<policy><name>qkd</name><events>every1min</events><then><event-script><name>offbox.py</name></event-script></"    \
+    "then>"                                                                                                            \
+    "</policy><event-script><file><name>offbox.py</name><python-script-user>remote</python-script-user></file>"        \
+    "</event-script><traceoptions><file><filename>script.log</filename><size>10m</size></file></traceoptions>"         \
+    "</event-options><protocols><lldp><interface><name>all</name></interface></lldp></protocols>\n"                    \
     "</configuration>\n<cli><banner/></cli></rpc-reply>\n"
 static const char xml_b[] = XML_B("SAE_B");
 
@@ -209,7 +213,8 @@ xml_and_set_are_one(void **state)
         "set security macsec connectivity-association CA_basic pre-shared-key ckn " PUBLIC "\n"
         "set security macsec connectivity-association CA_basic exclude-protocol lldp\n"
         "set system static-host-mapping etsi14-bob.keequant.com inet 78.46.89.178\n"
-        "set event-options generate-event every1min time-interval 60\nset event-options policy qkd events [ every1min ]\n"
+        "set event-options generate-event every1min time-interval 60\nset event-options policy qkd events [ every1min "
+        "]\n"
         "set event-options policy qkd then event-script offbox.py\n"
         "set event-options event-script file offbox.py python-script-user remote\nset protocols lldp interface all\n";
     char *first;
@@ -282,7 +287,8 @@ member_of_descriptions(void **state)
         "set security macsec interfaces ge-0/0/0 apply-macro qkd kme-host k\n",
         "interfaces { ge-0/0/0 { description \"to B|{\\\"keyId\\\": \\\"x\\\"}\"; } }\n"
         "security { macsec { interfaces { ge-0/0/0 { apply-macro qkd { kme-host k; } } } } }\n",
-        "<configuration><interfaces><interface><name>ge-0/0/0</name><description>to B|{&quot;keyId&quot;: &quot;x&quot;}"
+        "<configuration><interfaces><interface><name>ge-0/0/0</name><description>to B|{&quot;keyId&quot;: "
+        "&quot;x&quot;}"
         "</description></interface></interfaces><security><macsec><interfaces><name>ge-0/0/0</name><apply-macro>"
         "<name>qkd</name><data><name>kme-host</name><value>k</value></data></apply-macro></interfaces></macsec>"
         "</security></configuration>",
