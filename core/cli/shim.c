@@ -3,6 +3,7 @@
  * Runs in rekeyctl.  The plugin of the device makes the statements; here the options become its words, and what another
  * device is to do for this one is asked of both.  Of a private key only the path goes through here.
  */
+#include "ask.h"
 #include "prepare.h"
 
 #include "row.h"
@@ -64,6 +65,24 @@ add_all(struct rk_cli_opts *o, FILE *err, bool install)
     return ok;
 }
 
+static void
+print_failure(const struct rk_cli_opts *o, const struct rk_cli_io *io, const char *text)
+{
+    char *safe = rk_show_safe(text, io->utf8);
+
+    if (o->json) {
+        json_t *whole = json_pack("{s:b, s:s, s:b, s:s, s:[]}", "ok", 0, "device", o->arg, "apply", o->apply, "text",
+                                  text, "lines");
+
+        rk_cli_json(io, whole);
+        putc('\n', io->out);
+        json_decref(whole);
+    } else {
+        fprintf(io->err, "rekeyctl: %s\n", safe ? safe : "?");
+    }
+    free(safe);
+}
+
 /* What the device's own options say of its router is for the other one to do.   ret: enum rk_cli_exit */
 static int
 add_settings(struct rk_cli_opts *o, struct rk_cli_io *io)
@@ -77,12 +96,8 @@ add_settings(struct rk_cli_opts *o, struct rk_cli_io *io)
     snprintf(ask.words, sizeof ask.words, "shim-settings");
     ask.apply = false;
     code = rk_cli_prepare_ask(&ask, &a);
-    if (code == RK_CLI_FAILED) {
-        char *safe = rk_show_safe(a.text, io->utf8);
-
-        fprintf(io->err, "rekeyctl: %s\n", safe ? safe : "?");
-        free(safe);
-    }
+    if (code == RK_CLI_FAILED)
+        print_failure(o, io, a.text);
     json_array_foreach(a.lines, i, line) {
         const char *text = json_string_value(line), *value = text ? strchr(text, '=') : NULL;
         char name[32];

@@ -417,9 +417,9 @@ jn_need_tell(const struct jn_need *need, rk_line_fn *line, void *arg)
 static int
 settings(const struct jn_shim_own *own, rk_line_fn *line, void *arg)
 {
-    char text[100];
+    char text[300];
 
-    snprintf(text, sizeof text, "router=%.64s", own->router);
+    snprintf(text, sizeof text, "router=%.247s", own->router); /* what fits into a word */
     line(arg, text);
     snprintf(text, sizeof text, "tick=%u", own->tick_s);
     line(arg, text);

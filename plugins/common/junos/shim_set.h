@@ -20,7 +20,7 @@ struct jn_shim {
     char host[254], address[64]; /* host of the URL; its address for static-host-mapping, "" none */
     char name[254];             /* in rekeyd's certificate, "" that of the URL */
     char user[65];              /* that the script runs as */
-    char router[65];            /* that the router's certificate must name, "" not known */
+    char router[254];           /* that the router's certificate must name, "" not known */
     char here[JN_SHIM_FILES][256]; /* "" not given */
     char there[JN_SHIM_FILES][160];
     unsigned tick_s, linger_s;  /* linger 0: as the script does by itself */

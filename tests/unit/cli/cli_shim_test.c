@@ -105,6 +105,8 @@ through_another_one(void **state)
     assert_int_equal(run.code, RK_CLI_FAILED);
     assert_string_equal(run.out, "");
     assert_non_null(strstr(run.err, "it does not know that word"));
+    ctl("shim remove --socket @ --json --through %s bad", "near");
+    assert_non_null(strstr(run.out, "{\"ok\":false,\"device\":\"bad\""));
 }
 
 static void
