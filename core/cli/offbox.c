@@ -238,7 +238,8 @@ is_known(const struct rk_junos_line *l)
 {
     static const char *const names[] = {
         "version", "groups", "apply-groups", "system", "chassis", "security", "interfaces", "protocols",
-        "routing-options", "event-options", "snmp", "vlans", "policy-options", "forwarding-options", "routing-instances",
+        "routing-options", "event-options", "snmp", "vlans", "policy-options", "forwarding-options",
+        "routing-instances",
         "class-of-service", "firewall", NULL};
 
     for (size_t i = 0; names[i]; i++)

@@ -406,8 +406,8 @@ static const struct {
     void (*run)(struct ctl_client *c, const struct rk_ask *ask);
 } commands[] = {
     {"status", do_status},   {"rotate", do_rotate}, {"explain", do_explain}, {"adopt", do_adopt},
-    {"history", do_history}, {"plugins", do_plugins}, {"enable", do_enable}, {"sources", do_sources}, {"reload", do_reload},
-    {"version", do_version},
+    {"history", do_history}, {"plugins", do_plugins}, {"enable", do_enable}, {"sources", do_sources},
+    {"reload", do_reload},   {"version", do_version},
     {"source-test", do_source}, {"peer-test", do_peer},
     {"discover", do_discover_device}, {"prepare", do_prepare_device},
 };

@@ -434,8 +434,8 @@ ctl_plugin_row(const struct host *h)
     static const char *const kinds[] = {"?", "source", "device", "channel"};
     uint32_t kind = h->hello.kind <= RK_CHANNEL ? h->hello.kind : 0;
 
-    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so so so so so}", "plugin", h->plugin, "kind", kinds[kind],
-                             "version", h->hello.version, "state", host_state(h), "pid",
+    return text_of(json_pack("{ss ss ss ss so sI so sI sI so so so so so so so}", "plugin", h->plugin,
+                             "kind", kinds[kind], "version", h->hello.version, "state", host_state(h), "pid",
                              h->pid > 0 ? json_integer(h->pid) : json_null(), "restarts", (json_int_t)h->restarts,
                              "instances", instances_of(h), "calls", (json_int_t)h->n_calls, "in_flight",
                              (json_int_t)sup_in_flight(h), "last_exit", text_or_null(h->last_exit), "caps",

@@ -546,7 +546,8 @@ dispatch_queue(struct inst *inst)
 {
     int64_t now_ns = rk_now_ns();
 
-    while (inst->ready && !blame_waits(inst) && inst->in_flight < calls_max(inst) && any_may(inst, now_ns) && may_ask(inst)) {
+    while (inst->ready && !blame_waits(inst) && inst->in_flight < calls_max(inst) && any_may(inst, now_ns) &&
+           may_ask(inst)) {
         struct batch *b = calloc(1, sizeof *b);
         int err = RK_E_NOMEM;
 

@@ -141,7 +141,8 @@ static void
 tells_of_a(void)
 {
     says("\nsae: SAE_A\n");
-    says("\n  kme-etsi14-alice.keequant.co:\n    plugin: etsi014\n    url: \"https://etsi14-alice.keequant.com:443\"\n");
+    says("\n  kme-etsi14-alice.keequant.co:\n    plugin: etsi014\n"
+         "    url: \"https://etsi14-alice.keequant.com:443\"\n");
     says("is /var/home/remote/certs/\n    cert: \"/etc/rekey/SAE_A.crt\"\n    key: \"file:/etc/rekey/SAE_A.key\"\n");
     says("# kme-ca was false");
     says("\n    ckn: offbox\n");
