@@ -206,7 +206,8 @@ holder_is_there(struct jn_device *d, struct rk_call *call, const char *holder, b
     if (!err && !nc_find(reply->root, "database-status-information"))
         err = RK_E_PROTOCOL;
     for (; !err && entry; entry = nc_next(entry))
-        *there |= nc_child_text(entry, "pid", pid, sizeof pid) && strcmp(pid, holder) == 0;
+        *there |= strcmp(holder, JN_HOLDER_ANY) == 0 ||
+                  (nc_child_text(entry, "pid", pid, sizeof pid) && strcmp(pid, holder) == 0);
     nc_reply_free(&reply);
     return err;
 }

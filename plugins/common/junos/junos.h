@@ -38,6 +38,8 @@ struct jn_options {
 
 struct jn_device;
 
+#define JN_HOLDER_ANY "*" /* holder: the session has an ID, which is not known: any in the router's list may be it */
+
 /* How requests get to a router.  One session of it at a time; an edit of a candidate is within one session. */
 struct jn_line {
     /* rpc - one request, over a session that is opened when need be; its nc_more may be left out.   rpc_here - over the

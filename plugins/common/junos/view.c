@@ -147,6 +147,8 @@ get_clock(struct ask *a)
     int err = jn_ask(a->d, a->call, "get-system-uptime-information", "<get-system-uptime-information/>", &reply);
 
     after_ms = unix_ms();
+    if (!err && reply->read_unix_ms)
+        before_ms = after_ms = reply->read_unix_ms;
     if (!err)
         err = unread(a, jn_clock_read(reply->root, &a->v->clock), "get-system-uptime-information");
     a->v->clock_offset_ms = a->v->clock.unix_s * 1000 + 500 - (before_ms + (after_ms - before_ms) / 2);

@@ -97,6 +97,7 @@ struct nc_reply {
     bool positive;               /* ok, commit-success, commit-check-success, load-success ... is there */
     unsigned n_errors, n_warnings; /* all that were there; the first NC_ERRORS_MAX are kept */
     bool repaired;               /* it was not well-formed and was read all the same */
+    int64_t read_unix_ms;        /* when the router said it, by this host's clock, Unix time; 0: just now */
     struct nc_error errors[NC_ERRORS_MAX];
 };
 

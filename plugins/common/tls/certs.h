@@ -77,5 +77,9 @@ int64_t rkp_cert_ends_s(const X509 *cert);
 /* rkp_cert_names - does the certificate have this ID as CN or as alternative name (DNS, URI, e-mail), byte for byte
  * thread: any.   blocks: never.   src: ETSI GS QKD 014 V1.1.1, 5.1 */
 bool rkp_cert_names(X509 *cert, const char *id);
+/* rkp_cert_each_name - call fn with each of these names, CN first; name[len] may hold anything
+ * thread: any.   blocks: never */
+typedef void rkp_name_fn(void *arg, const char *name, size_t len);
+void rkp_cert_each_name(X509 *cert, rkp_name_fn *fn, void *arg);
 
 #endif

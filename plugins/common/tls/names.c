@@ -5,46 +5,60 @@
 
 #include <string.h>
 
-static bool
-name_is(const ASN1_STRING *name, const char *id)
-{
-    return (size_t)ASN1_STRING_length(name) == strlen(id) && memcmp(ASN1_STRING_get0_data(name), id, strlen(id)) == 0;
-}
-
-static bool
-common_name_is(X509 *cert, const char *id)
+static void
+each_common_name(X509 *cert, rkp_name_fn *fn, void *arg)
 {
     const X509_NAME *subject = X509_get_subject_name(cert);
-    bool hit = false;
 
-    for (int at = -1; !hit && (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;) {
+    for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;) {
         unsigned char *utf8 = NULL;
         int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
 
-        hit = len >= 0 && (size_t)len == strlen(id) && memcmp(utf8, id, (size_t)len) == 0;
+        if (len >= 0)
+            fn(arg, (const char *)utf8, (size_t)len);
         OPENSSL_free(utf8);
     }
-    return hit;
 }
 
-static bool
-alternative_name_is(X509 *cert, const char *id)
+static void
+each_alternative_name(X509 *cert, rkp_name_fn *fn, void *arg)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-    bool hit = false;
 
-    for (int i = 0; !hit && i < sk_GENERAL_NAME_num(names); i++) {
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 
         if (name->type == GEN_DNS || name->type == GEN_URI || name->type == GEN_EMAIL)
-            hit = name_is(name->d.ia5, id);
+            fn(arg, (const char *)ASN1_STRING_get0_data(name->d.ia5), (size_t)ASN1_STRING_length(name->d.ia5));
     }
     GENERAL_NAMES_free(names);
-    return hit;
+}
+
+void
+rkp_cert_each_name(X509 *cert, rkp_name_fn *fn, void *arg)
+{
+    each_common_name(cert, fn, arg);
+    each_alternative_name(cert, fn, arg);
+}
+
+struct wanted {
+    const char *id;
+    bool hit;
+};
+
+static void
+compare(void *arg, const char *name, size_t len)
+{
+    struct wanted *w = arg;
+
+    w->hit |= len == strlen(w->id) && memcmp(name, w->id, len) == 0;
 }
 
 bool
 rkp_cert_names(X509 *cert, const char *id)
 {
-    return common_name_is(cert, id) || alternative_name_is(cert, id);
+    struct wanted w = {.id = id};
+
+    rkp_cert_each_name(cert, compare, &w);
+    return w.hit;
 }
