@@ -10,7 +10,9 @@
  *   load -> (check of abi, size, kind, opts) -> init(instance) ... calls ... fini(instance) -> exit
  *
  * One module may have many instances (one per device, KME or channel of the configuration).
- * A plugin has no global state, writes nothing to stdout or stderr, and starts no process or thread.
+ * A plugin has no global state, writes nothing to stdout or stderr, and starts no process or thread; but a device whose
+ * instances share one listener may keep that, and one thread for it with all signals blocked, from the first init to
+ * the last fini.
  */
 #ifndef REKEY_PLUGIN_H
 #define REKEY_PLUGIN_H

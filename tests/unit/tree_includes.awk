@@ -16,8 +16,9 @@ BEGIN {
     only["ltdl.h"] = "core/host"
     only["sqlite3.h"] = "core/daemon"
     only["openssl/"] = "core/host plugins/source/etsi014 plugins/common/tls plugins/common/https " \
-                       "plugins/channel/peer contrib"
-    only["event2/"] = "core/daemon plugins/common/https plugins/channel/peer contrib"
+                       "plugins/channel/peer plugins/device/junos-event contrib"
+    only["event2/"] = "core/daemon plugins/common/https plugins/channel/peer " \
+                      "plugins/device/junos-event contrib"
     only["event.h"] = "core/daemon contrib"
     only["curl/"] = "plugins"
     only["libmnl/"] = "plugins"
