@@ -67,7 +67,8 @@ enum box_end {
     BOX_LOCKED,      /* somebody else has the lock */
     BOX_REFUSED,     /* a load is refused, naming box.refused */
     BOX_SILENT,      /* it is committed, and the script hears nothing */
-    BOX_KILLED,      /* the script is killed before it commits, and starts again */
+    BOX_KILLED,      /* the script gives it up before it commits, and asks again */
+    BOX_BESIDE,      /* another run asks some times, before the one that has it commits */
     BOX_KILLED_LATE, /* behind its commit */
     BOX_MUTE,        /* it reports nothing, and asks no more */
     BOX_NOT_BEGUN,
@@ -84,6 +85,7 @@ struct box {
     int wait_ms;
     const char *mka;      /* what MKA shows; NULL: nothing */
     char mode[16];        /* of the last edit */
+    json_t *late;         /* BOX_BESIDE: the edit; NULL: none, or it is done */
     bool stop, dry;       /* dry: it has no facts of its own with an ask */
 };
 

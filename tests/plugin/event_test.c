@@ -155,7 +155,7 @@ test_what_is_used(void **state)
     pthread_mutex_lock(&box.lock);
     box.mka = mka;
     pthread_mutex_unlock(&box.lock);
-    r->d.kept.call = NULL;
+    r->d.kept.read_ms = 0;
     pthread_mutex_lock(&r->hub->lock);
     r->epoch++; /* what is known is of before */
     pthread_mutex_unlock(&r->hub->lock);
@@ -251,6 +251,17 @@ test_killed_before_the_commit(void **state)
     assert_int_equal(commits(), 0);
     IS(stage("k1"), RK_OK);
     assert_int_equal(commits(), 1);
+}
+
+/* As the script on another routing engine, which knows nothing of this one. */
+static void
+test_another_run_beside_it(void **state)
+{
+    (void)state;
+    box_end(BOX_BESIDE);
+    IS(stage("k1"), RK_OK);
+    assert_int_equal(commits(), 1);
+    assert_null(box.late);
 }
 
 static void
@@ -369,7 +380,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(a_key_gets_there), T(the_one_before_is_kept), T(what_is_used), T(a_lock_is_not_broken),
         T(a_refused_link_alone), T(not_begun_is_not_done), T(committed_and_not_heard), T(killed_behind_the_commit),
-        T(killed_before_the_commit), T(given_and_never_reported), T(words_that_contradict), T(facts_are_looked_for),
+        T(killed_before_the_commit), T(another_run_beside_it), T(given_and_never_reported), T(words_that_contradict), T(facts_are_looked_for),
         T(between_ticks),
         cmocka_unit_test_teardown(test_a_chain, teardown),
     };

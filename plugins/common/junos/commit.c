@@ -221,7 +221,7 @@ look(struct jn_device *d, struct rk_call *call, const char *txn, const char *hol
     *gone = false;
     if (in_history(d, call, txn, &there) != RK_OK)
         return false;
-    if (there || !holder[0] || holder_is_there(d, call, holder, &busy) != RK_OK || busy)
+    if (there || !holder[0] || holder_is_there(d, call, holder, &busy) != RK_OK || busy || jn_now_ms() < d->taken_ms)
         return there;
     *gone = in_history(d, call, txn, &there) == RK_OK && !there; /* it may have ended in between */
     return there;

@@ -92,6 +92,7 @@ struct jn_device {
     const struct jn_line *line;
     void *session;            /* the line's; NULL: none is open */
     char holder[32];          /* what the router calls that session in its lists; "" not told */
+    int64_t taken_ms;         /* until then an edit without an answer may still be begun by who took it; monotonic */
     char model[64], release[64], host_name[65]; /* "" not known (facts of the session) */
     bool known;               /* they were asked for */
     bool no_revision;         /* keep.c: it does not tell what revision is committed (this session) */

@@ -191,6 +191,7 @@ committed(struct je_router *r, struct rk_call *call, const struct je_work *w, in
     if (w->state == JE_WAITS)
         return host->fail(call, canceled ? RK_E_CANCELED : RK_E_TIMEOUT, "%s has not asked %s: nothing was changed",
                           r->router, canceled ? "until the call was given up" : "in time");
+    r->d.taken_ms = w->state == JE_LOST && w->beside ? w->deadline_ms : 0;
     if (w->state == JE_LOST)
         return unknown(r, call, "it has asked again without a report on the change");
     if (w->state == JE_GIVEN)

@@ -182,6 +182,7 @@ give(struct je_router *r, struct rkp_conn *c)
         return;
     }
     r->work->state = JE_GIVEN;
+    strcpy(r->work->run, r->run);
     if (r->work->edit)
         r->epoch++;
 }
@@ -282,11 +283,12 @@ supersede(struct je_router *r)
 
 /* A script that asks has no work any more: what was given out and not reported is lost. */
 static void
-lose(struct je_router *r)
+lose(struct je_router *r, const char *run)
 {
     if (!r->work || r->work->state != JE_GIVEN)
         return;
     r->work->state = JE_LOST;
+    r->work->beside = strcmp(r->work->run, run) != 0;
     if (r->work->edit)
         r->epoch++;
     wake_call(r);
@@ -327,7 +329,7 @@ take_ask(struct je_hub *h, struct rkp_conn *c, const struct je_body *b)
         return;
     }
     supersede(r);
-    lose(r);
+    lose(r, b->run);
     note(r, b, now_ms);
     put_facts(r, b, now_ms);
     if (is_seen(r, now_ms)) {

@@ -67,6 +67,9 @@ struct je_work {
     const char *need;        /* of a look: the request that it is for; borrowed */
     int64_t deadline_ms;     /* nothing is waited for beyond it, monotonic */
     enum je_state state;
+    char run[JE_ID_LEN + 1]; /* that it was given to */
+    bool beside;             /* JE_LOST, and another run asked: the one that has it may still be at work, on another
+                              * routing engine */
     struct je_body report;   /* owned; its facts were taken */
 };
 
