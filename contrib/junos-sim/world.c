@@ -264,11 +264,12 @@ log_port(struct sim_port *p, int64_t now)
 {
     static const char *const words[] = {"unsecured", "primary", "preceding", "fallback", "suspended"};
     enum mka_state state = mka_state_of(&p->mka, now);
+    const char *ckn = p->mka.latest.there ? p->mka.latest.by.ckn : "";
 
-    if (state != p->logged)
-        rk_log(RK_LOG_INFO, "ev=mka box=%s port=%s state=%s ckn=%.16s", p->box->name, p->name, words[state],
-               p->mka.latest.there ? p->mka.latest.by.ckn : "");
+    if (state != p->logged || strcmp(ckn, p->logged_ckn) != 0)
+        rk_log(RK_LOG_INFO, "ev=mka box=%s port=%s state=%s ckn=%.16s", p->box->name, p->name, words[state], ckn);
     p->logged = state;
+    snprintf(p->logged_ckn, sizeof p->logged_ckn, "%s", ckn);
     if (strcmp(p->mka.unknown, p->logged_unknown) != 0) {
         memcpy(p->logged_unknown, p->mka.unknown, sizeof p->logged_unknown);
         rk_log(RK_LOG_INFO, "ev=syslog box=%s DOT1XD_MACSEC_SC_UNKNOWN_CAK_ERR: intf: %s received CKN %s is unknown",

@@ -34,7 +34,7 @@ struct sim_port {
     char description[LLDP_TEXT_MAX]; /* as configured */
     struct lldp_port lldp;
     int64_t moved_ms;            /* when the link came or went last */
-    char logged_unknown[MKA_CKN_MAX + 1];
+    char logged_unknown[MKA_CKN_MAX + 1], logged_ckn[MKA_CKN_MAX + 1];
     enum mka_state logged;
     struct mka_port mka;
 };
