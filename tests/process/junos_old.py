@@ -25,8 +25,9 @@ class Lab(rig.World):
         return "CA%d" % (self.lab.routers[router].ports.index(port) + 1)
 
 
-def set_up(w):
-    w.rig = rig.Rig(plugins=junos_rig.PLUGINS + ("etsi014", "lldp"))
+def lay_out(w, *plugins):
+    """The site, its router "ours", the script's router "theirs", and the cables; nothing runs yet."""
+    w.rig = rig.Rig(plugins=plugins + ("etsi014", "lldp"))
     w.lab = junos_rig.Lab(w.rig)
     w.kmes = rig.KmePair(w.rig)
     w.kmes.start()
@@ -44,10 +45,18 @@ def set_up(w):
             w.lab.routers[router].lines.append("set interfaces %s description \"%s\"" % (port, TEXT))
     for name in ("ours", "theirs"):
         w.lab.routers[name].lines.append("set protocols lldp interface all")
-    w.lab.start()
-    w.lab.routers["ours"].device(w.a, ckn="offbox")
+
+
+def scripts(w):
     w.lead, w.follow = (Script(w.lab, w.kmes, w.lab.link_ports[link][1], master=link == FOLLOWS,
                                ca=w.ca_of(*w.lab.link_ports[link][1])) for link in (FOLLOWS, LEADS))
+
+
+def set_up(w):
+    lay_out(w, *junos_rig.PLUGINS)
+    w.lab.start()
+    w.lab.routers["ours"].device(w.a, ckn="offbox")
+    scripts(w)
     w.a.save()
     w.a.start()
 
@@ -255,4 +264,5 @@ def main():
         w.close()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
