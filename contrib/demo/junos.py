@@ -1,11 +1,12 @@
 """junos: two sites, two KMEs, two simulated routers with two links, whose keys change all the time; a live table, and one
 line of sums at the end.
 
-    junos.py BUILD SECONDS CHANNEL [FOLDER]
+    junos.py BUILD SECONDS CHANNEL [--shim] [FOLDER]
 
-Run by contrib/demo/run --junos.  CHANNEL: spool, peer (HTTPS), or lldp, where the routers themselves show and hear the
-records, in the commits that bring the keys.  FOLDER: where logs and configuration are left.  Exit status 1 when MKA was unsecured or
-frames could have gone in clear for a moment, or nothing rotated.
+Run by contrib/demo/run --junos, and --shim: then nobody reaches the routers, which ask by themselves (rekey-shim.py).
+CHANNEL: spool, peer (HTTPS), or lldp, where the routers themselves show and hear the records, in the commits that bring
+the keys.  FOLDER: where logs and configuration are left.  Exit status 1 when MKA was unsecured or frames could have gone
+in clear for a moment, or nothing rotated.
 """
 import os
 import shutil
@@ -19,9 +20,12 @@ sys.path.insert(0, os.path.join(TOP, "tests", "process"))
 import junos_rig  # noqa: E402
 import peer_sites  # noqa: E402
 import rig  # noqa: E402
+import shim_sites  # noqa: E402
 
 LINKS = ("link-1", "link-2")
 LLDP = ("interface all", "port-id-subtype interface-name", "advertisement-interval 5", "transmit-delay 1")
+WAYS = {False: ("NETCONF over SSH", "junos-netconf"), True: ("asking by rekey-shim.py over HTTPS", "junos-event")}
+TICK_S = 4
 HEAD = "%6s  %-8s %-7s %-6s %-9s %-18s %-18s %6s %9s %7s %9s" % (
     "time", "router", "link", "role", "MKA", "CKN", "fallback CKN", "age", "rotations", "commits", "unsecured")
 
@@ -41,7 +45,7 @@ def use(channel, sites, kmes):
         site.conf["channels"]["box"] = box
 
 
-def set_up(r, channel):
+def set_up(r, channel, shim):
     lab, kmes = junos_rig.Lab(r, hello="100ms", commit="200ms"), rig.KmePair(r)
     kmes.start()
     a, b = r.pair(kmes.source, link="none")
@@ -61,10 +65,16 @@ def set_up(r, channel):
             site.link(link, device=names[site.name], interface=port, source="keys", channel="box", interval="3s",
                       **{"peer-sae": other.sae})
     lab.start()
+    ticks = shim_sites.Ticks(lab, TICK_S) if shim else None
     for site in (a, b):
-        lab.routers[names[site.name]].device(site)
+        if shim:
+            ticks.device(site, names[site.name])
+        else:
+            lab.routers[names[site.name]].device(site)
         site.save()
         site.start()
+    if shim:
+        ticks.start()
     for site in (a, b):
         for link in LINKS:
             site.wait_end(link, lambda e: e["rotations"] >= 1, "a first key")
@@ -95,14 +105,15 @@ def sums(lab, sites, first):
     return 0 if done > 0 and not any(bad.values()) and not any(box["violations"] for box in boxes) else 1
 
 
-def main(seconds, channel, keep):
+def main(seconds, channel, shim, keep):
     os.umask(0o077)
-    with rig.Rig(plugins=junos_rig.PLUGINS + ("etsi014", channel)) as r:
+    way, plugin = WAYS[shim]
+    with rig.Rig(plugins=(plugin, "spool", "static", "etsi014", channel)) as r:
         try:
             begin = time.monotonic()
-            lab, sites, names = set_up(r, channel)
-            print("two sites are up (simulated Junos routers, NETCONF over SSH, MKA with GCM-AES-256, channel %s), first "
-                  "keys in use after %.1f s" % (channel, time.monotonic() - begin), flush=True)
+            lab, sites, names = set_up(r, channel, shim)
+            print("two sites are up (simulated Junos routers, %s, MKA with GCM-AES-256, channel %s), first keys in use "
+                  "after %.1f s" % (way, channel, time.monotonic() - begin), flush=True)
             begin, line = time.monotonic(), 0
             first = sum(row["rotations"] for row in sites[0].status()["links"])
             while time.monotonic() - begin < seconds:
@@ -124,6 +135,8 @@ def main(seconds, channel, keep):
 
 
 try:
-    sys.exit(main(int(sys.argv[2]), sys.argv[3], sys.argv[4] if len(sys.argv) > 4 else None))
+    more = sys.argv[4:]
+    folders = [word for word in more if word != "--shim"]
+    sys.exit(main(int(sys.argv[2]), sys.argv[3], "--shim" in more, folders[0] if folders else None))
 except (rig.Failed, rig.Skip) as why:
     sys.exit("demo: %s" % why)
