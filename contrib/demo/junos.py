@@ -1,12 +1,12 @@
-"""junos: two sites, two KMEs, two simulated routers with two links, whose keys change all the time; a live table, and one
-line of sums at the end.
+"""junos: two sites, two KMEs, two simulated routers with two links, whose keys change all the time; a live table, and
+one line of sums at the end.
 
     junos.py BUILD SECONDS CHANNEL [--shim] [FOLDER]
 
 Run by contrib/demo/run --junos, and --shim: then nobody reaches the routers, which ask by themselves (rekey-shim.py).
 CHANNEL: spool, peer (HTTPS), or lldp, where the routers themselves show and hear the records, in the commits that bring
-the keys.  FOLDER: where logs and configuration are left.  Exit status 1 when MKA was unsecured or frames could have gone
-in clear for a moment, or nothing rotated.
+the keys.  FOLDER: where logs and configuration are left.  Exit status 1 when MKA was unsecured or frames could have
+gone in clear for a moment, or nothing rotated.
 """
 import os
 import shutil

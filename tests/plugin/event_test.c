@@ -380,7 +380,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(a_key_gets_there), T(the_one_before_is_kept), T(what_is_used), T(a_lock_is_not_broken),
         T(a_refused_link_alone), T(not_begun_is_not_done), T(committed_and_not_heard), T(killed_behind_the_commit),
-        T(killed_before_the_commit), T(another_run_beside_it), T(given_and_never_reported), T(words_that_contradict), T(facts_are_looked_for),
+        T(killed_before_the_commit), T(another_run_beside_it), T(given_and_never_reported),
+        T(words_that_contradict), T(facts_are_looked_for),
         T(between_ticks),
         cmocka_unit_test_teardown(test_a_chain, teardown),
     };

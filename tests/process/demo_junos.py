@@ -44,7 +44,8 @@ def runs():
     rig.need_file(rig.PLUGINS + "/junos-netconf.so")
     rig.need_file(rig.PLUGINS + "/etsi014.so")
     rig.need_file(rig.KME)
-    demos = [(begin(rig.BUILD, "lldp"), "NETCONF over SSH"), (begin(rig.BUILD, "spool", "--shim"), "asking by rekey-shim.py")]
+    demos = [(begin(rig.BUILD, "lldp"), "NETCONF over SSH"),
+             (begin(rig.BUILD, "spool", "--shim"), "asking by rekey-shim.py")]
     try:
         for demo, way in demos:
             check(demo, way)

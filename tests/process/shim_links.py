@@ -1,5 +1,6 @@
-# shim_links.py - a router that asks by itself, and at the other end of its links one that rekeyd reaches over NETCONF, or
-# one that the old script drives: both ends use the same keys.  When it stops asking, that is an alarm within three ticks.
+# shim_links.py - a router that asks by itself, and at the other end of its links one that rekeyd reaches over NETCONF,
+# or one that the old script drives: both ends use the same keys.  When it stops asking, that is an alarm within three
+# ticks.
 import sys
 import time
 
@@ -56,7 +57,8 @@ def to_old_script(w):
     for link in junos_old.LINKS:
         ckn = junos_old.same_key(w, link)
         expect(ckn == junos_old.PREFIX + w.a.end(link)["key_id"].replace("-", ""), "%s: %s", link, ckn)
-        expect(not {"UNPROVED", "SPLIT", "FOREIGN", "DEVICE", "NO-PEER"} & set(w.a.end(link)["alarms"]), "%s", w.a.end(link))
+        expect(not {"UNPROVED", "SPLIT", "FOREIGN", "DEVICE", "NO-PEER"} & set(w.a.end(link)["alarms"]), "%s",
+               w.a.end(link))
     expect(w.a.end(junos_old.LEADS)["class"] == "E", "the class: %s", w.a.end(junos_old.LEADS))
     w.lab.check()
 
@@ -83,7 +85,8 @@ def stops_asking(w):
         took_s = time.monotonic() - began
         print("# %s: the alarm came after %.1f ticks" % (name, took_s / TICK_S))
         expect(took_s <= AWAY_TICKS * TICK_S + SLACK_S, "it took %.1f s", took_s)
-        expect("%s has not asked for" % name in text and "event-options" in text and what, "no remedy: %s; %s", text, what)
+        expect("%s has not asked for" % name in text and "event-options" in text and what, "no remedy: %s; %s",
+               text, what)
     expect(key_id and w.a.end(MIXED)["key_id"], "it has no key any more: %s", w.a.end(MIXED))
     for router in routers:
         router.off = False

@@ -30,8 +30,10 @@ TIMED = {"interval": "8s", "start-lead": "5s"}
 # keying, options of the routers of both sites (mx: two routing engines), options of the links
 PAIRS = [("pre-shared-key", {"like": "mx"}, {"like": "acx-evo"}, {"interval": "1s"})]
 if LONG:
-    PAIRS = [(*PAIRS[0][:3], {"interval": "3s"}), ("pre-shared-key", {"like": "acx-evo"}, {"like": "mx"}, {"interval": "3s"}),
-             ("pre-shared-key", EX, EX, {"interval": "3s"}), ("key-chain", {"like": "mx", "zone": "Asia/Kolkata"}, {}, TIMED)]
+    PAIRS = [(*PAIRS[0][:3], {"interval": "3s"}),
+             ("pre-shared-key", {"like": "acx-evo"}, {"like": "mx"}, {"interval": "3s"}),
+             ("pre-shared-key", EX, EX, {"interval": "3s"}),
+             ("key-chain", {"like": "mx", "zone": "Asia/Kolkata"}, {}, TIMED)]
 TELL_S = 60
 
 
@@ -110,8 +112,8 @@ def check_row(w, record, link, row):
             if found is committed and w.lab.routers[router].keying == "key-chain":
                 continue  # the record has no keys of chains, which begin by themselves
             expect(at in found, "%s: %s was never %s at %s", link, row["key_id"], what, router)
-            expect(found[at] <= row["time_unix_ms"], "%s: %s was %s at %s %d ms after it was done", link, row["key_id"], what,
-                   router, found[at] - row["time_unix_ms"])
+            expect(found[at] <= row["time_unix_ms"], "%s: %s was %s at %s %d ms after it was done", link, row["key_id"],
+                   what, router, found[at] - row["time_unix_ms"])
 
 
 def confirmed(w):
@@ -268,8 +270,8 @@ def tell(w, began, done, played):
     state = w.lab.state()
     ports = [port for box in state.values() for port in box["ports"].values()]
     print("# %d s: %d rotations of %d links (least %d); %d commits; runs by exit code: %s" % (
-        time.monotonic() - began, sum(n for (site, _), n in done.items() if site == "A"), len(w.links), min(done.values()),
-        sum(box["commits"] for box in state.values()), dict(w.ticks.codes())))
+        time.monotonic() - began, sum(n for (site, _), n in done.items() if site == "A"), len(w.links),
+        min(done.values()), sum(box["commits"] for box in state.values()), dict(w.ticks.codes())))
     print("# unsecured, in clear, lost: %s ms; %d violations; %s" % (
         ", ".join("%d" % sum(p[word + "_ms"] for p in ports) for word in ("unsecured", "clear", "lost")),
         sum(box["violations"] for box in state.values()), dict(played)))

@@ -1,5 +1,6 @@
-# shim_marker.py - keys pass through rekey-shim.py on routers that ask by themselves: none is in arguments, environments,
-# files, logs or tracebacks of the script, of what it starts, or of rekeyd; also when it is killed, and when commits fail.
+# shim_marker.py - keys pass through rekey-shim.py on routers that ask by themselves: none is in arguments,
+# environments, files, logs or tracebacks of the script, of what it starts, or of rekeyd; also when it is killed, and when
+# commits fail.
 import glob
 import os
 import sys

@@ -1,5 +1,5 @@
-# shim_sites.py - sites whose routers ask by themselves: listeners of plugin junos-event, and what event-options do on each
-# router of junos-sim: a run of rekey-shim.py each tick, a process of its own.  On top of shim_rig.py and junos_rig.py.
+# shim_sites.py - sites whose routers ask by themselves: listeners of plugin junos-event, and what event-options do on
+# each router of junos-sim: a run of rekey-shim.py each tick, a process of its own.  On top of shim_rig.py and junos_rig.py.
 import collections
 import datetime
 import hashlib
@@ -53,7 +53,8 @@ class Router(shim_rig.Box):
         usual = {"tick": self.ticks.tick_s, "linger": self.ticks.linger_s}
         with open(self.log_path, "ab") as out:
             run = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *self.words(**dict(usual, **options))],
-                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.environment(), cwd=self.dir)
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.environment(),
+                                   cwd=self.dir)
         run.kill_at = time.monotonic() + kill_s if kill_s else None
         run.unfit = self.unfit
         with self.lock:
@@ -79,8 +80,8 @@ class Router(shim_rig.Box):
             if code is None:
                 continue
             self.codes[code] += 1
-            expect(code in (DONE, TEMPORARY, KILLED) or (code == CONFIG and run.unfit), "%s: a run ended with %s", self.name,
-                   code)
+            expect(code in (DONE, TEMPORARY, KILLED) or (code == CONFIG and run.unfit), "%s: a run ended with %s",
+                   self.name, code)
             with self.lock:
                 self.runs.remove(run)
 
