@@ -7,6 +7,7 @@
 #include "shim.h"
 
 #include "../../common/junos/sealed.h"
+#include "../../common/junos/shim_set.h"
 
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -101,6 +102,19 @@ neighbours(void *inst, struct rk_call *call, const char *const *ifaces, size_t n
     return err;
 }
 
+#define TICK_MIN_S 60 /* a router's timer has no shorter interval */
+
+/* The router is not reached from here, so what it needs is printed. */
+static int
+prepare(void *inst, struct rk_call *call, const struct rk_prepare *want, rk_line_fn *line, void *arg)
+{
+    const struct je_router *r = inst;
+    unsigned tick_s = (unsigned)(r->tick_ms / 1000);
+    const struct jn_shim_own own = {.router = r->router, .tick_s = tick_s > TICK_MIN_S ? tick_s : TICK_MIN_S};
+
+    return jn_shim_print(r->d.host, call, &own, want, line, arg);
+}
+
 /* Nothing is open that is to be kept alive; but certificates may have changed. */
 static int
 tend(void *inst, struct rk_call *call)
@@ -115,6 +129,7 @@ static const struct rk_device_ops ops = {
     .observe = observe,
     .tend = tend,
     .discover = discover,
+    .prepare = prepare,
     .neighbours = neighbours,
 };
 
