@@ -34,14 +34,15 @@ why_lost(const struct rk_end *e)
 
 /* Nothing is in use.  When the device still holds the key, for receive or with used-up packet numbers, it stays as the
  * previous one: the peer may transmit on it until the next rotation is done, and then it is removed as any other.
- * A CAK before it that the device still has is in use again instead. */
+ * A CAK before it that the device still has is in use again instead, unless an operator's key is. */
 static void
 lose_cur(struct step *s, const struct rk_seen *seen)
 {
     struct rk_end *e = s->e;
     struct rk_durable *d = &e->d;
+    bool other = seen->state & RK_IF_OTHER;
 
-    if (rk_of(e)->cak && (seen->prev & RK_HELD_RX) && d->prev_seq < d->cur_seq) { /* else it was given up */
+    if (rk_of(e)->cak && !other && (seen->prev & RK_HELD_RX) && d->prev_seq < d->cur_seq) { /* else it was given up */
         rk_end_go_back(d);
     } else {
         if (seen->cur || !seen->prev) {
@@ -51,8 +52,8 @@ lose_cur(struct step *s, const struct rk_seen *seen)
         d->cur[0] = '\0';
         d->cur_seq = 0;
     }
-    e->want = !(seen->state & RK_IF_OTHER);
-    if (seen->state & RK_IF_OTHER)
+    e->want = !other;
+    if (other)
         d->flags |= RK_DF_HELD;
     rk_end_remember(s, RK_E_NOKEY, why_lost(e));
     rk_end_note(s, d->flags & RK_DF_HELD ? "held" : "lost", "");

@@ -728,6 +728,37 @@ operators_key(void **state)
     }
 }
 
+/* The operator's key took the place of the current one beside the previous one: that is not in use again, and one word
+ * of the operator is enough. */
+static void
+operators_key_beside_previous(void **state)
+{
+    static const uint32_t classes[] = {RK_CLASS_B, RK_CLASS_C, RK_CLASS_E};
+    const struct seen other = {.prev = RK_HELD_RX, .state = RK_IF_OTHER, .foreign = 1};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        idle(&f, classes[i], M);
+        strcpy(f.e.d.prev, "k3");
+        f.e.d.prev_seq = 3;
+        tick_at(&f, f.e.verify_at_ns);
+        looks(&f, other);
+        assert_string_equal(f.todo.note, "held");
+        assert_string_equal(f.e.d.cur, "");
+        assert_string_equal(f.e.d.prev, "k3");
+        happens(&f, RK_EV_DONE);
+        while (f.e.state == RK_ST_OBSERVE)
+            looks(&f, other);
+        happens(&f, RK_EV_ADOPT);
+        happens(&f, RK_EV_DONE);
+        if (f.e.state == RK_ST_OBSERVE)
+            looks(&f, other);
+        assert_int_equal(f.e.d.flags, RK_DF_SWEEP);
+        assert_int_equal(f.e.state, RK_ST_J_INTENT);
+    }
+}
+
 /* A slave with an operator's key takes no offer; when the operator takes it away again, all goes on. */
 static void
 operators_key_at_slave(void **state)
@@ -984,6 +1015,7 @@ main(void)
         cmocka_unit_test(class_as_seen),
         cmocka_unit_test(words),
         cmocka_unit_test(operators_key),
+        cmocka_unit_test(operators_key_beside_previous),
         cmocka_unit_test(operators_key_at_slave),
         cmocka_unit_test(new_link),
         cmocka_unit_test(sweep),
