@@ -126,7 +126,6 @@ reserve(struct rkp_conn *c, const struct rkp_head *head)
         return 503;
     s->bodies += head->body_len;
     c->reserved = head->body_len;
-    bufferevent_setwatermark(c->bev, EV_READ, 0, head->len + head->body_len);
     return 200;
 }
 
@@ -145,7 +144,6 @@ hand_over(struct rkp_conn *c, const struct rkp_head *head)
     (void)evbuffer_remove(in, body, head->body_len);
     body[head->body_len] = '\0';
     rkp_conn_release(c);
-    bufferevent_setwatermark(c->bev, EV_READ, 0, RKP_HEAD_MAX);
     c->closing = head->close;
     c->asked = true;
     conf->request(conf->arg, c, head, body);
@@ -171,11 +169,19 @@ take_request(struct rkp_conn *c)
         hand_over(c, &head);
 }
 
+/* Each call brings a TLS record at most, so what comes in is as good as bounded by what take_request wants.  A watermark
+ * would leave a part of a record with OpenSSL, where no event on the socket tells of it. */
 void
 rkp_conn_read(struct rkp_conn *c)
 {
-    if (!c->open || c->writing || c->closing || c->asked ||
-        evbuffer_get_length(bufferevent_get_input(c->bev)) == 0)
+    size_t len = evbuffer_get_length(bufferevent_get_input(c->bev));
+
+    if (c->writing || c->asked) { /* one at a time: what is sent ahead waits in the kernel */
+        if (len > RKP_HEAD_MAX)
+            (void)bufferevent_disable(c->bev, EV_READ);
+        return;
+    }
+    if (!c->open || c->closing || len == 0)
         return;
     if (!c->started)
         rkp_conn_deadline(c, REQUEST_MS);

@@ -189,6 +189,7 @@ on_written(struct bufferevent *bev, void *arg)
         return;
     }
     c->writing = c->started = false;
+    (void)bufferevent_enable(c->bev, EV_READ);
     rkp_conn_deadline(c, c->server->conf.idle_ms);
     rkp_conn_read(c);
 }
@@ -251,7 +252,6 @@ begin_tls(struct rkp_conn *c, evutil_socket_t fd)
         return false;
     }
     bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
-    bufferevent_setwatermark(c->bev, EV_READ, 0, RKP_HEAD_MAX);
     return bufferevent_enable(c->bev, EV_READ | EV_WRITE) == 0;
 }
 
