@@ -268,7 +268,7 @@ rk_on_observed(struct step *s)
         return;
     }
     rk_end_alarm(e, RK_ALARM_DEVICE, false);
-    rk_end_alarm(e, RK_ALARM_FOREIGN, seen->foreign > 0);
+    rk_end_alarm(e, RK_ALARM_FOREIGN, seen->foreign > 0 || ((e->d.flags & RK_DF_HELD) && (seen->state & RK_IF_OTHER)));
     rk_end_alarm(e, RK_ALARM_UNPROTECTED, !(seen->state & RK_IF_PROTECTED));
     if (!rk_copy(e->facts, sizeof e->facts, seen->facts))
         rk_end_remember(s, RK_E_CONTRACT, "the device's facts are too long");

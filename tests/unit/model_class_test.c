@@ -759,6 +759,28 @@ operators_key_beside_previous(void **state)
     }
 }
 
+/* A key that the device cannot tell from rekeyd's own, but for its name, is an operator's, too. */
+static void
+operators_key_alarm(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    idle(&f, RK_CLASS_B, M);
+    tick_at(&f, f.e.verify_at_ns);
+    looks(&f, (struct seen){.state = RK_IF_OTHER});
+    assert_true(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_FOREIGN);
+    happens(&f, RK_EV_DONE);
+    while (f.e.state == RK_ST_OBSERVE)
+        looks(&f, (struct seen){.state = RK_IF_OTHER});
+    tick_at(&f, f.e.verify_at_ns);
+    looks(&f, (struct seen){.state = RK_IF_OTHER});
+    assert_true(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_FOREIGN);
+    tick_at(&f, f.e.verify_at_ns);
+    looks(&f, (struct seen){.state = 0}); /* it was taken away */
+    assert_false(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_FOREIGN);
+}
+
 /* A slave with an operator's key takes no offer; when the operator takes it away again, all goes on. */
 static void
 operators_key_at_slave(void **state)
@@ -1016,6 +1038,7 @@ main(void)
         cmocka_unit_test(words),
         cmocka_unit_test(operators_key),
         cmocka_unit_test(operators_key_beside_previous),
+        cmocka_unit_test(operators_key_alarm),
         cmocka_unit_test(operators_key_at_slave),
         cmocka_unit_test(new_link),
         cmocka_unit_test(sweep),
