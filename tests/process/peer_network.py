@@ -1,6 +1,7 @@
 # peer_network.py - the channel "peer" between two rekeyd: rotations, rekeyctl peer test, restarts, a network that is
 # cut or loses what it carries.
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import rig  # noqa: E402
 from peer_sites import LINK  # noqa: E402
 from rig import expect  # noqa: E402
 
+LONG = os.environ.get("REKEY_LONG") == "1"
 HEALS_S = 5
 
 
@@ -89,12 +91,15 @@ def restarts(w):
 
 def cut(w):
     """Nothing is passed on for three request timeouts and more: from then on each end is in its pause between tries,
-    which is as long after ten minutes as after ten seconds.  Rotations go on within seconds of the end."""
+    which is as long after ten minutes as after ten seconds.  Rotations go on within seconds of the end.
+    REKEY_LONG=1: it is cut for ten minutes."""
     for proxy in (w.to_a, w.to_b):
         proxy.forwards = False
     for site in (w.a, w.b):
         site.wait_log("ev=peer peer=SAE_. .*res=away")
     w.a.wait_alarm(LINK, "NO-PEER")
+    if LONG:
+        time.sleep(600)
     before = {site: len(site.log()) for site in (w.a, w.b)}
     begun = time.monotonic()
     for proxy in (w.to_a, w.to_b):
