@@ -281,33 +281,47 @@ def router_skew(folder, commit, interval):
         (junos.quantile(r["skew"], 0.99), max(r["skew"], default=0), len(r["skew"]), r["commits"]))
 
 
+def router_turn(folder):
+    """One after the other: rekeyd at a few rotations a second, and as many as it can, and the script's three ways."""
+    def lab():
+        return junos.Lab(folder, 20, 10, "20ms")
+    with lab() as x:
+        few = junos.run(x, "2s", "10s", RUN_S)
+    with lab() as x:
+        most = junos.run(x, "100ms", "200ms", RUN_S)
+    others = []
+    for how in ("each", "pool", "bare"):
+        with lab() as x:
+            others.append(junos.script(x, how, RUN_S, 10))
+    return (few, most, others) if few and most else None
+
+
+def router_row(name, turns):
+    row(name, "%.0f us" % statistics.median(r["all"] for r in turns),
+        "%s; %.0f/s, %.2f commits a rotation" % (
+            ", ".join("%s %.0f" % (n, statistics.median(r["us"][n] for r in turns))
+                      for n in sorted(turns[0]["us"], reverse=True)),
+            statistics.median(r["rate"] for r in turns), statistics.median(r["commits"] for r in turns)))
+
+
 def router_others(folder):
     title("a script with ncclient in turns with rekeyd, 20 routers, 10 links each: processor time of a rotation")
     if not junos.python():
         row("ncclient", "-", "python3-ncclient is not there: contrib/install-deps installs it")
         return
-    turns = []
-    for _ in range(PAIRS):
-        with junos.Lab(folder, 20, 10, "20ms") as lab:
-            ours = junos.run(lab, "2s", "10s", RUN_S)
-        with junos.Lab(folder, 20, 10, "20ms") as lab:
-            each = junos.script(lab, "each", RUN_S, 10)
-        with junos.Lab(folder, 20, 10, "20ms") as lab:
-            pool = junos.script(lab, "pool", RUN_S, 10)
-        with junos.Lab(folder, 20, 10, "20ms") as lab:
-            bare = junos.script(lab, "bare", RUN_S, 10)
-        if ours:
-            turns.append((ours["all"], each[0], pool[0], bare[0], ours["us"]))
+    turns = [t for t in (router_turn(folder) for _ in range(PAIRS)) if t]
     if not turns:
         row("rekeyd", "-", "not all links got their first key in time")
         return
-    row("rekeyd", "%.0f us" % statistics.median(t[0] for t in turns),
-        ", ".join("%s %.0f" % (n, statistics.median(t[4][n] for t in turns))
-                  for n in sorted(turns[0][4], reverse=True)))
-    for i, name in ((1, "a commit for each rotation, 10 threads"), (2, "one commit for all links of a router"),
-                    (3, "the same, not read back")):
-        row(name, "%.0f us" % statistics.median(t[i] for t in turns),
-            "%.1f x rekeyd" % statistics.median(t[i] / t[0] for t in turns))
+    router_row("rekeyd, an interval of 2 s", [t[0] for t in turns])
+    router_row("rekeyd, as many as it can", [t[1] for t in turns])
+    for i, name in enumerate(("a commit for each rotation, 10 threads", "one commit for all links of a router",
+                              "the same, not read back")):
+        row(name, "%.0f us" % statistics.median(t[2][i][0] for t in turns),
+            "%.1f x rekeyd; %.1f x, as many as it can; %.0f/s" % (
+                statistics.median(t[2][i][0] / t[0]["all"] for t in turns),
+                statistics.median(t[2][i][0] / t[1]["all"] for t in turns),
+                statistics.median(t[2][i][1] for t in turns)))
 
 
 def router_sessions(folder):
