@@ -728,59 +728,6 @@ operators_key(void **state)
     }
 }
 
-/* The operator's key took the place of the current one beside the previous one: that is not in use again, and one word
- * of the operator is enough. */
-static void
-operators_key_beside_previous(void **state)
-{
-    static const uint32_t classes[] = {RK_CLASS_B, RK_CLASS_C, RK_CLASS_E};
-    const struct seen other = {.prev = RK_HELD_RX, .state = RK_IF_OTHER, .foreign = 1};
-    struct fix f;
-
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        idle(&f, classes[i], M);
-        strcpy(f.e.d.prev, "k3");
-        f.e.d.prev_seq = 3;
-        tick_at(&f, f.e.verify_at_ns);
-        looks(&f, other);
-        assert_string_equal(f.todo.note, "held");
-        assert_string_equal(f.e.d.cur, "");
-        assert_string_equal(f.e.d.prev, "k3");
-        happens(&f, RK_EV_DONE);
-        while (f.e.state == RK_ST_OBSERVE)
-            looks(&f, other);
-        happens(&f, RK_EV_ADOPT);
-        happens(&f, RK_EV_DONE);
-        if (f.e.state == RK_ST_OBSERVE)
-            looks(&f, other);
-        assert_int_equal(f.e.d.flags, RK_DF_SWEEP);
-        assert_int_equal(f.e.state, RK_ST_J_INTENT);
-    }
-}
-
-/* A key that the device cannot tell from rekeyd's own, but for its name, is an operator's, too. */
-static void
-operators_key_alarm(void **state)
-{
-    struct fix f;
-
-    (void)state;
-    idle(&f, RK_CLASS_B, M);
-    tick_at(&f, f.e.verify_at_ns);
-    looks(&f, (struct seen){.state = RK_IF_OTHER});
-    assert_true(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_FOREIGN);
-    happens(&f, RK_EV_DONE);
-    while (f.e.state == RK_ST_OBSERVE)
-        looks(&f, (struct seen){.state = RK_IF_OTHER});
-    tick_at(&f, f.e.verify_at_ns);
-    looks(&f, (struct seen){.state = RK_IF_OTHER});
-    assert_true(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_FOREIGN);
-    tick_at(&f, f.e.verify_at_ns);
-    looks(&f, (struct seen){.state = 0}); /* it was taken away */
-    assert_false(rk_end_alarms(&f.e, f.now_ns) & RK_ALARM_FOREIGN);
-}
-
 /* A slave with an operator's key takes no offer; when the operator takes it away again, all goes on. */
 static void
 operators_key_at_slave(void **state)
@@ -1037,8 +984,6 @@ main(void)
         cmocka_unit_test(class_as_seen),
         cmocka_unit_test(words),
         cmocka_unit_test(operators_key),
-        cmocka_unit_test(operators_key_beside_previous),
-        cmocka_unit_test(operators_key_alarm),
         cmocka_unit_test(operators_key_at_slave),
         cmocka_unit_test(new_link),
         cmocka_unit_test(sweep),

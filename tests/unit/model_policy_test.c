@@ -145,6 +145,57 @@ orphans(void **state)
 
 /* ---- operators and devices ---- */
 
+/* The operator's key took the place of the current one beside the previous one: that is not in use again, and one word
+ * of the operator is enough. */
+static void
+operators_key_beside_previous(void **state)
+{
+    static const uint32_t classes[] = {RK_CLASS_B, RK_CLASS_C, RK_CLASS_E};
+    const struct look other = {.prev = RK_HELD_RX, .state = RK_IF_OTHER, .foreign = 1};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        ready(&f, classes[i], M);
+        tick_at(&f, f.e.verify_at_ns);
+        shown(&f, other);
+        assert_string_equal(f.todo.note, "held");
+        assert_string_equal(f.e.d.cur, "");
+        assert_string_equal(f.e.d.prev, "k3");
+        happens(&f, RK_EV_DONE);
+        while (f.e.state == RK_ST_OBSERVE)
+            shown(&f, other);
+        happens(&f, RK_EV_ADOPT);
+        happens(&f, RK_EV_DONE);
+        if (f.e.state == RK_ST_OBSERVE)
+            shown(&f, other);
+        assert_int_equal(f.e.d.flags, RK_DF_SWEEP);
+        assert_int_equal(f.e.state, RK_ST_J_INTENT);
+    }
+}
+
+/* A key that the device cannot tell from rekeyd's own, but for its name, is an operator's, too. */
+static void
+operators_key_alarm(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    ready(&f, RK_CLASS_B, M);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.state = RK_IF_OTHER});
+    assert_true(f.e.alarms & RK_ALARM_FOREIGN);
+    happens(&f, RK_EV_DONE);
+    while (f.e.state == RK_ST_OBSERVE)
+        shown(&f, (struct look){.state = RK_IF_OTHER});
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.state = RK_IF_OTHER});
+    assert_true(f.e.alarms & RK_ALARM_FOREIGN);
+    tick_at(&f, f.e.verify_at_ns);
+    shown(&f, (struct look){.state = 0}); /* it was taken away */
+    assert_false(f.e.alarms & RK_ALARM_FOREIGN);
+}
+
 static void
 adopts(void **state)
 {
@@ -605,6 +656,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operators_key_beside_previous),
+        cmocka_unit_test(operators_key_alarm),
         cmocka_unit_test(alarm_of_each_action),
         cmocka_unit_test(alarms_go_out),
         cmocka_unit_test(cannot_shut),

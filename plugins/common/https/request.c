@@ -169,8 +169,8 @@ take_request(struct rkp_conn *c)
         hand_over(c, &head);
 }
 
-/* Each call brings a TLS record at most, so what comes in is as good as bounded by what take_request wants.  A watermark
- * would leave a part of a record with OpenSSL, where no event on the socket tells of it. */
+/* Each call brings a TLS record at most, so what comes in is as good as bounded by what take_request wants.  A
+ * watermark would leave a part of a record with OpenSSL, where no event on the socket tells of it. */
 void
 rkp_conn_read(struct rkp_conn *c)
 {
