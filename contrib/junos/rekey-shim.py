@@ -886,14 +886,14 @@ class Run:
         self.end = time.monotonic() + options.linger
         self.last = time.monotonic() + max(options.linger, options.tick)  # while there is more work
         self.rekeyd = Rekeyd(options, tls(options))
-        self.done = 0
+        self.done, self.read = 0, 0.0  # read: when the facts of the next question were, monotonic
 
     def left_s(self):
         return max(self.end - time.monotonic(), 0.0)
 
     def go(self):
         self.session.open()
-        clock_ms = now_ms()
+        clock_ms, self.read = now_ms(), time.monotonic()
         facts = read_facts(self.session, [(rpc, rpc) for rpc in DEFAULT_FACTS], time.monotonic() + FACTS_S)
         if not facts:
             raise Stop(EXIT_TEMPORARY, "the router answers no request")
@@ -903,7 +903,7 @@ class Run:
             if again_s is None or self.options.once or time.monotonic() + again_s >= until:
                 break
             time.sleep(again_s)
-            facts, clock_ms = [], now_ms()  # work says what is to be read with it
+            facts, clock_ms, self.read = [], now_ms(), time.monotonic()  # work says what is to be read with it
         Log.line("info", "done: %d items of work, %d requests" % (self.done, self.rekeyd.number))
 
     def ask(self, facts, clock_ms):
@@ -913,6 +913,7 @@ class Run:
         """
         wait_s = self.left_s()
         said = self.rekeyd.post("ask", {"clock_ms": clock_ms, "wait_ms": int(wait_s * 1000),
+                                        "age_ms": int(1000 * (time.monotonic() - self.read)),
                                         "tick_s": self.options.tick, "facts": facts}, wait_s)
         work = said.get("work")
         if work is None:

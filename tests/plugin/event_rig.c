@@ -349,6 +349,7 @@ client_ask_begin(struct client *c, int wait_ms, json_t *facts)
 
     json_object_set_new(body, "wait_ms", json_integer(wait_ms));
     json_object_set_new(body, "tick_s", json_integer(60));
+    json_object_set_new(body, "age_ms", json_integer(c->age_ms));
     json_object_set_new(body, "facts", facts ? facts : json_array());
     bytes = json_dumps(body, 0);
     if (c->ssl || client_connect(c))

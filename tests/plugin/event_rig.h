@@ -34,7 +34,7 @@ struct client {
     void *ctx, *ssl;
     int fd;
     char run[JE_ID_LEN + 1];
-    int n;
+    int n, age_ms;  /* age_ms: of its facts */
 };
 enum signer { BY_CA = 0, BY_ROGUE };
 

@@ -337,6 +337,47 @@ test_between_ticks(void **state)
     pthread_mutex_unlock(&box.lock);
 }
 
+/* What the router shows now of all that was asked for. */
+static json_t *
+facts_now(void)
+{
+    json_t *rpcs = json_array(), *facts;
+
+    pthread_mutex_lock(&r->hub->lock);
+    for (size_t i = 0; i < r->n_facts; i++)
+        json_array_append_new(rpcs, json_string(r->fact[i].rpc));
+    pthread_mutex_unlock(&r->hub->lock);
+    pthread_mutex_lock(&box.lock);
+    facts = box_facts(&box, rpcs);
+    pthread_mutex_unlock(&box.lock);
+    json_decref(rpcs);
+    return facts;
+}
+
+/* The run of another routing engine has read all of it before the edit, and asks behind it: a key that is there would
+ * be taken as lost, and be given up while MKA is on it. */
+static void
+test_facts_from_before_an_edit(void **state)
+{
+    struct client beside;
+    struct rk_dev_seen seen;
+    json_t *before;
+
+    (void)state;
+    client_make(&beside, "r1", NULL, BY_CA);
+    snprintf(beside.run, sizeof beside.run, "%016x", 2u);
+    IS(stage("k0"), RK_OK);
+    before = facts_now();
+    IS(rig_stage(r, IF1, "k1", "keep=k0", RIG_CALL_MS), RK_OK);
+    beside.age_ms = 1000;
+    client_ask_begin(&beside, 0, before);
+    (void)client_take(&beside, NULL);
+    r->d.kept.read_ms = 0;
+    assert_int_equal(observe(&seen, RIG_CALL_MS), RK_OK);
+    assert_true(seen.held[0] & RK_HELD_TX);
+    client_end(&beside);
+}
+
 /* ---- class D ---- */
 
 static void
@@ -382,7 +423,7 @@ main(void)
         T(a_refused_link_alone), T(not_begun_is_not_done), T(committed_and_not_heard), T(killed_behind_the_commit),
         T(killed_before_the_commit), T(another_run_beside_it), T(given_and_never_reported),
         T(words_that_contradict), T(facts_are_looked_for),
-        T(between_ticks),
+        T(between_ticks), T(facts_from_before_an_edit),
         cmocka_unit_test_teardown(test_a_chain, teardown),
     };
 

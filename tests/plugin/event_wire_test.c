@@ -199,6 +199,7 @@ test_hostile_bodies(void **state)
     static const char *const bodies[] = {
         "", "{", "[]", "null", "\"x\"", "{\"v\":2}", "{\"v\":1}", "{\"v\":1,\"v\":1}",
         HEAD "}", HEAD ",\"facts\":{}}", HEAD ",\"facts\":[],\"wait_ms\":-1,\"tick_s\":1}",
+        HEAD ",\"facts\":[],\"wait_ms\":0,\"tick_s\":1,\"age_ms\":-1}",
         HEAD ",\"facts\":[],\"wait_ms\":1}", HEAD ",\"facts\":[],\"wait_ms\":1,\"tick_s\":1} x",
         HEAD ",\"facts\":[1],\"wait_ms\":1,\"tick_s\":1}", HEAD ",\"facts\":[{}],\"wait_ms\":1,\"tick_s\":1}",
         HEAD ",\"facts\":[{\"rpc\":\"\",\"reply\":\"\"}],\"wait_ms\":1,\"tick_s\":1}",

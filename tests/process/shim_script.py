@@ -148,7 +148,8 @@ def idle(w):
     tick(w, linger=10)
     expect([what for what, _ in w.daemon.requests] == ["ask"], "%s", w.daemon.requests)
     ask = w.daemon.of("ask")[0]
-    expect(ask["n"] == 1 and ask["v"] == 1 and re.match("[0-9a-f]{16}$", ask["run"]) and ask["tick_s"] == 60, "%s", ask)
+    expect(ask["n"] == 1 and ask["v"] == 1 and re.match("[0-9a-f]{16}$", ask["run"]) and ask["tick_s"] == 60
+           and 0 <= ask["age_ms"] < 60000, "%s", ask)
     expect(1000 < ask["wait_ms"] <= 10000, "%s", ask["wait_ms"])
     facts = {f["rpc"]: f["reply"] for f in ask["facts"]}
     for rpc, part in (("<get-configuration ", "<macsec>"), ("<get-mka-session-information>", "mka-session-information"),

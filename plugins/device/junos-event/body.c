@@ -197,6 +197,9 @@ read_ask(const json_t *in, struct je_body *b)
         return "wait_ms is no number";
     if (!number_of(in, "tick_s", 86400, &b->tick_s))
         return "tick_s is no number of seconds";
+    b->age_ms = JE_AGE_MS;
+    if (json_object_get(in, "age_ms") && !number_of(in, "age_ms", 86400000, &b->age_ms))
+        return "age_ms is no number";
     if (b->wait_ms > JE_WAIT_MAX_MS)
         b->wait_ms = JE_WAIT_MAX_MS;
     return NULL;

@@ -18,6 +18,7 @@
 #define JE_RPC_MAX 1024               /* longest request [bytes] */
 #define JE_ID_LEN 16                  /* of a run's and of a work's number: hexadecimal digits */
 #define JE_WAIT_MAX_MS 300000         /* longest wait for an answer that a script may ask for */
+#define JE_AGE_MS 60000               /* of the facts of an ask that does not tell */
 
 /* One reply of the router, as its script has it.  Borrowed from the document. */
 struct je_said {
@@ -35,6 +36,7 @@ struct je_body {
     char run[JE_ID_LEN + 1];
     int64_t n, clock_ms;
     int64_t wait_ms, tick_s; /* of an ask */
+    int64_t age_ms;          /* of an ask: how long before it the first of its facts was read */
     char id[JE_ID_LEN + 1];  /* of a report */
     enum je_outcome outcome;
     char why[121];           /* printable, with what may be a key in it masked */

@@ -18,6 +18,7 @@
 #define LATE_MS 5000     /* its connection ends so long behind that, answered or not */
 #define EDIT_MS 3000     /* least time that an edit is given out with */
 #define SUPERSEDED_MS 5000 /* pause of a run beside which another one runs */
+#define UNDER_WAY_MS 15000 /* an ask comes so long behind what it says, or not at all */
 
 const char *const je_paths[] = {"/shim/v1/ask", "/shim/v1/report", NULL};
 
@@ -96,6 +97,22 @@ put_facts(struct je_router *r, const struct je_body *b, int64_t now_ms)
 {
     for (size_t i = 0; i < b->n_facts; i++)
         put_fact(r, &b->fact[i], now_ms);
+}
+
+/* An edit is given out, or its end is told. */
+static void
+edited(struct je_router *r, int64_t now_ms)
+{
+    r->epoch++;
+    r->edited_ms = now_ms;
+}
+
+/* A run on another routing engine knows nothing of this one: what it has read may be from before the last edit, and
+ * would say that the edit was not done.   ret: it may be */
+static bool
+from_before(const struct je_router *r, const struct je_body *b, int64_t now_ms)
+{
+    return r->edited_ms && now_ms - b->age_ms - UNDER_WAY_MS < r->edited_ms;
 }
 
 /* ---- answers ---- */
@@ -184,7 +201,7 @@ give(struct je_router *r, struct rkp_conn *c)
     r->work->state = JE_GIVEN;
     strcpy(r->work->run, r->run);
     if (r->work->edit)
-        r->epoch++;
+        edited(r, jn_now_ms());
 }
 
 static bool
@@ -283,14 +300,14 @@ supersede(struct je_router *r)
 
 /* A script that asks has no work any more: what was given out and not reported is lost. */
 static void
-lose(struct je_router *r, const char *run)
+lose(struct je_router *r, const char *run, int64_t now_ms)
 {
     if (!r->work || r->work->state != JE_GIVEN)
         return;
     r->work->state = JE_LOST;
     r->work->beside = strcmp(r->work->run, run) != 0;
     if (r->work->edit)
-        r->epoch++;
+        edited(r, now_ms);
     wake_call(r);
 }
 
@@ -329,9 +346,10 @@ take_ask(struct je_hub *h, struct rkp_conn *c, const struct je_body *b)
         return;
     }
     supersede(r);
-    lose(r, b->run);
+    lose(r, b->run, now_ms);
     note(r, b, now_ms);
-    put_facts(r, b, now_ms);
+    if (!from_before(r, b, now_ms))
+        put_facts(r, b, now_ms);
     if (is_seen(r, now_ms)) {
         r->work->state = JE_REPORTED;
         r->work->report.outcome = JE_DONE;
@@ -359,7 +377,7 @@ take_report(struct je_hub *h, struct rkp_conn *c, struct je_body *b)
     }
     note(r, b, now_ms);
     if (w->edit)
-        r->epoch++;
+        edited(r, now_ms);
     put_facts(r, b, now_ms);
     w->report = *b; /* its document goes with the work */
     b->doc = NULL;

@@ -105,6 +105,7 @@ struct je_router {
     bool tick_told;             /* that its tick is another one than the option's */
     bool calling;               /* a call runs */
     unsigned epoch;             /* grows with each edit that is given out, and each that is reported */
+    int64_t edited_ms;          /* when it grew last, monotonic; 0 never */
     struct je_fact fact[JE_FACTS_MAX];
     size_t n_facts;
     struct je_asked asked[JE_ASKED_MAX];
