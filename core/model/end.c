@@ -285,6 +285,10 @@ rk_on_observed(struct step *s)
     e->verify_at_ns = rk_end_next(e, e->verify_ns, s->now_ns);
     waits_because(s, seen);
     rk_end_resume(s, seen);
+    if (e->refused && e->state == e->refused) /* it can be read, and what was refused is still to be done */
+        rk_end_alarm(e, RK_ALARM_DEVICE, true);
+    else
+        e->refused = RK_ST_OBSERVE;
 }
 
 void
@@ -396,6 +400,7 @@ rk_on_done_device(struct step *s)
 {
     if (s->e->state == RK_ST_ACTIVATE)
         took_step(s, true);
+    s->e->refused = RK_ST_OBSERVE;
     s->e->said = true;
     rk_end_go(s, RK_ST_OBSERVE);
 }

@@ -173,6 +173,7 @@ struct rk_end {
     unsigned tries;                            /* of the action at hand */
     int nack_err;                              /* why the slave gave d.seq up */
     bool said;                                 /* the device said that it did what it was asked: read it back */
+    uint32_t refused;                          /* the state whose change the device has refused, and not done since */
     bool clock_bad, start_bad;                 /* class D: own device's clock; the start time that the peer offered */
     bool use_fallback;                         /* ask the fallback source next */
     bool stale;                                /* on-stale: shut, and the key is EXPIRED: the peer is told */

@@ -119,6 +119,7 @@ rk_on_failed(struct step *s)
     case RK_ST_RETIRE:
     case RK_ST_UNSTAGE:
         e->cannot_keep = s->ev->err == RK_E_NOKEY;
+        e->refused = e->state;
         if (look)
             e->state = RK_ST_OBSERVE; /* read the device back, but not at once */
         __attribute__((fallthrough));

@@ -337,6 +337,15 @@ cand_is_gone(const struct step *s, const struct rk_seen *seen)
     return !(seen->cand & left) && (!e->d.cur[0] || (seen->cur & primary));
 }
 
+/* MKA is live on the given-up key, and the device has not the one before any more: class C, when rekeyd was started
+ * again in between.  It is the only key that both have, so it stays as the previous one: anything that took its place
+ * now would be no key of the peer's, and the next STAGE leaves it as the preceding one. */
+static bool
+is_all_there_is(const struct step *s, const struct rk_seen *seen)
+{
+    return rk_of(s->e)->cak && !s->e->d.cur[0] && (seen->cand & LIVE) == LIVE;
+}
+
 static void
 resume_burning(struct step *s, const struct rk_seen *seen, bool said)
 {
@@ -350,7 +359,7 @@ resume_burning(struct step *s, const struct rk_seen *seen, bool said)
     if (rk_of(e)->cak && (cur_is_gone(e, seen) || (e->d.cur[0] && e->cannot_keep && !keeps)))
         lose_cur(s, seen);
     e->cannot_keep = false;
-    if (said && cand_is_gone(s, seen)) {
+    if ((said && cand_is_gone(s, seen)) || is_all_there_is(s, seen)) {
         burnt(s, seen);
     } else if (said) {
         not_so(s, RK_ST_UNSTAGE, "the device said that it removed the given-up key, and did not");

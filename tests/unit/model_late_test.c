@@ -182,6 +182,51 @@ nothing_stays(void **state)
     assert_string_equal(f.e.d.prev, "k5");
 }
 
+/* Class C, and rekeyd was started again: the device has nothing but the given-up key, and MKA is live on it.  It is not
+ * taken away: the next key goes on top of it. */
+static void
+nothing_else_is_common(void **state)
+{
+    static const uint32_t roles[] = {M, SL};
+    struct fix f;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        ready(&f, RK_CLASS_C, roles[i]);
+        goes_to(&f, RK_ST_STAGE);
+        fails(&f, RK_E_BUSY);
+        happens(&f, RK_EV_DONE);
+        assert_int_equal(f.e.state, RK_ST_UNSTAGE);
+        fails(&f, RK_E_NOKEY);
+        tick_at(&f, f.e.wake_ns);
+        shown(&f, (struct look){.cand = IN_USE});
+        assert_int_equal(f.e.state, RK_ST_J_BURNT);
+        assert_string_equal(f.e.d.cur, "");
+        assert_string_equal(f.e.d.prev, "k5");
+        assert_int_equal(f.e.d.prev_seq, f.e.d.seq);
+    }
+}
+
+/* What the device has refused is alarmed until it is done, however often the device is read in between. */
+static void
+refused_until_done(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    gives_up(&f);
+    fails(&f, RK_E_NOKEY);
+    assert_true(f.e.alarms & RK_ALARM_DEVICE);
+    tick_at(&f, f.e.wake_ns);
+    shown(&f, (struct look){.cur = RK_HELD_RX, .cand = BOTH});
+    assert_int_equal(f.e.state, RK_ST_UNSTAGE);
+    assert_true(f.e.alarms & RK_ALARM_DEVICE);
+    happens(&f, RK_EV_DONE);
+    shown(&f, (struct look){.cur = IN_USE, .cand = RK_HELD_RX});
+    assert_int_equal(f.e.state, RK_ST_J_BURNT);
+    assert_false(f.e.alarms & RK_ALARM_DEVICE);
+}
+
 /* A master hears of a slave that said nothing of this rotation, or another end that is master too and ahead. */
 static void
 peers_without_memory(void **state)
@@ -325,6 +370,7 @@ main(void)
         cmocka_unit_test(one_way_peer_follows_late), cmocka_unit_test(one_way_peer_does_not_follow),
         cmocka_unit_test(one_way_peer_is_lost),      cmocka_unit_test(start_never_comes),
         cmocka_unit_test(start_is_ahead_again),      cmocka_unit_test(nothing_stays),
+        cmocka_unit_test(nothing_else_is_common),    cmocka_unit_test(refused_until_done),
         cmocka_unit_test(peers_without_memory),      cmocka_unit_test(old_key_goes_first),
         cmocka_unit_test(named_key_stays),           cmocka_unit_test(name_without_key),
         cmocka_unit_test(given_up_before_its_time),
