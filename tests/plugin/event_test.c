@@ -138,6 +138,17 @@ test_the_one_before_is_kept(void **state)
     assert_int_equal(commits(), 2);
 }
 
+static const char *
+live_mka(char *out, size_t size, const char *key_id)
+{
+    snprintf(out, size, "<interface-name>%s</interface-name><interface-state>Secured - Primary</interface-state>"
+             "<member-identifier>D0AC8A5F4D5A39B5DD9F649B</member-identifier><cak-name>%s</cak-name>"
+             "<cak-type>primary</cak-type><cak-status>live</cak-status><mn-tx>30</mn-tx><mn-rx>30</mn-rx>"
+             "<latest-sak-key-identifier>D0AC8A5F4D5A39B5DD9F649B/3</latest-sak-key-identifier>", IF1,
+             fake_ckn(key_id));
+    return out;
+}
+
 /* What MKA shows is read with the rest: a live key is told as sent with. */
 static void
 test_what_is_used(void **state)
@@ -147,13 +158,8 @@ test_what_is_used(void **state)
 
     (void)state;
     IS(stage("k1"), RK_OK);
-    snprintf(mka, sizeof mka, "<interface-name>%s</interface-name><interface-state>Secured - Primary</interface-state>"
-             "<member-identifier>D0AC8A5F4D5A39B5DD9F649B</member-identifier><cak-name>%s</cak-name>"
-             "<cak-type>primary</cak-type><cak-status>live</cak-status><mn-tx>30</mn-tx><mn-rx>30</mn-rx>"
-             "<latest-sak-key-identifier>D0AC8A5F4D5A39B5DD9F649B/3</latest-sak-key-identifier>", IF1,
-             fake_ckn("k1"));
     pthread_mutex_lock(&box.lock);
-    box.mka = mka;
+    box.mka = live_mka(mka, sizeof mka, "k1");
     pthread_mutex_unlock(&box.lock);
     r->d.kept.read_ms = 0;
     pthread_mutex_lock(&r->hub->lock);
@@ -270,6 +276,7 @@ test_given_and_never_reported(void **state)
     (void)state;
     box_end(BOX_MUTE);
     IS(rig_stage(r, IF1, "k1", "keep=", 5000), RK_E_UNKNOWN);
+    assert_true(r->d.taken_ms > jn_now_ms()); /* it may be slow, and do it yet */
 }
 
 static void
@@ -335,6 +342,60 @@ test_between_ticks(void **state)
     pthread_mutex_unlock(&r->hub->lock);
     assert_int_equal(observe(&seen, 600), RK_E_TIMEOUT);
     pthread_mutex_unlock(&box.lock);
+}
+
+/* One observe behind the other, each for MKA to begin: the next one sees what is new since. */
+static void
+test_observed_again(void **state)
+{
+    char mka[700];
+    struct rk_dev_seen seen;
+
+    (void)state;
+    IS(stage("k1"), RK_OK);
+    assert_int_equal(observe(&seen, RIG_CALL_MS), RK_OK);
+    assert_false(seen.held[0] & RK_SENDING);
+    pthread_mutex_lock(&box.lock);
+    box.mka = live_mka(mka, sizeof mka, "k1");
+    pthread_mutex_unlock(&box.lock);
+    pthread_mutex_lock(&r->hub->lock);
+    for (size_t i = 0; i < r->n_facts; i++)
+        r->fact[i].at_ms -= 600; /* as if that was some moments ago */
+    pthread_mutex_unlock(&r->hub->lock);
+    r->d.kept.read_ms = r->d.shown.last_ms = 0;
+    while (!polls())
+        (void)poll(NULL, 0, 5);
+    assert_int_equal(observe(&seen, RIG_CALL_MS), RK_OK);
+    assert_true(seen.held[0] & RK_SENDING);
+    pthread_mutex_lock(&box.lock);
+    box.mka = NULL;
+    pthread_mutex_unlock(&box.lock);
+}
+
+static void
+test_times_that_do_not_fit(void **state)
+{
+    static const struct {
+        const char *tick, *commit;
+        int err;
+        bool told;
+    } rows[] = {{"5s", "3s", RK_E_CONFIG, false}, {"5s", "7s", RK_OK, true}, {"5s", "8s", RK_OK, false}};
+    struct rk_call call;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *const options[] = {"tick", rows[i].tick, "commit-timeout", rows[i].commit, NULL};
+        struct je_router *other = NULL;
+
+        fake_log_clear();
+        fake_call(&call, RIG_CALL_MS);
+        assert_int_equal(rig_init(&call, "r2", options, &other), rows[i].err);
+        assert_int_equal(strstr(call.text, "make it 9 s or more") != NULL, rows[i].err != RK_OK);
+        assert_int_equal(strstr(fake_log(), "commit-timeout: 9s or more") != NULL, rows[i].told);
+        fake_call_end(&call);
+        if (other)
+            rig_fini(other);
+    }
 }
 
 /* What the router shows now of all that was asked for. */
@@ -423,7 +484,7 @@ main(void)
         T(a_refused_link_alone), T(not_begun_is_not_done), T(committed_and_not_heard), T(killed_behind_the_commit),
         T(killed_before_the_commit), T(another_run_beside_it), T(given_and_never_reported),
         T(words_that_contradict), T(facts_are_looked_for),
-        T(between_ticks), T(facts_from_before_an_edit),
+        T(between_ticks), T(observed_again), T(times_that_do_not_fit), T(facts_from_before_an_edit),
         cmocka_unit_test_teardown(test_a_chain, teardown),
     };
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LATE_MS 5000 /* work may be under way to the script for so long */
+
 void
 je_edit_end(struct je_router *r)
 {
@@ -180,6 +182,16 @@ take_refused(struct je_router *r, struct rk_call *call, const struct je_work *w,
                            w->report.why[0] ? w->report.why : "it does not say why");
 }
 
+/* Until when may it be begun yet?  A run that does not report may be slow, and one on another routing engine knows
+ * nothing of what we give up; its time began when the work had got there. */
+static int64_t
+taken_until(const struct je_work *w)
+{
+    bool at_work = w->state == JE_GIVEN || (w->state == JE_LOST && w->beside);
+
+    return at_work ? w->deadline_ms + LATE_MS : 0;
+}
+
 /* What became of an edit. */
 static int
 committed(struct je_router *r, struct rk_call *call, const struct je_work *w, int canceled, struct nc_reply **reply)
@@ -191,7 +203,7 @@ committed(struct je_router *r, struct rk_call *call, const struct je_work *w, in
     if (w->state == JE_WAITS)
         return host->fail(call, canceled ? RK_E_CANCELED : RK_E_TIMEOUT, "%s has not asked %s: nothing was changed",
                           r->router, canceled ? "until the call was given up" : "in time");
-    r->d.taken_ms = w->state == JE_LOST && w->beside ? w->deadline_ms : 0;
+    r->d.taken_ms = taken_until(w);
     if (w->state == JE_LOST)
         return unknown(r, call, "it has asked again without a report on the change");
     if (w->state == JE_GIVEN)

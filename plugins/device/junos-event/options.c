@@ -27,11 +27,30 @@ copy(const char *text)
     return strdup(text ? text : "");
 }
 
+/* An edit waits for the next ask, and is given out with JE_EDIT_MS left, or not at all. */
+static int
+check_times(struct je_router *r, struct rk_call *call)
+{
+    const struct rk_host *host = r->d.host;
+    int64_t commit_ms = r->d.opt.commit_ms, good_s = (r->tick_ms + JE_EDIT_MS + 1999) / 1000;
+
+    if (commit_ms <= JE_EDIT_MS)
+        return host->fail(call, RK_E_CONFIG, "commit-timeout: the script gets no change with %d s left or less, so with "
+                          "this nothing would ever be installed: make it %lld s or more", JE_EDIT_MS / 1000,
+                          (long long)good_s);
+    if (commit_ms < r->tick_ms + JE_EDIT_MS)
+        host->log(call, RK_LOG_WARNING, "ev=options dev=%s why=\"commit-timeout is shorter than a tick and a commit: "
+                  "what falls between the script's waiting and the next tick fails, and is tried again\" "
+                  "do=\"commit-timeout: %llds or more\"", r->d.opt.name, (long long)good_s);
+    return RK_OK;
+}
+
 int
 je_options_read(struct je_router *r, struct rk_call *call, const struct rk_conf *conf)
 {
     const struct rk_host *host = r->d.host;
     const char *name = host->conf_str(conf, RK_CONF_NAME), *router = host->conf_str(conf, "router");
+    int err;
 
     r->d.opt.name = copy(name);
     r->router = copy(router ? router : name);
@@ -42,7 +61,8 @@ je_options_read(struct je_router *r, struct rk_call *call, const struct rk_conf 
     if (!r->router[0])
         return host->fail(call, RK_E_CONFIG, "router: the name in the router's certificate is wanted");
     r->tick_ms = host->conf_int(conf, "tick");
-    return jn_options_read(&r->d, call, conf);
+    err = jn_options_read(&r->d, call, conf);
+    return err ? err : check_times(r, call);
 }
 
 void

@@ -16,9 +16,9 @@
 #define HOLD_MS 1500     /* an ask that does not wait stays so long when a call is at work, which may have some next */
 #define EARLY_MS 500     /* an ask is answered so long before its time is over */
 #define LATE_MS 5000     /* its connection ends so long behind that, answered or not */
-#define EDIT_MS 3000     /* least time that an edit is given out with */
 #define SUPERSEDED_MS 5000 /* pause of a run beside which another one runs */
 #define UNDER_WAY_MS 15000 /* an ask comes so long behind what it says, or not at all */
+#define AGAIN_MS 500     /* facts that are younger are told twice */
 
 const char *const je_paths[] = {"/shim/v1/ask", "/shim/v1/report", NULL};
 
@@ -57,7 +57,11 @@ je_fresh(const struct je_router *r, const struct je_fact *f, int64_t now_ms)
 {
     if (!f || f->epoch != r->epoch || f->at_ms < r->began_ms - JE_FRESH_MS)
         return false;
-    return !f->used || now_ms - f->at_ms < 500; /* what is asked for twice in a call is to be newer */
+    if (now_ms - f->at_ms < AGAIN_MS)
+        return true;
+    /* What is asked for twice in a call is to be newer; and so is what the next observe is told, when the script waits:
+     * one who looks often, for MKA to begin, would see the same all the time. */
+    return !f->used && !(r->reading && r->poll && f->at_ms <= r->told_ms);
 }
 
 /* Where the reply to this request goes: in the place of the last one, else of the oldest when there is no other. */
@@ -214,7 +218,7 @@ waits(const struct je_router *r)
 static bool
 may_give(const struct je_router *r, int64_t now_ms)
 {
-    return waits(r) && (!r->work->edit || r->work->deadline_ms - now_ms >= EDIT_MS);
+    return waits(r) && (!r->work->edit || r->work->deadline_ms - now_ms >= JE_EDIT_MS);
 }
 
 void

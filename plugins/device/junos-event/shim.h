@@ -22,6 +22,7 @@
 
 #define JE_ASKED_MAX 16    /* questions of a router that are remembered, to be asked together */
 #define JE_FRESH_MS 2000   /* facts that are older by the begin of a call are asked for again */
+#define JE_EDIT_MS 3000    /* least time that an edit is given out with */
 #define JE_AWAY_TICKS 3    /* ticks without a word of a router, for it to be away */
 #define JE_WAITING_MAX 24  /* looks that wait for a router to ask: a host has few threads */
 #define JE_BUCKETS 1024    /* of routers by name; a power of 2 */
@@ -89,6 +90,7 @@ struct je_router {
     int64_t began_ms;        /* the call that runs, monotonic */
     int64_t known_ms;        /* when model and release were asked for */
     bool reading;            /* it is an observe: facts of this tick do when nothing newer comes */
+    int64_t told_ms;         /* when the last observe ended, monotonic */
 
     /* what follows is under hub->lock */
     struct je_router *next;     /* in its bucket */

@@ -44,6 +44,8 @@ je_end(struct je_router *r)
     je_edit_end(r);
     pthread_mutex_lock(&r->hub->lock);
     r->calling = false;
+    if (r->reading)
+        r->told_ms = jn_now_ms();
     pthread_mutex_unlock(&r->hub->lock);
 }
 
