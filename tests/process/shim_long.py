@@ -24,6 +24,8 @@ SEED = int(os.environ.get("REKEY_SEED") or random.SystemRandom().randrange(1 << 
 chance = random.Random(SEED)
 TICK_S = 5 if LONG else 2
 AWAY_TICKS = 10
+LOCK_TICKS = 6
+REST_S = 30
 CABLES = 4
 EX = {"like": "ex", "release": "18.4R1.8"}  # has no fallback-key
 TIMED = {"interval": "8s", "start-lead": "5s"}
@@ -44,7 +46,7 @@ def set_up(w):
     w.lab = junos_rig.Lab(w.rig)
     w.ticks = shim_sites.Ticks(w.lab, TICK_S)
     w.a, w.b = w.rig.pair(link="none")
-    w.links, w.count = {}, itertools.count()  # routers of each link
+    w.links, w.count, w.storms = {}, itertools.count(), False  # routers of each link
     for site in (w.a, w.b):
         del site.conf["links"][0]
         site.conf["devices"].clear()
@@ -192,9 +194,13 @@ def other_engine(w, router):
 
 def locked(w, router):
     """an operator holds the lock, and gives it back"""
-    site = site_of(w, router)
+    site, end = site_of(w, router), time.monotonic() + LOCK_TICKS * TICK_S
+    before = len(site.log())
     w.lab.do("lock", router.name, "on")
-    site.wait_log("at %s: configuration database locked by" % router.name, after=len(site.log()))
+    # What became of a run that was killed before is not known while somebody has the configuration open: nothing is
+    # changed then, and nobody meets the lock.
+    rig.wait_for(lambda: "at %s: configuration database locked by" % router.name in site.log()[before:]
+                 or (w.storms and time.monotonic() > end), "the lock is met", rig=w.rig)
     w.lab.do("lock", router.name, "off")
 
 
@@ -210,9 +216,17 @@ def expired(w, router):
     expect("has expired; renew it" in router.log(), "it is not said")
 
 
+def at_rest(site):
+    """No link of class C is in a rotation: the CAK of its key before is in the memory of rekeyd alone, and when that is
+    gone and the other end gives the new one up, an operator has to help (rekey-junos-netconf(7), class C)."""
+    return all(row["phase"] == "idle" for row in site.status()["links"] if row["class"] == "C")
+
+
 def away(w, router):
     """the daemon is away for ten ticks of each of its routers"""
-    site = site_of(w, router)
+    site, end = site_of(w, router), time.monotonic() + REST_S
+    if not rig.wait_for(lambda: at_rest(site) or (time.monotonic() > end and "late"), "it is at rest", rig=w.rig) is True:
+        return False
     mine = [w.ticks.routers[name] for name in site.conf["devices"]]
     for r in mine:
         r.off = True
@@ -227,6 +241,7 @@ def away(w, router):
     site.start()
     for r in mine:
         r.off = False
+    return True
 
 
 FAULTS = [engines, killed_in_commit, other_engine, overlap, killed, hit("commit-fails"), locked, expired]
@@ -250,6 +265,7 @@ def each(w):
 
 def storm(w):
     """they rotate while all of that happens at random"""
+    w.storms = True
     before, played, began, told = rows(w), collections.Counter(), time.monotonic(), time.monotonic()
     more = FAULTS + [away, hit("commit-dead"), hit("commit-lost"), hit("dead"), hit("load-fails")]
     while True:
@@ -261,8 +277,7 @@ def storm(w):
         if least >= ROTATIONS:
             return
         what = chance.choice(more)
-        what(w, some(w))
-        played[what.__name__] += 1
+        played[what.__name__] += what(w, some(w)) is not False
         look(w)
 
 
@@ -279,6 +294,7 @@ def tell(w, began, done, played):
 
 def calm(w):
     """without faults all links rotate, and their ends agree"""
+    w.storms = False
     w.lab.do("clear", "*")
     rotate(w, 1 if LONG else max(1, ROTATIONS - min(row["rotations"] for row in rows(w).values())))
     w.lab.secured()
