@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SAE, STATE_DIR, CONTROL, LOG_LEVEL, CALL_BUDGET, SOURCES, DEVICES, CHANNELS, DEFAULTS, LINKS, N_KEYS };
+enum { SAE, STATE_DIR, CONTROL, LOG_LEVEL, CALL_BUDGET, EXPERIMENTAL, SOURCES, DEVICES, CHANNELS, DEFAULTS, LINKS, N_KEYS };
 
 static const char *const levels[] = {"err", "warning", "notice", "info", "debug", NULL}; /* from RK_LOG_ERR on */
 
@@ -24,6 +24,8 @@ static const struct rk_opt top_opts[N_KEYS + 1] = {
     [LOG_LEVEL] = {"log-level", RK_OPT_ENUM, 0, NULL, 0, 0, "info", levels, "least level that is logged"},
     [CALL_BUDGET] = {"call-budget", RK_OPT_DURATION, 0, NULL, RK_CALL_BUDGET_MIN_MS, RK_CALL_BUDGET_MAX_MS, "60s", NULL,
                      "longest time of a call to a device"},
+    [EXPERIMENTAL] = {"allow-experimental", RK_OPT_BOOL, 0, NULL, 0, 0, "no", NULL,
+                      "use plugins that say of themselves that they are experimental"},
     [SOURCES] = {"sources", 0, 0, NULL, 0, 0, NULL, NULL, NULL},
     [DEVICES] = {"devices", 0, 0, NULL, 0, 0, NULL, NULL, NULL},
     [CHANNELS] = {"channels", 0, 0, NULL, 0, 0, NULL, NULL, NULL},
@@ -51,7 +53,7 @@ read_top(struct rk_conf_read *r, struct rk_node *root)
 {
     struct rk_node *found[N_KEYS] = {NULL}, *sections[RK_CHANNEL + 1] = {NULL};
     struct rk_conf_set *set = r->set;
-    int64_t level = RK_LOG_INFO - RK_LOG_ERR;
+    int64_t level = RK_LOG_INFO - RK_LOG_ERR, experimental = 0;
 
     if (!rk_conf_is(r, root, RK_NODE_MAP))
         return;
@@ -68,6 +70,9 @@ read_top(struct rk_conf_read *r, struct rk_node *root)
     set->call_budget_ms = RK_APPLY_BUDGET_MS;
     if (found[CALL_BUDGET])
         rk_conf_value(r, &top_opts[CALL_BUDGET], found[CALL_BUDGET], &set->call_budget_ms);
+    if (found[EXPERIMENTAL])
+        rk_conf_value(r, &top_opts[EXPERIMENTAL], found[EXPERIMENTAL], &experimental);
+    set->allow_experimental = experimental != 0;
     sections[RK_SOURCE] = found[SOURCES];
     sections[RK_DEVICE] = found[DEVICES];
     sections[RK_CHANNEL] = found[CHANNELS];

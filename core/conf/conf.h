@@ -6,6 +6,7 @@
  *   state-dir: /var/lib/rekey           journal and durable state of plugins
  *   control: /run/rekey/rekeyd.sock     control socket
  *   log-level: info                     err|warning|notice|info|debug
+ *   allow-experimental: no              plugins that have RK_CAP_EXPERIMENTAL may be named
  *   sources: { NAME: { plugin: PLUGIN, <options of the plugin> } }
  *   devices: { NAME: { plugin: ... } }
  *   channels: { NAME: { plugin: ..., auth-key: "file:..." } }   auth-key: shared with the other site, signs the records
@@ -86,6 +87,7 @@ struct rk_conf_set {
     char state_dir[256], control[108];
     int log_level;                      /* enum rk_log_level */
     int64_t call_budget_ms;             /* 1s..10m, default 60s: of a call to a device that says nothing else */
+    bool allow_experimental;
     struct rk_instance_conf *instances; /* sources, devices, channels */
     size_t n_instances;
     struct rk_link_conf *links;         /* sorted by name */

@@ -323,7 +323,8 @@ caps_of(uint32_t caps)
         uint32_t bit;
         const char *name;
     } names[] = {{RK_CAP_PARALLEL, "parallel"}, {RK_CAP_FIXED, "fixed"}, {RK_CAP_BARE, "bare"},
-                 {RK_CAP_NEEDS_NET, "net"}, {RK_CAP_NEEDS_NET_ADMIN, "net-admin"}};
+                 {RK_CAP_NEEDS_NET, "net"}, {RK_CAP_NEEDS_NET_ADMIN, "net-admin"},
+                 {RK_CAP_EXPERIMENTAL, "experimental"}};
     json_t *list = json_array();
     char class[] = "class-A";
 

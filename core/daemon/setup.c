@@ -46,6 +46,8 @@ suggest_plugin(const struct daemon *d, const char *name, char *out, size_t size)
     }
     closedir(dir);
     near = rk_nearest(name, names, n);
+    if (near && strcmp(near, name) == 0) /* it is there, and refused for another reason */
+        near = NULL;
     out[0] = '\0';
     if (near)
         snprintf(out, size, "; did you mean \"%s\"?", near);
@@ -67,7 +69,7 @@ start_host(struct daemon *d, const struct rk_instance_conf *conf, struct rk_conf
     if (!err)
         return true;
     suggest_plugin(d, conf->plugin, hint, sizeof hint);
-    rk_conf_error(errors, conf->line, conf->col, "plugin \"%s\" cannot be used: %.180s%s", conf->plugin,
+    rk_conf_error(errors, conf->line, conf->col, "plugin \"%s\" cannot be used: %.260s%s", conf->plugin,
                   h ? h->error : "out of memory", hint);
     return false;
 }
@@ -141,6 +143,21 @@ check_mixed(struct daemon *d, const struct rk_conf_set *set, const struct rk_lin
 }
 
 static void
+check_experimental(const struct rk_instance_conf *conf, const struct host *h, struct rk_conf_set *set,
+                   struct rk_conf_errors *errors)
+{
+    if (!(h->hello.caps & RK_CAP_EXPERIMENTAL))
+        return;
+    if (set->allow_experimental)
+        rk_conf_error(&set->warnings, conf->line, conf->col, "\"%s\": plugin \"%s\" is experimental, and allowed",
+                      conf->name, conf->plugin);
+    else
+        rk_conf_error(errors, conf->line, conf->col,
+                      "\"%s\": plugin \"%s\" says of itself that it is experimental: take another one, or say "
+                      "\"allow-experimental: yes\" at the top level", conf->name, conf->plugin);
+}
+
+static void
 check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_conf_set *set,
                struct rk_conf_errors *errors)
 {
@@ -151,6 +168,7 @@ check_instance(struct daemon *d, const struct rk_instance_conf *conf, struct rk_
     h = sup_host(d, conf->plugin);
     rk_conf_check_plugin(conf, &(struct rk_schema){h->hello.kind, h->hello.opts,
                                                    rk_conf_apply_ms(set, conf, h->hello.apply_ms)}, errors);
+    check_experimental(conf, h, set, errors);
     check_class(conf, h, set, errors);
 }
 

@@ -69,6 +69,8 @@ rk_describe_text(FILE *out, const struct rk_module *m)
     fprintf(out, "needs:%s%s%s\n", m->caps & RK_CAP_NEEDS_NET ? " network" : "",
             m->caps & RK_CAP_NEEDS_NET_ADMIN ? " CAP_NET_ADMIN" : "",
             m->caps & (RK_CAP_NEEDS_NET | RK_CAP_NEEDS_NET_ADMIN) ? "" : " no network, no privilege");
+    if (m->caps & RK_CAP_EXPERIMENTAL)
+        fprintf(out, "experimental: only with \"allow-experimental: yes\"\n");
     fprintf(out, "options:%s\n", m->n_opts || m->kind == RK_CHANNEL ? "" : " none");
     for (size_t i = 0; i < m->n_opts; i++)
         put_option(out, &m->opts[i]);
@@ -115,11 +117,11 @@ json_module(const struct rk_module *m)
     char abi[32], class[2] = {"?ABCDE"[m->kind == RK_DEVICE ? RK_CAP_CLASS(m->caps) : 0], '\0'};
 
     snprintf(abi, sizeof abi, "%u.%u", m->abi >> 16, m->abi & 0xffff);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:[]}", "name", m->name, "version", m->version,
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:b, s:[]}", "name", m->name, "version", m->version,
                      "summary", m->summary, "kind", kind_name(m->kind), "abi", abi, "class",
                      m->kind == RK_DEVICE ? class : NULL, "parallel", (m->caps & RK_CAP_PARALLEL) != 0, "needs-net",
                      (m->caps & RK_CAP_NEEDS_NET) != 0, "needs-net-admin", (m->caps & RK_CAP_NEEDS_NET_ADMIN) != 0,
-                     "options");
+                     "experimental", (m->caps & RK_CAP_EXPERIMENTAL) != 0, "options");
 }
 
 int

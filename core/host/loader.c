@@ -12,6 +12,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <ltdl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,6 +66,42 @@ rk_module_name(const char *path, char name[RK_NAME_MAX + 1])
     return RK_OK;
 }
 
+/* Who can write to a folder can put another module in the place of ours: also where, as in /tmp, nobody can remove it
+ * who does not own it, for a name that is not there yet is free. */
+static int
+check_folder(const struct refusal *r, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    int len = slash > path ? (int)(slash - path) : 1;
+    char folder[PATH_MAX];
+    struct stat st;
+
+    if (snprintf(folder, sizeof folder, "%.*s", len, path) >= (int)sizeof folder)
+        return refuse(r, RK_E_CONFIG, "longer than %zu bytes", sizeof folder - 1);
+    if (stat(folder, &st) < 0)
+        return refuse(r, RK_E_IO, "its folder %s: %s", folder, strerror(errno));
+    if (st.st_mode & 022)
+        return refuse(r, RK_E_UNSAFE, "its folder %s is writable by group or others; chmod go-w it", folder);
+    if (st.st_uid != 0 && st.st_uid != geteuid())
+        return refuse(r, RK_E_UNSAFE, "its folder %s is owned by another user (uid %lu); chown it to root", folder,
+                      (unsigned long)st.st_uid);
+    return RK_OK;
+}
+
+/* The folder that the path names, and where it is a link, that of the module itself. */
+static int
+check_folders(const struct refusal *r)
+{
+    char real[PATH_MAX];
+    int err = check_folder(r, r->path);
+
+    if (err)
+        return err;
+    if (!realpath(r->path, real))
+        return refuse(r, RK_E_IO, "%s", strerror(errno));
+    return check_folder(r, real);
+}
+
 static int
 check_file(const struct refusal *r)
 {
@@ -80,7 +117,7 @@ check_file(const struct refusal *r)
         return refuse(r, RK_E_UNSAFE, "writable by group or others; chmod go-w it");
     if (st.st_uid != 0 && st.st_uid != geteuid())
         return refuse(r, RK_E_UNSAFE, "owned by another user (uid %lu); chown it to root", (unsigned long)st.st_uid);
-    return RK_OK;
+    return check_folders(r);
 }
 
 /* libltdl binds lazily, and a symbol that is missing would end the process in the middle of a call; so the object is

@@ -52,6 +52,9 @@ enum rk_log_level { RK_LOG_ERR = 3, RK_LOG_WARNING = 4, RK_LOG_NOTICE = 5, RK_LO
 #define RK_CAP_BARE 0x40u
 #define RK_CAP_NEEDS_NET 0x100u /* it opens network connections; without it the process has no network */
 #define RK_CAP_NEEDS_NET_ADMIN 0x200u /* it changes the kernel's network configuration */
+/* it is not yet to be trusted with links that matter, as its vendor says: a configuration that names it is refused,
+ * unless it says "allow-experimental: yes" */
+#define RK_CAP_EXPERIMENTAL 0x400u
 
 /* struct rk_host - what the host does for a plugin
  * Valid as long as the process; all functions may be called from any thread.

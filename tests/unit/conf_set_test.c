@@ -41,7 +41,8 @@ static const char full[] = "sae: SAE_A\n"
                            "  - { name: a, device: r2, interface: e1, source: kme-b, channel: local,\n"
                            "      peer-device: r1, peer-interface: e2, peer-sae: SAE_C, interval: 100ms,\n"
                            "      drain: 99ms }\n"
-                           "  - { name: b, device: r2, interface: e2, peer-sae: SAE_A, source: kme, role: master }\n";
+                           "  - { name: b, device: r2, interface: e2, peer-sae: SAE_A, source: kme, role: master }\n"
+                           "allow-experimental: yes\n";
 
 static struct rk_conf_set *
 parse(const char *text)
@@ -80,6 +81,7 @@ instances(void **state)
     assert_string_equal(set->control, "/srv/rekeyd.sock");
     assert_int_equal(set->log_level, RK_LOG_DEBUG);
     assert_int_equal(set->call_budget_ms, 300000);
+    assert_true(set->allow_experimental);
     assert_int_equal(set->n_instances, 5);
     expect_instance(&inst[0], RK_SOURCE, "kme", 2);
     assert_string_equal(inst[0].plugin, "etsi014");
@@ -159,6 +161,7 @@ least_configuration(void **state)
     assert_string_equal(set->control, "/run/rekey/rekeyd.sock");
     assert_int_equal(set->log_level, RK_LOG_INFO);
     assert_int_equal(set->call_budget_ms, 60000);
+    assert_false(set->allow_experimental);
     assert_int_equal(set->n_instances, 0);
     assert_int_equal(set->n_links, 0);
     rk_conf_free(&set);

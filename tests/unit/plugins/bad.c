@@ -1,4 +1,5 @@
-/* bad.c - modules that are wrong in one way each, by the macro that the build sets; and NEWER, which is right
+/* bad.c - modules that are wrong in one way each, by the macro that the build sets; and NEWER and TRIAL,
+ * which are right
  *
  * MODULE is the symbol's beginning, NAME the name that the module gives itself.
  */
@@ -115,6 +116,9 @@ __attribute__((visibility("default"))) const struct newer_plugin SYMBOL = {
             .size = sizeof(struct newer_plugin),
 #endif
             .kind = KIND,
+#ifdef TRIAL
+            .caps = RK_CAP_EXPERIMENTAL,
+#endif
 #ifndef BAD_NAME
             .name = NAME,
 #endif
