@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SAE, STATE_DIR, CONTROL, LOG_LEVEL, CALL_BUDGET, EXPERIMENTAL, SOURCES, DEVICES, CHANNELS, DEFAULTS, LINKS, N_KEYS };
+enum {
+    SAE, STATE_DIR, CONTROL, LOG_LEVEL, CALL_BUDGET, EXPERIMENTAL, SOURCES, DEVICES, CHANNELS, DEFAULTS, LINKS, N_KEYS
+};
 
 static const char *const levels[] = {"err", "warning", "notice", "info", "debug", NULL}; /* from RK_LOG_ERR on */
 

@@ -1,5 +1,5 @@
-# selection.py - of the plugins that are installed only those run that the configuration names, from a folder that nobody
-# else can write to; and an experimental one only where that is allowed.
+# selection.py - of the plugins that are installed only those run that the configuration names, from a folder that
+# nobody else can write to; and an experimental one only where that is allowed.
 import os
 import shutil
 import subprocess
@@ -55,7 +55,8 @@ def only_named():
         site.conf["channels"].clear()
         site.save()
         site.ask("reload")
-        rig.wait_for(lambda: modules_of(site) == ["sim.so", "static.so"], lambda: "two again: %s" % modules_of(site), rig=r)
+        rig.wait_for(lambda: modules_of(site) == ["sim.so", "static.so"], lambda: "two again: %s" % modules_of(site),
+                     rig=r)
         site.stop()
 
 
@@ -94,7 +95,8 @@ def experimental():
                 site.conf["allow-experimental"] = word
             site.save()
             status, said = site.run("--check")
-            why = 'plugin "trial" says of itself that it is experimental: take another one, or say "allow-experimental: yes"'
+            why = ('plugin "trial" says of itself that it is experimental: take another one, or say '
+                   '"allow-experimental: yes"')
             expect(status == 1 and '"new": ' + why in said, "exit %d: %s", status, said)
             code, said, err = site.ctl("reload")
             expect(code != 0 and why in err + str(said), "reload: exit %d: %s %s", code, said, err)
