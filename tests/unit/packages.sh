@@ -1,7 +1,8 @@
 #!/bin/sh
 # Packages, without building them: each installed file is in exactly one package of contrib/debian and of contrib/rpm,
 # each plugin has one, numbers agree, and what they run after an upgrade does what it says.
-# REKEY_LONG=1: the packages are built, by what of dpkg-buildpackage and rpmbuild is there, and lintian finds no error.
+# REKEY_LONG=1: the packages are built, by what of dpkg-buildpackage and rpmbuild is there, lintian finds no error, and
+# those of Debian are installed, upgraded, removed and purged.
 . "$top_srcdir/tests/unit/tap.sh"
 [ -z "$REKEY_QUICK" ] || skip_all "REKEY_QUICK is set"
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -106,8 +107,8 @@ numbers() {
 }
 
 scripts() {
-    for f in "$debian"/*.post* "$upgraded" "$top_srcdir/contrib/package"; do sh -n "$f" || return 1; done
-    ! grep -nE 'set -[a-z]*x|/etc/rekey/[^r]|cat ' "$debian"/*.post* "$upgraded"
+    for f in "$debian"/*.p[or]* "$upgraded" "$top_srcdir/contrib/package"; do sh -n "$f" || return 1; done
+    ! grep -nE 'set -[a-z]*x|/etc/rekey/[^r]|cat ' "$debian"/*.p[or]* "$upgraded"
 }
 
 # after_upgrade STATE CHECK-EXIT WANT - what rekeyd-upgraded does of a unit that is in STATE
@@ -129,7 +130,10 @@ after_upgrade() {
 
 spec_is_read() { rpmspec -q "$spec" >"$tmp/names" && [ "$(grep -c '^rekey-plugin-' "$tmp/names")" -gt 10 ]; }
 
-make_release() { make -s -C "$top_builddir" distdir distdir="$tmp/$release" && tar -C "$tmp" -cJf "$tmp/$release.tar.xz" "$release"; }
+make_release() {
+    make -s -C "$top_builddir" distdir distdir="$tmp/$release" &&
+        tar -C "$tmp" -cJf "$tmp/$release.tar.xz" "$release"
+}
 
 deb_builds() {
     DEB_BUILD_OPTIONS="nocheck parallel=2" sh "$top_srcdir/contrib/package" deb "$tmp/$release.tar.xz" "$tmp/deb" &&
@@ -137,6 +141,8 @@ deb_builds() {
 }
 
 lintian_finds_no_error() { lintian --allow-root --fail-on error "$tmp/deb"/*.changes; }
+
+life() { cat "$tmp/life"; [ "$life" = 0 ]; }
 
 rpm_builds() {
     RPM_NOCHECK=1 sh "$top_srcdir/contrib/package" rpm "$tmp/$release.tar.xz" "$tmp/rpm" &&
@@ -153,7 +159,7 @@ with() { # with PROGRAM NAME COMMAND
     fi
 }
 
-plan 16
+plan 17
 ok "the build installs" installed
 debian_files >"$tmp/debian"
 rpm_files >"$tmp/rpm.list"
@@ -165,8 +171,8 @@ ok "numbers agree" numbers
 ok "scripts are well-formed, and show no file of the operator" scripts
 ok "after an upgrade: a running one is started again" after_upgrade active 0 \
     "daemon-reload;invoke restart rekeyd.service;"
-ok "one that the new version refuses goes on" after_upgrade active 1 ""
-ok "one that was stopped stays so" after_upgrade inactive 0 ""
+ok "one that the new version refuses goes on" after_upgrade active 1 "daemon-reload;"
+ok "one that was stopped stays so" after_upgrade inactive 0 "daemon-reload;"
 ok "one that failed is tried again" after_upgrade failed 0 \
     "daemon-reload;reset-failed rekeyd.service;invoke restart rekeyd.service;"
 if command -v rpmspec >/dev/null; then
@@ -177,4 +183,10 @@ fi
 with make "a release" make_release
 with dpkg-buildpackage "deb packages are built" deb_builds
 with lintian "lintian finds no error" lintian_finds_no_error
+life=77
+[ ! -d "$tmp/deb" ] || { sh "$top_srcdir/tests/unit/packages_life.sh" "$tmp/deb" >"$tmp/life" 2>&1; life=$?; }
+case $REKEY_LONG:$life in
+1:77) skip "they are installed, upgraded, removed and purged" "there are none, or no overlay can be mounted" ;;
+*) with dpkg "they are installed, upgraded, removed and purged" life ;;
+esac
 with rpmbuild "rpm packages are built" rpm_builds
