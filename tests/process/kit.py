@@ -1,0 +1,161 @@
+# kit.py - what a vendor has: the installed package, folders outside of this tree, make.  Each template builds, keeps the
+# contract, and is run by rekeyd; so does the switch of doc/writing-plugins.md, over a real sshd.
+#
+# One make install, of what is built already, into a folder that is removed at the end; nothing of the build folder is
+# used then.
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+import rig  # noqa: E402
+from rig import expect  # noqa: E402
+
+KINDS = {"device": "acme", "source": "derive", "channel": "box"}
+TOLD_S = 120  # a build that hangs; how long it took is told, not judged
+LINES = 120
+
+
+def run(argv, cwd=None, env=None, timeout=TOLD_S):
+    done = subprocess.run(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+    return done.returncode, done.stdout + done.stderr
+
+
+class Installed:
+    """rekeyd as a package would put it there, under a prefix of its own."""
+
+    def __init__(self, folder):
+        rig.need("make")
+        rig.need("pkg-config")
+        self.env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+        code, said = run(["make", "-s", "-C", rig.BUILD, "install", "DESTDIR=" + folder], env=self.env, timeout=300)
+        expect(code == 0, "make install: %s", said[-2000:])
+        found = [where for where, _, files in os.walk(folder) if "rekey.pc" in files]
+        expect(len(found) == 1, "rekey.pc is in %s", found)
+        self.env["PKG_CONFIG_PATH"] = found[0]
+        was = self.ask("pkg-config", "--variable=prefix", "rekey")
+        self.prefix = folder + was
+        self.pkg_config = "pkg-config --define-variable=prefix=" + self.prefix
+        self.plugin_dir = self.ask(*self.pkg_config.split(), "--variable=plugindir", "rekey")
+        expect(self.plugin_dir.startswith(self.prefix) and os.path.isdir(self.plugin_dir), "plugindir: %s", self.plugin_dir)
+        self.check = "%s --host %s --probe %s" % (self.file("rekey-plugin-check"), self.file("rekey-host"),
+                                                  self.file("rekey-check-probe.so"))
+
+    def ask(self, *argv):
+        code, said = run(list(argv), env=self.env)
+        expect(code == 0, "%s: %s", " ".join(argv), said)
+        return said.strip()
+
+    def file(self, name):
+        for where, _, files in os.walk(self.prefix):
+            if name in files:
+                return "%s/%s" % (where, name)
+        raise rig.Failed("%s is not installed" % name)
+
+    def make(self, folder, *words):
+        return run(["make", "-s", *words, "CC=" + os.environ.get("CC", "cc"), "PKG_CONFIG=" + self.pkg_config,
+                    "CHECK=" + self.check, "CFLAGS=-O2 -g -Wall -Wextra -Wshadow -Werror"], cwd=folder, env=self.env)
+
+
+def set_up(w):
+    w.rig = rig.Rig(plugins=())
+    w.installed = Installed(w.rig.dir + "/root")
+    w.rig.plugin_dir = w.installed.plugin_dir
+    for name, program in (("REKEYD", "rekeyd"), ("HOST", "rekey-host"), ("CTL", "rekeyctl")):
+        setattr(rig, name, w.installed.file(program))
+
+
+def build(w, folder, name):
+    """In a folder of its own, from what is installed; then the plugin is installed."""
+    code, said = run(["grep", "-rlF", rig.SOURCE, folder])
+    expect(code == 1, "it names this tree: %s", said)
+    began = time.monotonic()
+    code, said = w.installed.make(folder)
+    expect(code == 0 and os.path.exists("%s/%s.so" % (folder, name)), "make: %s", said)
+    print("# %s is built in %.1f s" % (name, time.monotonic() - began))
+    code, said = w.installed.make(folder, "install")
+    expect(code == 0 and os.path.exists("%s/%s.so" % (w.installed.plugin_dir, name)), "make install: %s", said)
+
+
+def keeps_contract(w, folder, name):
+    code, said = w.installed.make(folder, "check")
+    print("".join("# %s\n" % line for line in said.splitlines()), end="")
+    expect(code == 0 and " 0 failed" in said and said.startswith(name + " "), "%s: make check: exit code %d", name, code)
+
+
+def template(kind):
+    def case(w):
+        name, folder = KINDS[kind], "%s/%s" % (w.rig.dir, kind)
+        shutil.copytree(os.path.dirname(w.installed.file(name + ".c")), folder)
+        with open("%s/%s.c" % (folder, name)) as f:
+            lines = len(f.readlines())
+        expect(lines <= LINES, "%s.c has %d lines", name, lines)
+        build(w, folder, name)
+        keeps_contract(w, folder, name)
+    return case
+
+
+class Switches:
+    """The two switches of the device template."""
+
+    def __init__(self, w):
+        self.dir = w.rig.dir + "/switches"
+        os.mkdir(self.dir, 0o700)
+        self.process = subprocess.Popen([sys.executable, w.rig.dir + "/device/switch.py", self.dir], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        expect(self.process.stdout.readline() == "ready\n", "switch.py does not start")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(rig.PATIENCE_S)
+        self.process.stdout.close()
+
+
+def sites(w, device, interface):
+    """A pair of sites with the templates' source and channel; device(site, name) is the options of its device."""
+    secret, auth = rig.new_secret(), rig.new_secret()
+    a, b = w.rig.site("A%d" % len(w.rig.sites), "SAE_A"), w.rig.site("B%d" % len(w.rig.sites), "SAE_B")
+    for site, other, end in ((a, b, "east"), (b, a, "west")):
+        site.conf["devices"][end] = device(site, end)
+        site.conf["sources"]["keys"] = {"plugin": "derive", "secret": site.secret("derive.key", secret)}
+        site.conf["channels"]["box"] = {"plugin": "box", "out": site.out, "in": other.out,
+                                        "auth-key": site.secret("auth.key", auth)}
+        site.link("link-1", device=end, interface=interface, source="keys", channel="box", **{"peer-sae": other.sae})
+        site.save()
+        site.start()
+    return a, b
+
+
+def rotate(w, a, b, times=3):
+    for site in (a, b):
+        site.wait_end("link-1", lambda e: e["rotations"] >= times and not e["alarms"], "%d rotations" % times)
+    for site in (a, b):
+        site.stop()
+
+
+def run_templates(w):
+    """rekeyd rotates a link with a device, a source and a channel that were built outside of this tree"""
+    for kind, name in KINDS.items():
+        expect(os.path.exists("%s/%s.so" % (w.installed.plugin_dir, name)), "the %s was not built", kind)
+    switches = Switches(w)
+    try:
+        a, b = sites(w, lambda site, end: {"plugin": "acme", "socket": "%s/%s.sock" % (switches.dir, end)}, "port0")
+        rotate(w, a, b)
+    finally:
+        switches.close()
+
+
+def main():
+    w = rig.World(set_up)
+    cases = [(kind, template(kind)) for kind in KINDS]
+    cases += [("rekeyd runs them", run_templates)]
+    try:
+        return rig.run_cases([(name, w.case(case)) for name, case in cases])
+    finally:
+        w.close()
+
+
+sys.exit(main())
