@@ -1,6 +1,6 @@
 /* box.c - records as files in two folders, one for each way: a template for channels
  *
- * What takes the files to the other site is not its business.  Only watch changes an instance, so publish may run beside.
+ * What takes the files to the other site is not its business.  Only watch changes an instance: publish may run beside.
  */
 #include <rekey/channel.h>
 
@@ -105,8 +105,8 @@ box_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf 
 }
 
 static const struct rk_opt box_opts[] = {
-    {.name = "out", .type = RK_OPT_PATH, .flags = RK_OPT_REQUIRED, .max = 255, .help = "Folder for records of this site"},
-    {.name = "in", .type = RK_OPT_PATH, .flags = RK_OPT_REQUIRED, .max = 255, .help = "Folder with those of the other"},
+    {.name = "out", .type = RK_OPT_PATH, .flags = RK_OPT_REQUIRED, .max = 255, .help = "Folder for our records"},
+    {.name = "in", .type = RK_OPT_PATH, .flags = RK_OPT_REQUIRED, .max = 255, .help = "Folder with those of the peer"},
     {.name = NULL},
 };
 

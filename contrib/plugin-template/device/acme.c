@@ -98,7 +98,7 @@ acme_init(const struct rk_host *host, struct rk_call *call, const struct rk_conf
 }
 
 static const struct rk_opt acme_opts[] = {
-    {.name = "socket", .type = RK_OPT_PATH, .flags = RK_OPT_REQUIRED, .max = 107, .help = "Socket of the switch's agent"},
+    {.name = "socket", .type = RK_OPT_PATH, .flags = RK_OPT_REQUIRED, .max = 107, .help = "Socket of its agent"},
     {.name = NULL},
 };
 
@@ -107,6 +107,6 @@ static const struct rk_device_ops acme_ops = {.size = sizeof acme_ops, .apply = 
 /* The one symbol that is seen from outside. */
 __attribute__((visibility("default"))) const struct rk_plugin acme_LTX_rk_plugin = {
     RK_PLUGIN_HEAD(RK_DEVICE, RK_CAP_CLASS(RK_CLASS_B)), .name = "acme", .version = "1.0",
-    .summary = "a switch whose agent takes keys on a local socket", .opts = acme_opts, .opt_size = sizeof(struct rk_opt),
-    .init = acme_init, .fini = free, .ops = &acme_ops,
+    .summary = "a switch whose agent takes keys on a local socket", .opts = acme_opts,
+    .opt_size = sizeof(struct rk_opt), .init = acme_init, .fini = free, .ops = &acme_ops,
 };

@@ -17,7 +17,8 @@ agent_ask(const struct agent *a, struct rk_call *call, char line[AGENT_LINE])
 
     if (fd < 0 || connect(fd, (struct sockaddr *)&a->at, sizeof a->at) < 0 ||
         send(fd, line, strlen(line), MSG_NOSIGNAL) < 0)
-        err = a->host->fail(call, RK_E_UNREACHABLE, "socket: %s: %s: does the agent run?", a->at.sun_path, strerror(errno));
+        err = a->host->fail(call, RK_E_UNREACHABLE, "socket: %s: %s: does the agent run?", a->at.sun_path,
+                            strerror(errno));
     explicit_bzero(line, AGENT_LINE); /* it may have held a key */
     if (!err && poll(p, 2, a->host->left_ms(call)) > 0 && !p[1].revents)
         n = recv(fd, line, AGENT_LINE - 1, 0);

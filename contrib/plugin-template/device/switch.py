@@ -3,7 +3,7 @@
 
 Each listens on a local socket, DIR/east.sock and DIR/west.sock; on DIR/silent.sock nobody ever answers.  Ends with its
 standard input.  A packet is one line; what is answered:
-    stage PORT ID keep=ID KEY-IN-HEX   the key becomes the primary one, the kept one the fallback: ok | noent
+    stage PORT ID keep=ID KEY-IN-HEX   the key becomes the primary one, the kept one the fallback: ok | nokey | noent
     retire PORT ID keep=ID             the kept one is primary again, the other takes its place: ok | nokey | noent
     show PORT                          ok PRIMARY FALLBACK USED, "-" for none | noent
 As MKA does, both use the primary key as soon as the other one has it too, and the fallback until then.
@@ -25,25 +25,32 @@ class Switch:
     def used(self):
         return next((key for key in self.slots if key != NONE and key in self.peer.slots), NONE)
 
+    def find(self, name):
+        return next((key for key in self.slots if key[0] == name), None)
+
     def kept(self, terms):
-        wanted = terms.partition("keep=")[2] or self.used()[0]
-        return next((key for key in self.slots if key[0] == wanted), NONE)
+        """The key of terms; without an ID the one that is used.  None: there is no such key."""
+        name = terms.partition("keep=")[2]
+        return self.find(name) if name else self.used() if self.used() != NONE else self.slots[0]
 
     def answer(self, verb, port, *words):
         if port != "port0":
             return "noent"
+        if verb == "show":
+            return " ".join(["ok"] + [key[0] for key in self.slots + [self.used()]])
+        new = (words[0], hashlib.sha256(words[2].encode()).hexdigest()) if verb == "stage" else None
+        kept = self.kept(words[1])
+        if new and new == self.slots[0]:
+            return "ok"
+        if kept is None:
+            return "nokey"
         if verb == "stage":
-            new = (words[0], hashlib.sha256(words[2].encode()).hexdigest())
-            kept = self.kept(words[1])
-            self.slots = [new, self.slots[1] if kept == new else kept]
+            self.slots = [new, self.slots[0] if kept == new else kept]
         elif verb == "retire":
-            kept = self.kept(words[1])
-            if kept == NONE:
-                return "nokey"
+            if words[1] == "keep=":
+                kept = NONE if self.slots[0][0] == words[0] else self.slots[0]
             if self.slots[0] != kept:
                 self.slots = [kept, self.slots[0]]
-        elif verb == "show":
-            return " ".join(["ok"] + [key[0] for key in self.slots + [self.used()]])
         return "ok"
 
 

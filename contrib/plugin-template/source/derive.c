@@ -40,7 +40,7 @@ derive_init(const struct rk_host *host, struct rk_call *call, const struct rk_co
     d->host = host;
     err = host->conf_secret(call, conf, "secret", &d->secret); /* it has stated why, when it failed */
     if (!err && host->secret_len(d->secret) < 32)
-        err = host->fail(call, RK_E_UNSAFE, "secret: shorter than 32 bytes; make one: head -c 32 /dev/urandom | base64");
+        err = host->fail(call, RK_E_UNSAFE, "secret: shorter than 32 bytes; head -c 32 /dev/urandom | base64 does it");
     if (err)
         derive_fini(d);
     else
