@@ -243,10 +243,28 @@ def walk(w):
     judge("tarn", checked.returncode, said)
 
 
+def with_cmake(w):
+    """The example of rekey-plugin(3), built as the page says for CMake"""
+    rig.need("cmake")
+    folder, env = w.rig.dir + "/cmake", dict(w.installed.env, PKG_CONFIG_SYSROOT_DIR=w.rig.dir + "/root")
+    os.mkdir(folder)
+    with open(rig.SOURCE + "/doc/man/rekey-plugin.3") as f:
+        page = f.read()
+    for mark, name in (("cmake", "CMakeLists.txt"), ("example", "derive.c")):
+        marked = re.search(r'^\.\\" %s: begin$(.*?)^\.\\" %s: end$' % (mark, mark), page, re.M | re.S).group(1)
+        text = "".join(line + "\n" for line in marked.splitlines() if not line.startswith("."))
+        rig.write("%s/%s" % (folder, name), text.replace("\\(dq", '"').replace("\\e", "\\").replace("\\&", ""))
+    for argv in (["cmake", "-S", folder, "-B", folder + "/build"], ["cmake", "--build", folder + "/build"],
+                 w.installed.check.split() + ["--only", "load,schema,documented", folder + "/build/derive.so"]):
+        code, said = run(argv, env=env)
+        expect(code == 0, "%s: %s", argv[0], said[-2000:])
+
+
 def main():
     w = rig.World(set_up)
     cases = [(kind, template(kind)) for kind in KINDS]
-    cases += [("rekeyd runs them", run_templates), ("the page is true", page_is_true), ("the walk-through", walk)]
+    cases += [("rekeyd runs them", run_templates), ("CMake", with_cmake),
+              ("the page is true", page_is_true), ("the walk-through", walk)]
     try:
         return rig.run_cases([(name, w.case(case)) for name, case in cases])
     finally:
