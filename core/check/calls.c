@@ -141,7 +141,7 @@ terms(const struct rk_check *ck, const struct rk_check_op *op, struct rk_item *i
 }
 
 static int
-fill_op(const struct rk_check *ck, const struct rk_check_op *op, struct rk_item *item)
+fill_op(struct rk_check *ck, const struct rk_check_op *op, struct rk_item *item)
 {
     item->op = op->op;
     item->role = 1;
@@ -155,6 +155,8 @@ fill_op(const struct rk_check *ck, const struct rk_check_op *op, struct rk_item 
     terms(ck, op, item);
     if (op->op == RK_OP_STAGE)
         item->fd = key_fd(ck, op->key);
+    if (op->op == RK_OP_STAGE && !op->iface)
+        rk_check_staged(ck, op->key);
     return op->op == RK_OP_STAGE && item->fd < 0 ? RK_E_NOMEM : RK_OK;
 }
 

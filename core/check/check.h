@@ -27,6 +27,14 @@ struct rk_check_conf {
     bool given;                        /* there is a file */
 };
 
+/* A key for a device: its ID is made of seq, its bytes are new. */
+struct rk_check_key {
+    char id[RK_KEY_ID_MAX + 1];
+    uint64_t seq;
+    unsigned char bytes[32];
+};
+#define RK_CHECK_STAGED 8 /* of the last keys that were staged: twice the slots of a device */
+
 struct rk_check {
     struct rk_check_paths paths;
     struct rk_check_conf conf;
@@ -42,6 +50,8 @@ struct rk_check {
     uint64_t seq;
     char cur[RK_KEY_ID_MAX + 1];       /* the key that it transmits on, "" none */
     uint64_t cur_seq;
+    struct rk_check_key staged[RK_CHECK_STAGED]; /* the last ones, without their bytes */
+    size_t n_staged;                   /* how many there ever were */
     unsigned char key[32];             /* bytes of the last key, and of what to search */
     char text[RK_CHECK_SEEN_MAX];      /* what a row has seen */
 };
@@ -92,12 +102,6 @@ int rk_check_get(struct rk_check *ck, struct rk_check_host *h, size_t n, uint32_
 int rk_check_get_some(struct rk_check *ck, struct rk_check_host *h, size_t n);
 int rk_check_get_ids(struct rk_check *ck, struct rk_check_host *h, const char *const *ids, size_t n);
 int rk_check_status(struct rk_check *ck, struct rk_check_host *h, uint32_t budget_ms);
-/* A key for a device: its ID is made of seq, its bytes are new. */
-struct rk_check_key {
-    char id[RK_KEY_ID_MAX + 1];
-    uint64_t seq;
-    unsigned char bytes[32];
-};
 void rk_check_key_new(struct rk_check *ck, struct rk_check_key *key);
 /* One operation of an apply: key NULL where it has none. */
 struct rk_check_op {
@@ -121,6 +125,16 @@ bool rk_check_class_a(const struct rk_check *ck);
 /* rk_check_round - what rekeyd does with an instance in one rotation, once
  * out: *what, the call that failed.   ret: RK_OK or its code */
 int rk_check_round(struct rk_check *ck, struct rk_check_host *h, const char **what);
+
+/* ---- tidy.c: devices of class A ---- */
+
+/* rk_check_staged - a key was sent to be staged on the interface of the configuration */
+void rk_check_staged(struct rk_check *ck, const struct rk_check_key *key);
+/* rk_check_tidy - retire those of the last staged keys that it holds and does not transmit on; that one becomes cur
+ * ret:  RK_OK, or the code of the call that failed
+ * rk_check_tidy_up - the same between rows, in a host of its own */
+int rk_check_tidy(struct rk_check *ck, struct rk_check_host *h);
+void rk_check_tidy_up(struct rk_check *ck);
 
 /* ---- rows ---- */
 

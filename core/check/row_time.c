@@ -241,15 +241,18 @@ static int
 fail_at(struct rk_check *ck, struct rk_check_host *h, int64_t n, bool in_init)
 {
     uint32_t failed = atomic_load(&h->probe->failed);
+    int err = RK_OK;
 
     atomic_store(&h->probe->fail_at, n);
     if (in_init) {
         if (rk_check_inst(ck, h, RK_CHECK_AS_GIVEN) == RK_OK)
             (void)rk_check_host_drop(h, h->inst);
     } else {
-        (void)call_once(ck, h);
+        err = call_once(ck, h);
     }
     atomic_store(&h->probe->fail_at, 0);
+    if (err && h->sock >= 0 && ck->kind == RK_DEVICE && rk_check_class_a(ck))
+        (void)rk_check_tidy(ck, h); /* else its slots would be full soon */
     if (h->sock < 0)
         return -1;
     return atomic_load(&h->probe->failed) != failed;

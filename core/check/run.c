@@ -129,12 +129,12 @@ run_row(struct rk_check *ck, const struct rk_check_row *row, const char *only, s
     const char *why;
 
     ck->text[0] = '\0';
-    ck->cur[0] = '\0';
     line->result = RK_CHECK_SKIPPED;
     if (!in_list(only, row->name) && !needed) {
         snprintf(line->seen, sizeof line->seen, "not asked for");
         return;
     }
+    rk_check_tidy_up(ck);
     (void)rk_check_host_start(&h, &ck->paths);
     learn(ck, &h);
     why = not_now(ck, row, &h);
