@@ -28,7 +28,7 @@ PAGES = {"sim": "device/sim/rekey-device-sim.5", "static": "source/static/rekey-
          "etsi014": "source/etsi014/rekey-source-etsi014.5", "spool": "channel/spool/rekey-spool.7",
          "peer": "channel/peer/rekey-peer.7", "lldp": "channel/lldp/rekey-lldp.7",
          "junos-netconf": "device/junos-netconf/rekey-junos-netconf.7",
-         "linux-macsec": "device/linux-macsec/rekey-device-linux-macsec.5"}
+         "exec": "device/exec/rekey-exec.7", "linux-macsec": "device/linux-macsec/rekey-device-linux-macsec.5"}
 
 # The row on which each fails.
 BADS = {"abi": "load", "schema": "schema", "silent": "documented", "eager": "init", "crash": "calls", "hang": "calls",
@@ -178,6 +178,17 @@ def junos(w):
            ("concurrent",))
 
 
+def exec_program(w):
+    """The example of contrib; its keys go from row to row, as those of a router do."""
+    folder = w.rig.dir + "/exec"
+    os.mkdir(folder, 0o700)
+    with open(rig.SOURCE + "/contrib/exec/folder-device", "rb") as f:
+        program = rig.write(folder + "/folder-device", f.read(), 0o700)
+    slow = rig.write(folder + "/slow", "#!/bin/sh\nsleep 20\n", 0o700)
+    passes(w, "exec", {"options": {"program": program, "argument": [folder + "/box"]}, "slow": {"program": slow}},
+           ("concurrent",))
+
+
 def linux_macsec(w):
     raise rig.Skip("a kernel whose MACsec may be changed is in the guests of tests/e2e only")
 
@@ -234,7 +245,7 @@ def wrong_use(w):
 
 
 QUICK_ONES = (sim, static, spool)
-PEERS = (junos, lldp, peer, file, keyout, etsi014, sim_classes, linux_macsec)  # the longest first
+PEERS = (junos, lldp, exec_program, peer, file, keyout, etsi014, sim_classes, linux_macsec)  # the longest first
 
 
 def main():
