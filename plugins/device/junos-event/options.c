@@ -35,8 +35,8 @@ check_times(struct je_router *r, struct rk_call *call)
     int64_t commit_ms = r->d.opt.commit_ms, good_s = (r->tick_ms + JE_EDIT_MS + 1999) / 1000;
 
     if (commit_ms <= JE_EDIT_MS)
-        return host->fail(call, RK_E_CONFIG, "commit-timeout: the script gets no change with %d s left or less, so with "
-                          "this nothing would ever be installed: make it %lld s or more", JE_EDIT_MS / 1000,
+        return host->fail(call, RK_E_CONFIG, "commit-timeout: the script gets no change with %d s left or less, so "
+                          "nothing would ever be installed: make it %lld s or more", JE_EDIT_MS / 1000,
                           (long long)good_s);
     if (commit_ms < r->tick_ms + JE_EDIT_MS)
         host->log(call, RK_LOG_WARNING, "ev=options dev=%s why=\"commit-timeout is shorter than a tick and a commit: "
