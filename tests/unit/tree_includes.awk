@@ -22,7 +22,7 @@ BEGIN {
     only["event.h"] = "core/daemon contrib"
     only["curl/"] = "plugins"
     only["libmnl/"] = "plugins"
-    only["libssh2"] = "plugins"
+    only["libssh2"] = "plugins contrib/plugin-walkthrough"
     only["libxml/"] = "plugins contrib"
 }
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINKS 1000  /* records of more may be returned again, which is harmless */
+#define LINKS 1000 /* records of more may be returned again, which is harmless */
 #define LOOK_MS 100
 
 struct box {
