@@ -117,8 +117,8 @@ json_module(const struct rk_module *m)
     char abi[32], class[2] = {"?ABCDE"[m->kind == RK_DEVICE ? RK_CAP_CLASS(m->caps) : 0], '\0'};
 
     snprintf(abi, sizeof abi, "%u.%u", m->abi >> 16, m->abi & 0xffff);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:b, s:[]}", "name", m->name, "version", m->version,
-                     "summary", m->summary, "kind", kind_name(m->kind), "abi", abi, "class",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:b, s:[]}", "name", m->name, "version",
+                     m->version, "summary", m->summary, "kind", kind_name(m->kind), "abi", abi, "class",
                      m->kind == RK_DEVICE ? class : NULL, "parallel", (m->caps & RK_CAP_PARALLEL) != 0, "needs-net",
                      (m->caps & RK_CAP_NEEDS_NET) != 0, "needs-net-admin", (m->caps & RK_CAP_NEEDS_NET_ADMIN) != 0,
                      "experimental", (m->caps & RK_CAP_EXPERIMENTAL) != 0, "options");

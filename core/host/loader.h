@@ -35,7 +35,8 @@ int rk_module_name(const char *path, char name[RK_NAME_MAX + 1]);
  * in:    path, absolute
  * out:   *m, filled;  why[size]  when refused: path, reason and remedy
  * ret:   RK_OK; RK_E_CONFIG (not absolute, no plugin's name); RK_E_NOENT; RK_E_UNSAFE (writable by others, foreign
- *        owner, or its folder is); RK_E_UNSUPPORTED (cannot be loaded, other ABI); RK_E_CONTRACT (what it says of itself is wrong)
+ *        owner, or its folder is); RK_E_UNSUPPORTED (cannot be loaded, other ABI); RK_E_CONTRACT (what it says of
+ *        itself is wrong)
  * own:   m->opts, allocated when RK_OK; kept for the life of the process, as the module is
  * blocks: as the file system does */
 int rk_module_load(const char *path, struct rk_module *m, char *why, size_t size);
