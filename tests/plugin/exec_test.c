@@ -11,7 +11,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <dirent.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <cmocka.h>
 
@@ -399,16 +399,15 @@ test_budget(void **state)
     fake_call(&call, BUDGET_MS);
 }
 
+/* in: arg  path of what it writes; the folder's paths are the other thread's */
 static void *
 cancel_when_it_runs(void *arg)
 {
-    char text[10] = "";
+    const char *path = arg;
+    struct stat st;
 
-    (void)arg;
-    while (!text[0]) {
-        scratch_read(scratch_path(&scratch, "runs"), text, sizeof text);
+    while (stat(path, &st) < 0 || st.st_size == 0)
         poll(NULL, 0, 1);
-    }
     fake_cancel(&call);
     return NULL;
 }
@@ -420,14 +419,16 @@ test_cancel(void **state)
     static const char *const bodies[] = {"echo y >runs; sleep 1000", "echo y >runs; exec >&-; while :; do :; done"};
     struct rk_dev_op o[2];
     struct rk_dev_seen s;
+    char runs[200];
     pthread_t thread;
 
     (void)state;
+    snprintf(runs, sizeof runs, "%s/runs", scratch.dir);
     for (int i = 0; i < 4; i++) {
-        unlink(scratch_path(&scratch, "runs"));
+        unlink(runs);
         fake_call_end(&call);
         fake_call(&call, BUDGET_MS);
-        assert_int_equal(pthread_create(&thread, NULL, cancel_when_it_runs, NULL), 0);
+        assert_int_equal(pthread_create(&thread, NULL, cancel_when_it_runs, runs), 0);
         assert_int_equal(i < 2 ? apply_with(bodies[i], o) : look_with(bodies[i - 2], &s),
                          i < 2 ? RK_E_UNKNOWN : RK_E_CANCELED);
         pthread_join(thread, NULL);
