@@ -268,7 +268,6 @@ rk_on_observed(struct step *s)
         return;
     }
     rk_end_alarm(e, RK_ALARM_DEVICE, false);
-    rk_end_alarm(e, RK_ALARM_FOREIGN, seen->foreign > 0 || ((e->d.flags & RK_DF_HELD) && (seen->state & RK_IF_OTHER)));
     rk_end_alarm(e, RK_ALARM_UNPROTECTED, !(seen->state & RK_IF_PROTECTED));
     if (!rk_copy(e->facts, sizeof e->facts, seen->facts))
         rk_end_remember(s, RK_E_CONTRACT, "the device's facts are too long");
@@ -285,6 +284,7 @@ rk_on_observed(struct step *s)
     e->verify_at_ns = rk_end_next(e, e->verify_ns, s->now_ns);
     waits_because(s, seen);
     rk_end_resume(s, seen);
+    rk_end_alarm(e, RK_ALARM_FOREIGN, seen->foreign > 0 || (e->d.flags & RK_DF_HELD)); /* a held link: one at least */
     if (e->refused && e->state == e->refused) /* it can be read, and what was refused is still to be done */
         rk_end_alarm(e, RK_ALARM_DEVICE, true);
     else

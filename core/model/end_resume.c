@@ -53,10 +53,8 @@ lose_cur(struct step *s, const struct rk_seen *seen)
         d->cur_seq = 0;
     }
     e->want = !other;
-    if (other) {
+    if (other)
         d->flags |= RK_DF_HELD;
-        rk_end_alarm(e, RK_ALARM_FOREIGN, true);
-    }
     rk_end_remember(s, RK_E_NOKEY, why_lost(e));
     rk_end_note(s, d->flags & RK_DF_HELD ? "held" : "lost", "");
 }
