@@ -79,11 +79,9 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 static void
 renew(struct hub *h)
 {
-    struct rkp_creds *creds = rkp_certs_ref(&h->certs);
     const char *why = "";
-    struct rkp_trust *t = rkp_trust_new(h->host, creds, &why);
+    struct rkp_trust *t = rkp_trust_of(h->host, &h->certs, &why);
 
-    rkp_certs_unref(&h->certs, &creds);
     if (!t) {
         h->host->log(h->call, RK_LOG_WARNING, "ev=certificate res=refused why=\"%s\" do=\"the old ones stay in use\"",
                      why);

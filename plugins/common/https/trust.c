@@ -184,6 +184,16 @@ rkp_trust_new(const struct rk_host *host, const struct rkp_creds *c, const char 
 }
 
 struct rkp_trust *
+rkp_trust_of(const struct rk_host *host, struct rkp_certs *certs, const char **why)
+{
+    struct rkp_creds *creds = rkp_certs_ref(certs);
+    struct rkp_trust *t = rkp_trust_new(host, creds, why);
+
+    rkp_certs_unref(certs, &creds);
+    return t;
+}
+
+struct rkp_trust *
 rkp_trust_ref(struct rkp_trust *t)
 {
     t->refs++;

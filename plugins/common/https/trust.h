@@ -30,8 +30,10 @@ struct rkp_handshake {
 };
 
 /* rkp_trust_new - from what the files held.   ret: NULL with a static text in *why
+ * rkp_trust_of - the same, from those that are in use now
  * rkp_trust_ref, rkp_trust_unref - hold it, let it go (*t becomes NULL) */
 struct rkp_trust *rkp_trust_new(const struct rk_host *host, const struct rkp_creds *c, const char **why);
+struct rkp_trust *rkp_trust_of(const struct rk_host *host, struct rkp_certs *certs, const char **why);
 struct rkp_trust *rkp_trust_ref(struct rkp_trust *t);
 void rkp_trust_unref(struct rkp_trust **t);
 /* rkp_trust_show - let a context show certificate and key, and speak no older TLS than 1.2 */

@@ -147,11 +147,9 @@ on_full(void *hub, const char *error)
 static void
 renew(struct je_hub *h)
 {
-    struct rkp_creds *creds = rkp_certs_ref(&h->certs);
     const char *why = "";
-    struct rkp_trust *t = rkp_trust_new(h->host, creds, &why);
+    struct rkp_trust *t = rkp_trust_of(h->host, &h->certs, &why);
 
-    rkp_certs_unref(&h->certs, &creds);
     if (!t) {
         h->host->log(NULL, RK_LOG_WARNING, "ev=certificate at=%s res=refused why=\"%s\" do=\"the old ones stay in "
                      "use\"", h->listen, why);
