@@ -15,7 +15,8 @@
 
 #define URL "url=https://rekeyd.example:8471"
 #define EMPTY "<configuration/>"
-#define KEY "-----BEGIN PRIVATE KEY-----\nTHE+MARKER+OF+THE+KEY\n-----END PRIVATE KEY-----\n"
+#define PEM(edge) "-----" edge " PRIVATE KEY-----\n" /* no key is in it: a marker to look for */
+#define KEY PEM("BEGIN") "THE+MARKER+OF+THE+KEY\n" PEM("END")
 #define CRT "-----BEGIN CERTIFICATE-----\nCERT\n-----END CERTIFICATE-----\n"
 #define SCRIPT "#!/usr/bin/env python3\nprint('<&]]>]]>')\n"
 #define FILES 4
