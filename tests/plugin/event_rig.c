@@ -1,5 +1,6 @@
 /* event_rig.c - see event_rig.h.  Test code: runs in the test's process. */
 #include "event_rig.h"
+#include "free_port.h"
 #include "junos_fake_tree.h"
 
 #include <arpa/inet.h>
@@ -92,20 +93,6 @@ save(const char *name, const struct party *p)
 }
 
 int
-rig_port(void)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof addr;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-    close(fd);
-    return ntohs(addr.sin_port);
-}
-
-int
 rig_begin(void **state)
 {
     struct party listener;
@@ -120,7 +107,7 @@ rig_begin(void **state)
     save("ca", &ca[BY_CA]);
     save("listener", &listener);
     free_party(&listener);
-    port = rig_port();
+    port = free_port();
     return 0;
 }
 

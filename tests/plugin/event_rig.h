@@ -19,7 +19,6 @@ extern const struct rk_plugin junos_event_LTX_rk_plugin;
 /* rig_begin - a folder with the certificates of the listener, and a free port;  rig_end */
 int rig_begin(void **state);
 int rig_end(void **state);
-int rig_port(void);
 
 /* rig_init - an instance, options behind name: name, value ... NULL.   ret: of init
  * rig_device - the same, which must work.   rig_fini */

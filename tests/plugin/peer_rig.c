@@ -1,14 +1,12 @@
 /* peer_rig.c - see peer_rig.h.  Test code: runs in the test's process. */
 #include "peer_rig.h"
+#include "free_port.h"
 
 #include "etsi014_certs.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <cmocka.h>
 
@@ -35,20 +33,6 @@ rig_end(void **state)
     (void)state;
     scratch_remove(&rig_dir);
     return 0;
-}
-
-int
-rig_port(void)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof addr;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-    close(fd);
-    return ntohs(addr.sin_port);
 }
 
 const char *
@@ -79,7 +63,7 @@ site_try(struct site *s, struct rk_call *call, const struct site_want *want)
     size_t n = 0;
 
     if (!s->port)
-        s->port = rig_port();
+        s->port = free_port();
     snprintf(listen, sizeof listen, "127.0.0.1:%d", s->port);
     snprintf(pem, sizeof pem, "%s.key", cert);
     snprintf(key, sizeof key, "file:%s", scratch_path(&rig_dir, pem));
@@ -290,7 +274,7 @@ sites_begin(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         memset(all[i], 0, sizeof *all[i]);
-        all[i]->port = rig_port();
+        all[i]->port = free_port();
     }
     fake_log_clear();
     return 0;

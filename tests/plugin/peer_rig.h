@@ -43,10 +43,9 @@ struct site_want {
 
 extern struct scratch rig_dir;
 
-/* rig_begin - of a program of tests: a folder with certificates;  rig_end.   rig_port - a free port */
+/* rig_begin - of a program of tests: a folder with certificates;  rig_end */
 int rig_begin(void **state);
 int rig_end(void **state);
-int rig_port(void);
 
 /* The sites of one test: A has the peers SAE_B and SAE_C.
  * sites_begin - none is started, each has a port;  sites_end - stop them;  site_start_b - B, with this certificate */
